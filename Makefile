@@ -1,0 +1,24 @@
+# Understudy. `make` lists the targets.
+
+BIN        := bin/understudy
+GO         ?= go
+LINT       := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME   ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint e2e conformance fuzz bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/understudy
+	$(GO) build -trimpath -o $(BIN) ./host/understudy
+
+run: build ## start the host with app-config.yaml and app-config.local.yaml (the sandbox)
+	$(BIN)
+
+test: ## all tests that need no browser, with the race detector
+	$(GO) test -race ./...
+
+lint: ## golangci-lint at a pinned version
+	$(GO) run $(LINT) run ./...

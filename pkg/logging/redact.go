@@ -1,0 +1,106 @@
+package logging
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// shortest is the length below which a value is not taken for a secret: striking out words of three letters
+// everywhere makes a log unreadable and hides nothing.
+const shortest = 4
+
+// Redactor strikes secrets out of log lines. It works on whole encoded lines, so that nothing gets past it:
+// neither a message, nor a field, nor an error's text.
+type Redactor struct {
+	output   zapcore.WriteSyncer
+	replacer atomic.Pointer[strings.Replacer]
+}
+
+// SetSecrets makes the given values, and them alone, unreadable from the next line on: *** takes their
+// place, also where they stand URL-encoded or quoted. It returns how many there are; values of fewer than
+// four characters are not counted and not struck out. It may be called at any time.
+func (r *Redactor) SetSecrets(secrets []string) int {
+	secrets = slices.Compact(slices.Sorted(slices.Values(secrets)))
+	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(strings.TrimSpace(s)) < shortest })
+	var forms []string
+	for _, secret := range secrets {
+		forms = append(forms, secret, url.QueryEscape(secret), url.PathEscape(secret))
+		if quoted, err := json.Marshal(secret); err == nil {
+			forms = append(forms, string(quoted[1:len(quoted)-1]))
+		}
+	}
+	// The longest goes first, or a secret that holds another one would be struck out only in part.
+	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	pairs := make([]string, 0, 2*len(forms))
+	for _, form := range forms {
+		pairs = append(pairs, form, "***")
+	}
+	r.replacer.Store(strings.NewReplacer(pairs...))
+	return len(secrets)
+}
+
+// Write writes one encoded line.
+func (r *Redactor) Write(line []byte) (int, error) {
+	if replacer := r.replacer.Load(); replacer != nil {
+		if _, err := r.output.Write([]byte(replacer.Replace(string(line)))); err != nil {
+			return 0, err
+		}
+		return len(line), nil
+	}
+	return r.output.Write(line)
+}
+
+// Sync flushes the output.
+func (r *Redactor) Sync() error { return r.output.Sync() }
+
+// sensitive are the parts of a parameter's name that tell that its value is not for a log.
+var sensitive = [...]string{
+	"code", "state", "token", "secret", "password", "nonce", "session", "verifier", "assertion", "authorization",
+	"api_key", "apikey", "signature",
+}
+
+// URL returns uri, a request's path and query or a whole URL, with the values of query parameters such as
+// code, state and token left out ("…?code=***&env=development"). Parameters that are none of these stay as
+// they are, to the byte.
+func URL(uri string) string {
+	uri, fragment, _ := strings.Cut(uri, "#")
+	path, query, found := strings.Cut(uri, "?")
+	if !found && fragment == "" {
+		return uri
+	}
+	var b strings.Builder
+	b.Grow(len(uri))
+	b.WriteString(path)
+	for separator := byte('?'); found; separator = '&' {
+		var part string
+		part, query, found = strings.Cut(query, "&")
+		b.WriteByte(separator)
+		if name, _, hasValue := strings.Cut(part, "="); hasValue && isSensitive(name) {
+			b.WriteString(name + "=***")
+		} else {
+			b.WriteString(part)
+		}
+	}
+	if fragment != "" {
+		b.WriteString("#***") // the implicit grant puts tokens there
+	}
+	return b.String()
+}
+
+func isSensitive(name string) bool {
+	if plain, err := url.QueryUnescape(name); err == nil {
+		name = plain
+	}
+	name = strings.ToLower(name)
+	for _, part := range sensitive {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}

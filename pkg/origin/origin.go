@@ -1,0 +1,175 @@
+// Package origin decides which web origins are allowed: the glob patterns of backend.cors.origin and
+// auth.experimentalExtraAllowedOrigins, as Backstage matches them (npm's minimatch with nocase and
+// noglobstar).
+package origin
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// Matcher is a list of origin patterns. The zero value matches nothing. It is safe for concurrent use.
+type Matcher struct {
+	exact    map[string]bool // lower-cased patterns without a wildcard
+	patterns []*regexp.Regexp
+}
+
+// Compile reads patterns. `*` stands for any run of characters but `/`, dots included, `?` for one, `[a-z]`
+// for one of a set and `{a,b}` for either. Letter case does not count; `**` is no more than `*`.
+func Compile(patterns ...string) (Matcher, error) {
+	m := Matcher{exact: make(map[string]bool)}
+	for _, pattern := range patterns {
+		for _, alternative := range expandBraces(pattern) {
+			alternative = slashes(strings.ToLower(alternative))
+			if !strings.ContainsAny(alternative, `*?[\`) {
+				m.exact[alternative] = true
+				continue
+			}
+			compiled, err := regexp.Compile(translate(alternative))
+			if err != nil {
+				return Matcher{}, fmt.Errorf("origin pattern %q: %w", pattern, err)
+			}
+			m.patterns = append(m.patterns, compiled)
+		}
+	}
+	return m, nil
+}
+
+// Match tells whether origin, the value of an Origin header, is allowed. As in Backstage, letter case and
+// one trailing slash do not count.
+func (m Matcher) Match(origin string) bool {
+	if origin == "" || len(origin) > 2048 {
+		return false
+	}
+	origin = strings.TrimSuffix(slashes(strings.ToLower(origin)), "/")
+	if m.exact[origin] {
+		return true
+	}
+	for _, pattern := range m.patterns {
+		if pattern.MatchString(origin) {
+			return true
+		}
+	}
+	return false
+}
+
+// Of returns the origin of rawURL in its normal form ("https://app.example.com", default port left out), or
+// an error when rawURL is not an absolute http(s) URL.
+func Of(rawURL string) (string, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", fmt.Errorf("not a URL: %w", err)
+	}
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	if scheme != "http" && scheme != "https" || u.Hostname() == "" {
+		return "", fmt.Errorf("%q is not an absolute http or https URL", rawURL)
+	}
+	if scheme == "http" && port == "80" || scheme == "https" && port == "443" {
+		port = ""
+	}
+	host := strings.ToLower(u.Hostname())
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != "" {
+		host += ":" + port
+	}
+	return scheme + "://" + host, nil
+}
+
+// slashes folds runs of slashes into one and drops the last, since minimatch compares path segments.
+func slashes(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if s[i] != '/' || i == 0 || s[i-1] != '/' {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// expandBraces turns "a{b,c}d" into "abd" and "acd", the first pair of braces first.
+func expandBraces(pattern string) []string {
+	open := strings.IndexByte(pattern, '{')
+	if open < 0 {
+		return []string{pattern}
+	}
+	depth, start := 0, open+1
+	var parts []string
+	for i := open; i < len(pattern); i++ {
+		switch pattern[i] {
+		case '{':
+			depth++
+		case ',':
+			if depth == 1 {
+				parts = append(parts, pattern[start:i])
+				start = i + 1
+			}
+		case '}':
+			if depth--; depth > 0 {
+				continue
+			}
+			if parts = append(parts, pattern[start:i]); len(parts) == 1 {
+				return []string{pattern} // braces without a comma are plain characters
+			}
+			var out []string
+			for _, part := range parts {
+				out = append(out, expandBraces(pattern[:open]+part+pattern[i+1:])...)
+			}
+			return out
+		}
+	}
+	return []string{pattern}
+}
+
+// translate makes a regular expression of one glob. A segment never begins with a dot unless the pattern
+// says so, and a wildcard never stands for an empty segment.
+func translate(glob string) string {
+	var b strings.Builder
+	b.WriteString("^")
+	for n, segment := range strings.Split(glob, "/") {
+		if n > 0 {
+			b.WriteString("/")
+		}
+		for i := 0; i < len(segment); i++ {
+			switch c := segment[i]; c {
+			case '*':
+				for i+1 < len(segment) && segment[i+1] == '*' {
+					i++
+				}
+				if rest := segment[i+1:]; strings.TrimLeft(segment[:i+1], "*") != "" {
+					b.WriteString("[^/]*")
+				} else if rest == "" || rest[0] == '.' {
+					b.WriteString("[^/.][^/]*")
+				} else {
+					b.WriteString("(?:[^/.][^/]*)?")
+				}
+			case '?':
+				b.WriteString("[^/]")
+			case '[':
+				end := strings.IndexByte(segment[i:], ']')
+				if end < 2 {
+					b.WriteString(`\[`)
+					continue
+				}
+				set := segment[i+1 : i+end]
+				if set[0] == '!' {
+					set = "^/" + set[1:]
+				}
+				b.WriteString("[" + set + "]")
+				i += end
+			case '\\':
+				if i+1 < len(segment) {
+					i++
+				}
+				b.WriteString(regexp.QuoteMeta(segment[i : i+1]))
+			default:
+				b.WriteString(regexp.QuoteMeta(string(c)))
+			}
+		}
+	}
+	b.WriteString("$")
+	return b.String()
+}

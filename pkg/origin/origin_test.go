@@ -1,0 +1,112 @@
+package origin_test
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/understudy-host/understudy/pkg/origin"
+)
+
+// The file was recorded from npm's minimatch with the options that Backstage gives it.
+func TestMatchesAsMinimatchDoes(t *testing.T) {
+	text, err := os.ReadFile("testdata/minimatch.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recorded struct {
+		Origins  []string
+		Patterns []struct {
+			Pattern string
+			Allowed []string
+		}
+	}
+	if err := json.Unmarshal(text, &recorded); err != nil {
+		t.Fatal(err)
+	}
+	// Where Compile's comment says that we differ.
+	differs := map[string]bool{"http://localhost:3000/": true, "https://*.example.net/": true, "https://app{1..3}.example.net": true}
+	for _, c := range recorded.Patterns {
+		if differs[c.Pattern] {
+			continue
+		}
+		t.Run(c.Pattern, func(t *testing.T) {
+			m, err := origin.Compile(c.Pattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []string{}
+			for _, o := range recorded.Origins {
+				if m.Match(o) {
+					got = append(got, o)
+				}
+			}
+			if diff := cmp.Diff(c.Allowed, got); diff != "" {
+				t.Errorf("allowed origins (-minimatch +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMatchOneOfSeveral(t *testing.T) {
+	m, err := origin.Compile("http://localhost:3000", "https://*.example.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for o, want := range map[string]bool{"http://localhost:3000": true, "https://a.example.net": true, "https://example.com": false} {
+		if m.Match(o) != want {
+			t.Errorf("Match(%q) = %v, want %v", o, !want, want)
+		}
+	}
+	if (origin.Matcher{}).Match("http://localhost:3000") {
+		t.Error("the zero matcher allows an origin")
+	}
+}
+
+func TestOf(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://App.Example.com/base/": "https://app.example.com", "http://localhost:3000": "http://localhost:3000",
+		"https://a.example:443/x": "https://a.example", "http://a.example:80": "http://a.example", "http://[::1]:3000/": "http://[::1]:3000",
+		"https://user:pw@a.example": "https://a.example",
+	} {
+		if got, err := origin.Of(in); err != nil || got != want {
+			t.Errorf("Of(%q) = %q, %v, want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "localhost:3000", "//a.example", "javascript:alert(1)", "http://", "ftp://a.example", "http://a b"} {
+		if got, err := origin.Of(in); err == nil {
+			t.Errorf("Of(%q) = %q, want an error", in, got)
+		}
+	}
+}
+
+func FuzzCompile(f *testing.F) {
+	for _, p := range []string{"https://*.example.net", "{a,{b,c}}", "[!a]", "[", "\\", "{,}", "[]]"} {
+		f.Add(p, "https://a.example.net")
+	}
+	f.Fuzz(func(_ *testing.T, pattern, o string) {
+		if len(pattern) > 200 {
+			return
+		}
+		if m, err := origin.Compile(pattern); err == nil {
+			m.Match(o)
+		}
+	})
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, pattern := range []string{"https://app.example.net", "https://*.example.net"} {
+		m, err := origin.Compile(pattern)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(pattern, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				m.Match("https://app.example.net")
+			}
+		})
+	}
+}
