@@ -2,6 +2,38 @@
 // them as @backstage/config does.
 package appconfig
 
-// Config is a loaded configuration: layers, lowest first, read key by key. It is immutable and safe for
-// concurrent use.
-type Config struct{}
+// A Layer is one source's part of a configuration.
+type Layer struct {
+	Name string  // what errors call it: a file's base name, a URL, or "env"
+	Path string  // the file's absolute path or the URL; "" for the environment
+	Data *Object // never nil in a loaded configuration
+}
+
+// Config reads a configuration: layers, lowest first, key by key. It is immutable and safe for concurrent
+// use. Where a layer above has no value the one below is asked, and objects are merged.
+type Config struct {
+	data     *Object // nil where there is no layer at all
+	layer    string
+	prefix   string
+	fallback *Config // the layer below
+	layers   []Layer
+}
+
+// New returns a configuration of the given layers, lowest first.
+func New(layers ...Layer) *Config {
+	if len(layers) == 0 {
+		return &Config{layer: "mock-config"}
+	}
+	var config *Config
+	for _, layer := range layers {
+		if layer.Data == nil {
+			layer.Data = &Object{}
+		}
+		config = &Config{data: layer.Data, layer: layer.Name, fallback: config}
+	}
+	config.layers = layers
+	return config
+}
+
+// Layers returns the layers, lowest first. A part of a configuration, as GetConfig returns it, has none.
+func (c *Config) Layers() []Layer { return c.layers }

@@ -14,76 +14,218 @@ import (
 // A config value is one of nil, bool, float64, string, []any and *Object, and so are its parts. Values that
 // a loaded configuration hands out are shared: nobody changes them.
 type Object struct {
-	keys   []string // in insertion order, integer-like ones included
-	values map[string]any
-	ints   int // how many of keys are integer-like
+	entries []entry
+	index   map[string]int // place of each key in entries; nil while there are few
+	ints    bool           // some key is integer-like
 }
 
+type entry struct {
+	key   string
+	value any
+	pos   position // where the value came from
+}
+
+// indexFrom is the number of keys from which a map finds one faster than a look at each.
+const indexFrom = 9
+
 // Set stores value under key. A key that is there keeps its place.
-func (o *Object) Set(key string, value any) {
-	if o.values == nil {
-		o.values = make(map[string]any)
+func (o *Object) Set(key string, value any) { o.set(key, value, position{}) }
+
+func (o *Object) set(key string, value any, pos position) {
+	if i := o.find(key); i >= 0 {
+		o.entries[i].value, o.entries[i].pos = value, pos
+		return
 	}
-	if _, ok := o.values[key]; !ok {
-		o.keys = append(o.keys, key)
-		if _, ok := arrayIndex(key); ok {
-			o.ints++
+	o.entries = append(o.entries, entry{key, value, pos})
+	if _, ok := arrayIndex(key); ok {
+		o.ints = true
+	}
+	switch n := len(o.entries); {
+	case o.index != nil:
+		o.index[key] = n - 1
+	case n >= indexFrom:
+		o.index = make(map[string]int, 2*n)
+		for i := range o.entries {
+			o.index[o.entries[i].key] = i
 		}
 	}
-	o.values[key] = value
+}
+
+// find returns the place of key in o.entries, or -1. It is safe on a nil object.
+func (o *Object) find(key string) int {
+	if o == nil {
+		return -1
+	}
+	if o.index != nil {
+		if i, ok := o.index[key]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range o.entries {
+		if o.entries[i].key == key {
+			return i
+		}
+	}
+	return -1
 }
 
 // Get returns the value under key, and whether the key is there.
 func (o *Object) Get(key string) (any, bool) {
-	value, ok := o.values[key]
-	return value, ok
+	if i := o.find(key); i >= 0 {
+		return o.entries[i].value, true
+	}
+	return nil, false
 }
 
 // Len returns the number of keys.
-func (o *Object) Len() int { return len(o.keys) }
-
-// Keys returns the keys in JavaScript's order. The caller must not change the slice.
-func (o *Object) Keys() []string {
-	if o.ints == 0 {
-		return o.keys
+func (o *Object) Len() int {
+	if o == nil {
+		return 0
 	}
-	ints, rest := make([]string, 0, len(o.keys)), make([]string, 0, len(o.keys)-o.ints)
-	for _, key := range o.keys {
-		if _, ok := arrayIndex(key); ok {
-			ints = append(ints, key)
-		} else {
-			rest = append(rest, key)
-		}
-	}
-	slices.SortFunc(ints, func(a, b string) int {
-		x, _ := arrayIndex(a)
-		y, _ := arrayIndex(b)
-		return int(x) - int(y)
-	})
-	return append(ints, rest...)
+	return len(o.entries)
 }
 
-// MarshalJSON writes the object with its keys in order, as JSON.stringify does.
+// Keys returns the keys in JavaScript's order, in a slice of their own.
+func (o *Object) Keys() []string {
+	if o == nil {
+		return nil
+	}
+	keys := make([]string, len(o.entries))
+	for i := range o.entries {
+		keys[i] = o.entries[i].key
+	}
+	if o.ints {
+		sortKeys(keys)
+	}
+	return keys
+}
+
+// sortKeys puts keys, given in the order of their insertion, into JavaScript's order.
+func sortKeys(keys []string) {
+	slices.SortStableFunc(keys, func(a, b string) int {
+		x, xInt := arrayIndex(a)
+		y, yInt := arrayIndex(b)
+		switch {
+		case xInt && yInt:
+			return int(x) - int(y)
+		case xInt:
+			return -1
+		case yInt:
+			return 1
+		}
+		return 0
+	})
+}
+
+// MarshalJSON writes the object with its keys in order, as JSON.stringify does: a number that JSON cannot
+// hold becomes null, and no character is escaped for HTML's sake.
 func (o *Object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, key := range o.Keys() {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		for j, part := range []any{key, o.values[key]} {
-			text, err := json.Marshal(part)
-			if err != nil {
-				return nil, err
-			}
-			if j == 1 {
-				b.WriteByte(':')
-			}
-			b.Write(text)
-		}
+	if err := writeJSON(&b, o); err != nil {
+		return nil, err
 	}
-	b.WriteByte('}')
 	return b.Bytes(), nil
+}
+
+func writeJSON(b *bytes.Buffer, value any) error {
+	switch v := value.(type) {
+	case *Object:
+		b.WriteByte('{')
+		for i, key := range v.Keys() {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if err := writeJSON(b, key); err != nil {
+				return err
+			}
+			b.WriteByte(':')
+			item, _ := v.Get(key)
+			if err := writeJSON(b, item); err != nil {
+				return err
+			}
+		}
+		b.WriteByte('}')
+	case []any:
+		b.WriteByte('[')
+		for i, item := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if err := writeJSON(b, item); err != nil {
+				return err
+			}
+		}
+		b.WriteByte(']')
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			b.WriteString("null")
+		} else {
+			b.WriteString(formatNumber(v))
+		}
+	default:
+		encoder := json.NewEncoder(b)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(value); err != nil {
+			return err
+		}
+		b.Truncate(b.Len() - 1) // the newline that Encode adds
+	}
+	return nil
+}
+
+// formatNumber writes a number as JavaScript's String does.
+func formatNumber(n float64) string {
+	switch {
+	case math.IsNaN(n):
+		return "NaN"
+	case math.IsInf(n, 1):
+		return "Infinity"
+	case math.IsInf(n, -1):
+		return "-Infinity"
+	case n == 0:
+		return "0"
+	}
+	if size := math.Abs(n); size >= 1e-6 && size < 1e21 {
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	text := strconv.FormatFloat(n, 'e', -1, 64)
+	if i := len(text) - 2; text[i] == '0' && (text[i-1] == '-' || text[i-1] == '+') {
+		text = text[:i] + text[i+1:] // e-07 is e-7 in JavaScript
+	}
+	return text
+}
+
+// equal tells whether two config values are the same, the order of keys aside.
+func equal(a, b any) bool {
+	switch x := a.(type) {
+	case *Object:
+		y, ok := b.(*Object)
+		if !ok || x.Len() != y.Len() {
+			return false
+		}
+		if x == y {
+			return true
+		}
+		for i := range x.entries {
+			value, ok := y.Get(x.entries[i].key)
+			if !ok || !equal(x.entries[i].value, value) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		y, ok := b.([]any)
+		return ok && slices.EqualFunc(x, y, equal)
+	case float64:
+		y, ok := b.(float64)
+		return ok && (x == y || math.IsNaN(x) && math.IsNaN(y))
+	}
+	switch b.(type) {
+	case *Object, []any:
+		return false
+	}
+	return a == b
 }
 
 // arrayIndex tells whether key is what ECMAScript calls an array index: the canonical form of an integer
@@ -94,4 +236,16 @@ func arrayIndex(key string) (uint64, bool) {
 	}
 	n, err := strconv.ParseUint(key, 10, 64)
 	return n, err == nil && n < math.MaxUint32
+}
+
+// ordered returns the entries in JavaScript's order.
+func (o *Object) ordered() []entry {
+	if !o.ints {
+		return o.entries
+	}
+	entries := make([]entry, 0, len(o.entries))
+	for _, key := range o.Keys() {
+		entries = append(entries, o.entries[o.find(key)])
+	}
+	return entries
 }

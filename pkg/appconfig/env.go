@@ -1,0 +1,102 @@
+package appconfig
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const envPrefix = "APP_CONFIG_"
+
+// environ is the environment of a load: variables by name, and their names in order.
+type environ struct {
+	values map[string]string
+	names  []string
+}
+
+func newEnviron(pairs []string) *environ {
+	e := &environ{values: make(map[string]string, len(pairs))}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			continue
+		}
+		if _, ok := e.values[name]; !ok {
+			e.names = append(e.names, name)
+		}
+		e.values[name] = value
+	}
+	return e
+}
+
+// lookup returns the trimmed value of a variable.
+func (e *environ) lookup(name string) (string, bool) {
+	value, ok := e.values[name]
+	return trim(value), ok
+}
+
+// config returns what the APP_CONFIG_ variables set, or nil if there are none. The parts of a key are
+// separated by "_". A value that is JSON is taken as such, all others are texts.
+func (e *environ) config() (*Object, error) {
+	var data *Object
+	for _, name := range e.names {
+		key, ok := strings.CutPrefix(name, envPrefix)
+		value := e.values[name]
+		if !ok || value == "" {
+			continue
+		}
+		if data == nil {
+			data = &Object{}
+		}
+		if err := setVariable(data, key, value, &source{variables: []string{name}}); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+func setVariable(object *Object, key, value string, from *source) error {
+	parts := strings.Split(key, "_")
+	for i, part := range parts {
+		if part == "" || !validKey(part) || strings.Contains(part, ".") {
+			return &EnvError{key, fmt.Sprintf("Invalid env config key '%s'", key)}
+		}
+		under, ok := object.Get(part)
+		if i == len(parts)-1 {
+			if ok {
+				return &EnvError{key, fmt.Sprintf("Refusing to override existing config at key '%s'", key)}
+			}
+			break
+		}
+		if under == nil {
+			under = &Object{}
+			object.set(part, under, position{from: from})
+		}
+		inner, ok := under.(*Object)
+		if !ok {
+			return &EnvError{key, fmt.Sprintf("Could not nest config for key '%s' under existing value '%s'",
+				key, strings.Join(parts[:i+1], "_"))}
+		}
+		object = inner
+	}
+	parsed, pos, err := parseJSON([]byte(value), from)
+	if err != nil {
+		parsed, pos = value, position{from: from}
+	}
+	if parsed == nil && err == nil {
+		return &EnvError{key, fmt.Sprintf("Failed to parse JSON-serialized config value for key '%s', "+
+			"Error: value may not be null", key)}
+	}
+	object.set(parts[len(parts)-1], parsed, pos)
+	return nil
+}
+
+// An EnvError says that an APP_CONFIG_ variable does not fit.
+type EnvError struct {
+	Key     string // the variable's name without APP_CONFIG_
+	problem string
+}
+
+func (e *EnvError) Error() string { return e.problem }
+
+var errDepth = errors.New("nested too deeply")

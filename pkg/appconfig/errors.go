@@ -1,0 +1,71 @@
+package appconfig
+
+import (
+	"fmt"
+	"math"
+)
+
+// A MissingError says that a required value is nowhere: Backstage's "Missing required config value at …".
+type MissingError struct {
+	Key   string // the full path
+	Layer string // the context of the topmost layer
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("Missing required config value at '%s' in '%s'", e.Key, e.Layer)
+}
+
+// A TypeError says that a value is of another type than the one asked for.
+type TypeError struct {
+	Key    string // the full path
+	Layer  string // the context of the layer that holds the value
+	Got    string // "string", "array", "null", "empty-string", "nan", …
+	Wanted string
+}
+
+func (e *TypeError) Error() string {
+	return fmt.Sprintf("Invalid type in config for key '%s' in '%s', got %s, wanted %s",
+		e.Key, e.Layer, e.Got, e.Wanted)
+}
+
+// A ConvertError says that a text is not a number or a boolean. It does not repeat the text, which may be
+// a secret.
+type ConvertError struct {
+	Key    string // the full path
+	Layer  string // the context of the topmost layer, which need not be the one that holds the value
+	Wanted string
+}
+
+func (e *ConvertError) Error() string {
+	return fmt.Sprintf("Unable to convert config value for key '%s' in '%s' to a %s", e.Key, e.Layer, e.Wanted)
+}
+
+// An InvalidKeyError says that no config can be read under such a key.
+type InvalidKeyError struct{ Key string }
+
+func (e *InvalidKeyError) Error() string { return fmt.Sprintf("Invalid config key '%s'", e.Key) }
+
+// typeOf names the type of a value as Backstage's errors do.
+func typeOf(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "null"
+	case []any:
+		return "array"
+	case *Object:
+		return "object"
+	case bool:
+		return "boolean"
+	case float64:
+		if math.IsNaN(v) {
+			return "nan"
+		}
+		return "number"
+	case string:
+		if v == "" {
+			return "empty-string"
+		}
+		return "string"
+	}
+	return fmt.Sprintf("%T", value)
+}

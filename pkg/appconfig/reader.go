@@ -1,0 +1,317 @@
+package appconfig
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Has tells whether there is a value under key; null is none.
+func (c *Config) Has(key string) (bool, error) {
+	value, found, err := c.value(key)
+	if err != nil || found {
+		return value != nil, err
+	}
+	if c.fallback == nil {
+		return false, nil
+	}
+	return c.fallback.Has(key)
+}
+
+// Keys returns the names at the top of c, those of the topmost layer first.
+func (c *Config) Keys() []string {
+	keys := c.data.Keys()
+	if c.fallback != nil {
+		for _, key := range c.fallback.Keys() {
+			if c.data.find(key) < 0 {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return slices.DeleteFunc(keys, func(key string) bool {
+		value, ok := c.data.Get(key)
+		return ok && value == nil
+	})
+}
+
+// Get returns the merged value under key, or all of c for the key "". Nulls within objects are left out.
+func (c *Config) Get(key string) (any, error) {
+	value, ok, err := c.GetOptional(key)
+	return required(c, key, value, ok, err)
+}
+
+// GetOptional is Get for a value that may be missing.
+func (c *Config) GetOptional(key string) (value any, ok bool, err error) {
+	value, found, err := c.value(key)
+	if err != nil {
+		return nil, false, err
+	}
+	var below any
+	hasBelow := false
+	if c.fallback != nil {
+		if below, hasBelow, err = c.fallback.GetOptional(key); err != nil {
+			return nil, false, err
+		}
+	}
+	switch {
+	case !found:
+		return below, hasBelow, nil
+	case value == nil:
+		return nil, false, nil
+	}
+	return merge(value, below), true, nil
+}
+
+// GetConfig returns the object under key as a configuration of its own, whose errors still name full paths.
+func (c *Config) GetConfig(key string) (*Config, error) {
+	value, ok, err := c.GetOptionalConfig(key)
+	return required(c, key, value, ok, err)
+}
+
+// GetOptionalConfig is GetConfig for an object that may be missing.
+func (c *Config) GetOptionalConfig(key string) (config *Config, ok bool, err error) {
+	value, found, err := c.value(key)
+	if err != nil {
+		return nil, false, err
+	}
+	var below *Config
+	if c.fallback != nil {
+		if below, _, err = c.fallback.GetOptionalConfig(key); err != nil {
+			return nil, false, err
+		}
+	}
+	if !found {
+		return below, below != nil, nil
+	}
+	switch v := value.(type) {
+	case nil:
+		return nil, false, nil
+	case *Object:
+		return &Config{data: v, layer: c.layer, prefix: c.fullKey(key), fallback: below}, true, nil
+	}
+	return nil, false, &TypeError{c.fullKey(key), c.layer, typeOf(value), "object"}
+}
+
+// GetConfigArray returns the objects of the array under key. Arrays are not merged: the topmost counts.
+func (c *Config) GetConfigArray(key string) ([]*Config, error) {
+	value, ok, err := c.GetOptionalConfigArray(key)
+	return required(c, key, value, ok, err)
+}
+
+// GetOptionalConfigArray is GetConfigArray for an array that may be missing.
+func (c *Config) GetOptionalConfigArray(key string) ([]*Config, bool, error) {
+	value, _, err := c.lookup(key, "object-array", func(value any) bool { _, ok := value.(*Object); return ok })
+	if value == nil || err != nil {
+		return nil, false, err
+	}
+	configs := make([]*Config, len(value.([]any)))
+	for i, item := range value.([]any) {
+		// The prefix is that of the topmost layer, whichever holds the array, as in Backstage.
+		configs[i] = &Config{data: item.(*Object), layer: c.layer, prefix: c.fullKey(key) + "[" + strconv.Itoa(i) + "]"}
+	}
+	return configs, true, nil
+}
+
+// GetNumber returns the number under key; a text that JavaScript's Number takes for one is converted.
+func (c *Config) GetNumber(key string) (float64, error) {
+	value, ok, err := c.GetOptionalNumber(key)
+	return required(c, key, value, ok, err)
+}
+
+// GetOptionalNumber is GetNumber for a number that may be missing.
+func (c *Config) GetOptionalNumber(key string) (float64, bool, error) {
+	value, _, err := c.lookup(key, "number", nil)
+	switch v := value.(type) {
+	case float64:
+		return v, true, nil
+	case string:
+		if number, ok := parseNumber(v); ok {
+			return number, true, nil
+		}
+		return 0, false, &ConvertError{c.fullKey(key), c.layer, "number"}
+	}
+	return 0, false, err
+}
+
+// GetBoolean returns the boolean under key; true, yes, on, y, 1 and their opposites are converted.
+func (c *Config) GetBoolean(key string) (bool, error) {
+	value, ok, err := c.GetOptionalBoolean(key)
+	return required(c, key, value, ok, err)
+}
+
+// GetOptionalBoolean is GetBoolean for a boolean that may be missing.
+func (c *Config) GetOptionalBoolean(key string) (value, ok bool, err error) {
+	found, _, err := c.lookup(key, "boolean", nil)
+	var text string
+	switch v := found.(type) {
+	case nil:
+		return false, false, err
+	case bool:
+		return v, true, nil
+	case float64:
+		text = formatNumber(v)
+	case string:
+		text = lowerASCII(trim(v))
+	}
+	switch text {
+	case "y", "yes", "true", "1", "on":
+		return true, true, nil
+	case "n", "no", "false", "0", "off":
+		return false, true, nil
+	}
+	return false, false, &ConvertError{c.fullKey(key), c.layer, "boolean"}
+}
+
+// GetString returns the text under key, which is not empty.
+func (c *Config) GetString(key string) (string, error) {
+	value, ok, err := c.GetOptionalString(key)
+	return required(c, key, value, ok, err)
+}
+
+// GetOptionalString is GetString for a text that may be missing.
+func (c *Config) GetOptionalString(key string) (string, bool, error) {
+	value, _, err := c.lookup(key, "string", nil)
+	text, ok := value.(string)
+	return text, ok, err
+}
+
+// GetStringArray returns the array of texts under key, none of which is empty.
+func (c *Config) GetStringArray(key string) ([]string, error) {
+	value, ok, err := c.GetOptionalStringArray(key)
+	return required(c, key, value, ok, err)
+}
+
+// GetOptionalStringArray is GetStringArray for an array that may be missing.
+func (c *Config) GetOptionalStringArray(key string) ([]string, bool, error) {
+	value, _, err := c.lookup(key, "string-array", isText)
+	if value == nil || err != nil {
+		return nil, false, err
+	}
+	texts := make([]string, len(value.([]any)))
+	for i, item := range value.([]any) {
+		texts[i] = item.(string)
+	}
+	return texts, true, nil
+}
+
+func isText(value any) bool {
+	text, ok := value.(string)
+	return ok && text != ""
+}
+
+// required turns a missing value into a MissingError.
+func required[T any](c *Config, key string, value T, ok bool, err error) (T, error) {
+	if err == nil && !ok {
+		err = &MissingError{c.fullKey(key), c.layer}
+	}
+	return value, err
+}
+
+// lookup returns the value under key of the topmost layer that has one, nil for null. It reports a value
+// that does not fit wanted; item tells which items an array must have.
+func (c *Config) lookup(key, wanted string, item func(any) bool) (value any, found bool, err error) {
+	for layer := c; layer != nil; layer = layer.fallback {
+		value, found, err = layer.value(key)
+		if err != nil {
+			return nil, false, err
+		}
+		if !found {
+			continue
+		}
+		if value == nil {
+			return nil, true, nil
+		}
+		if bad, index := misfit(value, wanted, item); bad {
+			full := layer.fullKey(key)
+			if index >= 0 {
+				full += "[" + strconv.Itoa(index) + "]"
+				value = value.([]any)[index]
+			}
+			return nil, false, &TypeError{full, layer.layer, typeOf(value), wanted}
+		}
+		return value, true, nil
+	}
+	return nil, false, nil
+}
+
+// misfit tells whether value is of another type than wanted, and which item of an array it is, or -1.
+func misfit(value any, wanted string, item func(any) bool) (bad bool, index int) {
+	switch v := value.(type) {
+	case []any:
+		if item == nil {
+			return true, -1
+		}
+		index = slices.IndexFunc(v, func(v any) bool { return !item(v) })
+		return index >= 0, index
+	case string:
+		return item != nil || wanted == "string" && v == "", -1
+	case float64:
+		return wanted != "number" && wanted != "boolean", -1
+	case bool:
+		return wanted != "boolean", -1
+	}
+	return true, -1
+}
+
+func (c *Config) fullKey(key string) string {
+	if c.prefix == "" {
+		return key
+	}
+	return c.prefix + "." + key
+}
+
+// value returns what this layer alone has under key, and whether it has anything there: a null anywhere on
+// the way counts as a null there.
+func (c *Config) value(key string) (value any, found bool, err error) {
+	if !validKey(key) {
+		return nil, false, &InvalidKeyError{key}
+	}
+	if c.data == nil {
+		return nil, false, nil
+	}
+	value = c.data
+	for rest := key; rest != ""; {
+		part, tail, _ := strings.Cut(rest, ".")
+		object, ok := value.(*Object)
+		switch {
+		case ok:
+			i := object.find(part)
+			if i < 0 {
+				return nil, false, nil
+			}
+			value = object.entries[i].value
+		case value == nil:
+			return nil, true, nil
+		default:
+			at := strings.TrimSuffix(key[:len(key)-len(rest)], ".")
+			return nil, false, &TypeError{c.fullKey(at), c.layer, typeOf(value), "object"}
+		}
+		rest = tail
+	}
+	return value, true, nil
+}
+
+// merge returns value with what it lacks taken from below, and without the nulls within objects.
+func merge(value, below any) any {
+	object, ok := value.(*Object)
+	if !ok {
+		return value
+	}
+	out := &Object{}
+	from, _ := below.(*Object)
+	for _, e := range object.entries {
+		if e.value == nil {
+			continue
+		}
+		under, _ := from.Get(e.key)
+		out.set(e.key, merge(e.value, under), e.pos)
+	}
+	if from != nil {
+		for _, e := range from.entries {
+			if object.find(e.key) < 0 && e.value != nil {
+				out.set(e.key, merge(e.value, nil), e.pos)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,329 @@
+package appconfig
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// transformer replaces ${…}, $env, $file and $include in a parsed document.
+type transformer struct {
+	environ  *environ
+	readFile func(path string) (string, error) // nil where nothing can be included: in remote documents
+	unset    []unsetKey
+	includes int
+}
+
+// unsetKey is a value that vanished because variables were not set.
+type unsetKey struct {
+	key       string
+	variables []string
+}
+
+// place is where in the document the transformer is.
+type place struct {
+	parent *place
+	key    string
+	index  int // of an array's item, else -1
+}
+
+// String writes a place as Backstage's errors do: ".a.b[0]".
+func (p *place) String() string {
+	if p == nil {
+		return ""
+	}
+	if p.index >= 0 {
+		return p.parent.String() + "[" + strconv.Itoa(p.index) + "]"
+	}
+	return p.parent.String() + "." + p.key
+}
+
+// include is an include under way.
+type include struct {
+	parent *include
+	path   string // the absolute path
+	part   string // what of it, after the "#"
+}
+
+// scope is what relative paths start from.
+type scope struct {
+	dir    string
+	within *include
+}
+
+// document transforms a whole document, whose root must come out as an object.
+func (t *transformer) document(value any, pos position, in scope) (*Object, error) {
+	out, _, _, err := t.apply(value, pos, nil, in)
+	if err != nil {
+		return nil, err
+	}
+	object, ok := out.(*Object)
+	if !ok {
+		return nil, errors.New("expected object at config root")
+	}
+	return object, nil
+}
+
+// apply transforms a value and what is in it. ok is false where nothing is left of it.
+func (t *transformer) apply(value any, pos position, at *place, in scope) (out any, _ position, ok bool, _ error) {
+	switch v := value.(type) {
+	case string:
+		text, used, ok := t.substitute(v, at)
+		if len(used) > 0 {
+			pos.from = &source{path: pos.from.path, variables: used, parent: pos.from.parent}
+		}
+		return text, pos, ok, nil
+	case *Object:
+		if t.readFile == nil {
+			break
+		}
+		included, from, inner, state, err := t.include(v, pos, at, in)
+		if err != nil {
+			return nil, pos, false, fmt.Errorf("error at %s, %w", at, err)
+		}
+		switch state {
+		case gone:
+			return nil, pos, false, nil
+		case replaced:
+			value, pos, in = included, from, inner
+		}
+	}
+	return t.children(value, pos, at, in)
+}
+
+// children transforms the parts of a value that itself stays as it is.
+func (t *transformer) children(value any, pos position, at *place, in scope) (any, position, bool, error) {
+	switch v := value.(type) {
+	case []any:
+		array, items := make([]any, 0, len(v)), make([]position, 0, len(v))
+		for i, item := range v {
+			item, from, ok, err := t.apply(item, pos.items[i], &place{at, "", i}, in)
+			if err != nil {
+				return nil, pos, false, err
+			}
+			if ok {
+				array, items = append(array, item), append(items, from)
+			}
+		}
+		pos.items = items
+		return array, pos, true, nil
+	case *Object:
+		object := &Object{entries: make([]entry, 0, len(v.entries))}
+		for _, e := range v.ordered() {
+			item, from, ok, err := t.apply(e.value, e.pos, &place{at, e.key, -1}, in)
+			if err != nil {
+				return nil, pos, false, err
+			}
+			if ok {
+				object.set(e.key, item, from)
+			}
+		}
+		return object, pos, true, nil
+	}
+	return value, pos, true, nil
+}
+
+// substitute replaces every ${NAME} and ${NAME:-default} in a text, and $${…} by ${…}. ok is false where a
+// variable without a default is not set.
+func (t *transformer) substitute(text string, at *place) (out string, used []string, ok bool) {
+	if !strings.Contains(text, "${") {
+		return text, nil, true
+	}
+	var b strings.Builder
+	var missing []string
+	ok = true
+	rest := text
+	for {
+		start := strings.Index(rest, "${")
+		if start < 0 {
+			break
+		}
+		size := strings.IndexAny(rest[start+2:], "{}")
+		if size < 0 {
+			break
+		}
+		end := start + 2 + size
+		if rest[end] == '{' {
+			b.WriteString(rest[:end])
+			rest = rest[end:]
+			continue
+		}
+		if start > 0 && rest[start-1] == '$' {
+			b.WriteString(rest[:start-1])
+			b.WriteString(rest[start : end+1])
+			rest = rest[end+1:]
+			continue
+		}
+		b.WriteString(rest[:start])
+		name, fallback, hasFallback := strings.Cut(rest[start+2:end], ":-")
+		name, fallback = trim(name), trim(fallback)
+		value, set := t.environ.lookup(name)
+		if !slices.Contains(used, name) {
+			used = append(used, name)
+		}
+		switch {
+		case hasFallback && value == "":
+			value, set = fallback, fallback != ""
+		case !set && !slices.Contains(missing, name):
+			missing = append(missing, name)
+		}
+		ok = ok && set
+		b.WriteString(value)
+		rest = rest[end+1:]
+	}
+	if len(missing) > 0 {
+		t.unset = append(t.unset, unsetKey{at.String(), missing})
+	}
+	if !ok {
+		return "", used, false
+	}
+	b.WriteString(rest)
+	return b.String(), used, true
+}
+
+type includeState int
+
+const (
+	kept     includeState = iota // not an include
+	replaced                     // by the included value
+	gone                         // the included value is missing
+)
+
+// include replaces {$file: …}, {$env: …} and {$include: …}.
+func (t *transformer) include(object *Object, pos position, at *place, in scope) (any, position, scope, includeState, error) {
+	fail := func(err error) (any, position, scope, includeState, error) { return nil, pos, in, kept, err }
+	keyword := ""
+	for i := range object.entries {
+		if key := object.entries[i].key; key == "$file" || key == "$env" || key == "$include" {
+			keyword = key
+			break
+		}
+	}
+	if keyword == "" {
+		return nil, pos, in, kept, nil
+	}
+	if object.Len() != 1 {
+		return fail(fmt.Errorf("include key %s should not have adjacent keys", keyword))
+	}
+	raw, isText := object.entries[0].value.(string)
+	if !isText {
+		return fail(fmt.Errorf("%s include value is not a string", keyword))
+	}
+	target, used, ok := t.substitute(raw, at)
+	if !ok {
+		return fail(fmt.Errorf("%s substitution value was undefined", keyword))
+	}
+	if t.includes++; t.includes > maxIncludes {
+		return fail(fmt.Errorf("more than %d includes", maxIncludes))
+	}
+	switch keyword {
+	case "$env":
+		value, set := t.environ.lookup(target)
+		pos.from = &source{path: pos.from.path, variables: append(used, target), parent: pos.from.parent}
+		if !set {
+			t.unset = append(t.unset, unsetKey{at.String(), []string{target}})
+			return nil, pos, in, gone, nil
+		}
+		return value, pos, in, replaced, nil
+	case "$file":
+		path := resolvePath(in.dir, target)
+		text, err := t.readFile(path)
+		if err != nil {
+			return fail(fmt.Errorf("failed to read file %s, %w", target, named(err)))
+		}
+		return trimRight(text), position{from: &source{path: path, parent: &pos}, line: 1, column: 1}, in, replaced, nil
+	}
+	return t.includePart(target, pos, at, in)
+}
+
+// includePart reads the part of a file that "path#key.key" names.
+func (t *transformer) includePart(target string, pos position, at *place, in scope) (any, position, scope, includeState, error) {
+	fail := func(err error) (any, position, scope, includeState, error) { return nil, pos, in, kept, err }
+	name, part, _ := strings.Cut(target, "#")
+	parse := parserFor(name)
+	if parse == nil {
+		return fail(fmt.Errorf("no configuration parser available for included file %s", name))
+	}
+	path := resolvePath(in.dir, name)
+	for i := in.within; i != nil; i = i.parent {
+		if i.path == path && i.part == part {
+			return fail(fmt.Errorf("included file %s includes itself", target))
+		}
+	}
+	text, err := t.readFile(path)
+	if err != nil {
+		return fail(err)
+	}
+	value, from, err := parse([]byte(text), &source{path: path, parent: &pos})
+	if err != nil {
+		return fail(fmt.Errorf("failed to parse included file %s, %w", name, named(err)))
+	}
+	if part != "" {
+		missing := false
+		parts := strings.Split(part, ".")
+		for i, key := range parts {
+			object, ok := value.(*Object)
+			if !ok || missing {
+				return fail(fmt.Errorf("value at '%s' in included file %s is not an object",
+					strings.Join(parts[:i], "."), name))
+			}
+			if j := object.find(key); j >= 0 {
+				value, from = object.entries[j].value, object.entries[j].pos
+			} else {
+				missing = true
+			}
+		}
+		if missing {
+			return nil, pos, in, gone, nil
+		}
+	}
+	inner := scope{filepath.Dir(path), &include{in.within, path, part}}
+	if text, ok := value.(string); ok {
+		substituted, used, ok := t.substitute(text, at)
+		if !ok {
+			return nil, pos, in, gone, nil
+		}
+		if len(used) > 0 {
+			from.from = &source{path: path, variables: used, parent: &pos}
+		}
+		return substituted, from, inner, replaced, nil
+	}
+	return value, from, inner, replaced, nil
+}
+
+// parserFor returns what reads an included file, by the extension of its name.
+func parserFor(name string) func([]byte, *source) (any, position, error) {
+	base := filepath.Base(name) // drops a slash at the end, as Node does
+	switch i := strings.LastIndexByte(base, '.'); {
+	case i <= 0:
+		return nil
+	case base[i:] == ".json":
+		return parseJSON
+	case base[i:] == ".yaml", base[i:] == ".yml":
+		return parseYAML
+	}
+	return nil
+}
+
+func resolvePath(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(dir, name)
+}
+
+// named prefixes an error with the name of the class that it has in Backstage.
+func named(err error) error {
+	var syntax *SyntaxError
+	var missing *NotFoundError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("SyntaxError: %w", err)
+	case errors.As(err, &missing):
+		return fmt.Errorf("NotFoundError: %w", err)
+	}
+	return fmt.Errorf("Error: %w", err)
+}
