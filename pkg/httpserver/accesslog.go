@@ -1,0 +1,71 @@
+package httpserver
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/logging"
+)
+
+// accessLog writes Backstage's line for each answered request, with the values of code, state, token and
+// the like left out of its URLs.
+func accessLog(log *zap.Logger, next http.Handler) http.Handler {
+	log = log.With(zap.String("type", "incomingRequest"))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := &statusWriter{ResponseWriter: w}
+		begin := time.Now()
+		next.ServeHTTP(recorder, r)
+		entry := log.Check(zap.InfoLevel, "")
+		if entry == nil {
+			return
+		}
+		if recorder.status == 0 {
+			recorder.status = http.StatusOK
+		}
+		uri, referrer := logging.URL(r.RequestURI), logging.URL(r.Referer())
+		entry.Message = fmt.Sprintf("[%s] \"%s %s HTTP/%d.%d\" %d %d %s %s", begin.UTC().Format("2006-01-02T15:04:05.000Z"),
+			r.Method, uri, r.ProtoMajor, r.ProtoMinor, recorder.status, recorder.bytes, quoted(referrer), quoted(r.UserAgent()))
+		entry.Write(zap.String("method", r.Method), zap.String("url", uri), zap.Int("status", recorder.status),
+			zap.Duration("duration", time.Since(begin)))
+	})
+}
+
+// quoted shows a header of the client's in a log line that stays one line, whatever is in it.
+func quoted(value string) string {
+	if value == "" {
+		return `"-"`
+	}
+	if len(value) > 512 {
+		value = value[:512]
+	}
+	return fmt.Sprintf("%q", value)
+}
+
+// statusWriter remembers what was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(body []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(body)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,76 @@
+package httpserver
+
+import (
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/klauspost/compress/gzhttp"
+)
+
+// compress packs bodies of 1024 bytes and more, of the types that Backstage packs, with gzip. What is not to
+// be stored carries tokens, or text about them next to what a client sent, and is left alone.
+func compress(next http.Handler) (http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypeFilter(compressible))
+	if err != nil {
+		return nil, err
+	}
+	return wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(&varyWriter{ResponseWriter: w}, r)
+	})), nil
+}
+
+// varyWriter corrects the Vary header that gzhttp puts on every answer: Backstage has it only where the
+// content type can be packed.
+type varyWriter struct {
+	http.ResponseWriter
+	wroteHeader bool
+}
+
+func (w *varyWriter) WriteHeader(status int) {
+	if !w.wroteHeader && status >= 200 {
+		w.wroteHeader = true
+		header := w.Header()
+		if !compressible(header.Get("Content-Type")) {
+			dropVary(header)
+		}
+		if strings.Contains(header.Get("Cache-Control"), "no-store") {
+			header.Set(gzhttp.HeaderNoCompression, "1")
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *varyWriter) Write(body []byte) (int, error) {
+	if !w.wroteHeader {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(body)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (w *varyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func dropVary(header http.Header) {
+	kept := header["Vary"][:0:0]
+	for _, line := range header["Vary"] {
+		if line != "Accept-Encoding" {
+			kept = append(kept, line)
+		}
+	}
+	if len(kept) == 0 {
+		header.Del("Vary")
+	} else {
+		header["Vary"] = kept
+	}
+}
+
+// compressible tells the media types that npm's compressible takes for packable among those that a backend sends.
+func compressible(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return false
+	}
+	return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml") ||
+		media == "application/json" || media == "application/javascript" || media == "application/xml"
+}

@@ -1,0 +1,340 @@
+package httpserver_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/httpserver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func options(t testing.TB, yaml string) (httpserver.Options, error) {
+	t.Helper()
+	data, err := appconfig.ParseYAML([]byte("backend:\n  baseUrl: http://localhost:7007\n" + yaml))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return httpserver.ReadOptions(appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: data.(*appconfig.Object)}))
+}
+
+// wrapped returns a function that answers requests, with routes under the server's layers.
+func wrapped(t testing.TB, yaml string, routes http.HandlerFunc) (func(*http.Request) *http.Response, *httpserver.Health, *observer.ObservedLogs) {
+	t.Helper()
+	o, err := options(t, yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	health := new(httpserver.Health)
+	core, logs := observer.New(zap.InfoLevel)
+	handler, err := httpserver.Wrap(o, health, zap.New(core), routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(r *http.Request) *http.Response {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w.Result()
+	}, health, logs
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
+
+func body(t testing.TB, r *http.Response) string {
+	t.Helper()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Body.Close()
+	return string(text)
+}
+
+const corsYAML = "  cors: {origin: http://localhost:3000, methods: [GET, POST], credentials: true}\n"
+
+// The header sets were recorded from the Node backend.
+func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
+	do, _, _ := wrapped(t, "", notFound)
+	got := do(httptest.NewRequest("GET", "/nope", nil)).Header
+	want := http.Header{
+		"Content-Security-Policy": {"default-src 'self';base-uri 'self';font-src 'self' https: data:;frame-ancestors 'self';" +
+			"img-src 'self' data:;object-src 'none';script-src 'self' 'unsafe-eval';script-src-attr 'none';" +
+			"style-src 'self' https: 'unsafe-inline';upgrade-insecure-requests"},
+		"Referrer-Policy":                   {"no-referrer"},
+		"Strict-Transport-Security":         {"max-age=15552000; includeSubDomains"},
+		"X-Content-Type-Options":            {"nosniff"},
+		"X-Dns-Prefetch-Control":            {"off"},
+		"X-Download-Options":                {"noopen"},
+		"X-Frame-Options":                   {"SAMEORIGIN"},
+		"X-Permitted-Cross-Domain-Policies": {"none"},
+		"X-Xss-Protection":                  {"0"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+}
+
+func TestContentSecurityPolicyFromConfig(t *testing.T) {
+	o, err := options(t, `  csp: {connectSrc: ["'self'", 'http:'], upgrade-insecure-requests: false, scriptSrc: ["'self'"]}
+  referrer: {policy: [origin, same-origin]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "default-src 'self';base-uri 'self';font-src 'self' https: data:;frame-ancestors 'self';img-src 'self' data:;" +
+		"object-src 'none';script-src 'self';script-src-attr 'none';style-src 'self' https: 'unsafe-inline';connect-src 'self' http:"; o.CSP != want {
+		t.Errorf("CSP\n got %s\nwant %s", o.CSP, want)
+	}
+	if o.Referrer != "origin,same-origin" {
+		t.Errorf("Referrer-Policy %q", o.Referrer)
+	}
+}
+
+func TestCORS(t *testing.T) {
+	for _, c := range []struct {
+		name, method string
+		header       map[string]string
+		status       int
+		want         http.Header
+	}{
+		{"allowed", "GET", map[string]string{"Origin": "http://localhost:3000"}, 404, http.Header{
+			"Access-Control-Allow-Origin": {"http://localhost:3000"}, "Access-Control-Allow-Credentials": {"true"}, "Vary": {"Origin"},
+		}},
+		{"allowed, other case and a slash", "GET", map[string]string{"Origin": "HTTP://LOCALHOST:3000/"}, 404, http.Header{
+			"Access-Control-Allow-Origin": {"HTTP://LOCALHOST:3000/"}, "Access-Control-Allow-Credentials": {"true"}, "Vary": {"Origin"},
+		}},
+		{"preflight", "OPTIONS", map[string]string{
+			"Origin": "http://localhost:3000", "Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "x-requested-with,content-type",
+		}, 204, http.Header{
+			"Access-Control-Allow-Origin": {"http://localhost:3000"}, "Access-Control-Allow-Credentials": {"true"},
+			"Access-Control-Allow-Methods": {"GET,POST"}, "Access-Control-Allow-Headers": {"x-requested-with,content-type"},
+			"Vary": {"Origin, Access-Control-Request-Headers"},
+		}},
+		{"foreign", "GET", map[string]string{"Origin": "https://evil.example"}, 404, http.Header{"Vary": {"Origin"}}},
+		{"foreign preflight", "OPTIONS", map[string]string{"Origin": "null"}, 404, http.Header{"Vary": {"Origin"}}},
+		{"no origin", "GET", nil, 404, http.Header{"Vary": {"Origin"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			do, _, _ := wrapped(t, corsYAML, notFound)
+			r := httptest.NewRequest(c.method, "/x", nil)
+			for name, value := range c.header {
+				r.Header.Set(name, value)
+			}
+			answer := do(r)
+			got := http.Header{}
+			for name, values := range answer.Header {
+				if strings.HasPrefix(name, "Access-Control-") || name == "Vary" {
+					got[name] = values
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" || answer.StatusCode != c.status {
+				t.Errorf("status %d, want %d; headers (-want +got):\n%s", answer.StatusCode, c.status, diff)
+			}
+		})
+	}
+	t.Run("not configured", func(t *testing.T) {
+		do, _, _ := wrapped(t, "", notFound)
+		r := httptest.NewRequest("GET", "/x", nil)
+		r.Header.Set("Origin", "http://localhost:3000")
+		if got := do(r).Header; got.Get("Access-Control-Allow-Origin") != "" || got.Get("Vary") != "" {
+			t.Errorf("CORS headers without backend.cors: %v", got)
+		}
+	})
+	t.Run("any origin", func(t *testing.T) {
+		do, _, _ := wrapped(t, "  cors: {credentials: true}\n", notFound)
+		r := httptest.NewRequest("GET", "/x", nil)
+		r.Header.Set("Origin", "https://evil.example")
+		if got := do(r).Header; got.Get("Access-Control-Allow-Origin") != "*" || got.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("CORS headers without an origin list: %v", got)
+		}
+	})
+}
+
+func TestCompression(t *testing.T) {
+	long := `{"text":"` + strings.Repeat("ab-", 700) + `"}`
+	for _, c := range []struct {
+		name, accept, contentType, cacheControl, body string
+		packed, vary                                  bool
+	}{
+		{"long JSON", "gzip, deflate, br", "application/json; charset=utf-8", "", long, true, true},
+		{"refused by quality", "gzip;q=0", "application/json; charset=utf-8", "", long, false, true},
+		{"not asked for", "", "application/json; charset=utf-8", "", long, false, true},
+		{"short", "gzip", "application/json; charset=utf-8", "", "{}", false, true},
+		{"not to be stored", "gzip", "text/html; charset=utf-8", "no-store", long, false, true},
+		{"not packable", "gzip", "image/png", "", long, false, false},
+		{"no body", "gzip", "", "", "", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			do, _, _ := wrapped(t, "", func(w http.ResponseWriter, _ *http.Request) {
+				if c.contentType != "" {
+					w.Header().Set("Content-Type", c.contentType)
+				}
+				if c.cacheControl != "" {
+					w.Header().Set("Cache-Control", c.cacheControl)
+				}
+				_, _ = io.WriteString(w, c.body)
+			})
+			r := httptest.NewRequest("GET", "/x", nil)
+			r.Header.Set("Accept-Encoding", c.accept)
+			answer := do(r)
+			if got := answer.Header.Get("Content-Encoding") == "gzip"; got != c.packed {
+				t.Errorf("packed: %v, want %v", got, c.packed)
+			}
+			if got := answer.Header.Get("Vary") == "Accept-Encoding"; got != c.vary {
+				t.Errorf("Vary %q", answer.Header["Vary"])
+			}
+			if got := body(t, answer); !c.packed && got != c.body {
+				t.Errorf("body %.60q", got)
+			}
+			if leak := answer.Header.Get("No-Gzip-Compression"); leak != "" {
+				t.Error("a header meant for the compressor reaches the client")
+			}
+		})
+	}
+}
+
+func TestHealth(t *testing.T) {
+	do, health, _ := wrapped(t, "", notFound)
+	probe := func(method, path string, status int, want string) {
+		t.Helper()
+		answer := do(httptest.NewRequest(method, path, nil))
+		if got := body(t, answer); answer.StatusCode != status || got != want {
+			t.Errorf("%s %s: %d %s, want %d %s", method, path, answer.StatusCode, got, status, want)
+		}
+	}
+	probe("GET", "/.backstage/health/v1/readiness", 503, `{"message":"Backend has not started yet","status":"error"}`)
+	probe("GET", "/.backstage/health/v1/liveness", 200, `{"status":"ok"}`)
+	health.SetReady()
+	probe("GET", "/.Backstage/Health/v1/readiness/", 200, `{"status":"ok"}`)
+	probe("HEAD", "/.backstage/health/v1/readiness", 200, "")
+	probe("OPTIONS", "/.backstage/health/v1/readiness", 200, "GET,HEAD")
+	probe("POST", "/.backstage/health/v1/readiness", 404, "")
+	probe("GET", "/.backstage/health/v1/nope", 404, "")
+	probe("GET", "//.backstage/health/v1/liveness", 404, "")
+	health.SetStopping()
+	probe("GET", "/.backstage/health/v1/readiness", 503, `{"message":"Backend is shutting down","status":"error"}`)
+}
+
+func TestRequestLogHoldsNoSecrets(t *testing.T) {
+	do, _, logs := wrapped(t, "", notFound)
+	r := httptest.NewRequest("GET", "/api/auth/coder/oauth/callback?code=s3cr3t-code&state=s3cr3t-state&env=development", nil)
+	r.Header.Set("Referer", "https://coder.example/?token=s3cr3t-token")
+	r.Header.Set("User-Agent", "curl\n[forged] line")
+	do(r)
+	lines := logs.TakeAll()
+	if len(lines) != 1 {
+		t.Fatalf("%d log lines, want 1", len(lines))
+	}
+	message := lines[0].Message
+	_, message, _ = strings.Cut(message, "] ")
+	want := `"GET /api/auth/coder/oauth/callback?code=***&state=***&env=development HTTP/1.1" 404 0 ` +
+		`"https://coder.example/?token=***" "curl\n[forged] line"`
+	if message != want {
+		t.Errorf("log line\n got %s\nwant %s", message, want)
+	}
+	for name, value := range lines[0].ContextMap() {
+		if text, ok := value.(string); ok && strings.Contains(text, "s3cr3t") {
+			t.Errorf("field %s holds a secret: %s", name, text)
+		}
+	}
+}
+
+func TestReadOptions(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"":                                      ":7007",
+		"  listen: ':7107'\n":                   ":7107",
+		"  listen: '8080'\n":                    ":8080",
+		"  listen: 127.0.0.1:0\n":               "127.0.0.1:0",
+		"  listen: {port: 7317, host: '::1'}\n": "[::1]:7317",
+		"  listen: {port: '7317'}\n":            ":7317",
+	} {
+		o, err := options(t, yaml)
+		if got := net.JoinHostPort(o.Host, strconv.Itoa(o.Port)); err != nil || got != want {
+			t.Errorf("%q listens on %s, %v, want %s", yaml, got, err, want)
+		}
+	}
+}
+
+func TestReadOptionsReportsAllProblemsAtOnce(t *testing.T) {
+	_, err := options(t, `  listen: {port: 70000}
+  https: true
+  csp: {scriptSrc: 7}
+  cors: {methods: 5, credentials: maybe, optionsSuccessStatus: 99}
+`)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		"config key 'backend.listen.port' is 70000, expected a port from 0 to 65535",
+		"config key 'backend.https' is true, expected certificate.cert and certificate.key",
+		"'backend.csp.scriptSrc' in 'app-config.yaml'",
+		"'backend.cors.methods' in 'app-config.yaml'",
+		"'backend.cors.credentials' in 'app-config.yaml'",
+		"config key 'backend.cors.optionsSuccessStatus' is 99",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q:\n%v", want, err)
+		}
+	}
+}
+
+func TestListenSaysWhatToDoAboutAPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	o := httpserver.Options{Host: "127.0.0.1", Port: taken.Addr().(*net.TCPAddr).Port}
+	_, err = httpserver.Listen(context.Background(), o)
+	if err == nil || !strings.Contains(err.Error(), "is in use; stop the other program or set backend.listen.port") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestShutdownFinishesRequestsInFlight(t *testing.T) {
+	listener, err := httpserver.Listen(context.Background(), httpserver.Options{Host: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered, release := make(chan struct{}), make(chan struct{})
+	server := httpserver.Serve(listener, nil, zap.NewNop(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-release
+		_, _ = io.WriteString(w, "done")
+	}))
+	answered := make(chan string)
+	go func() {
+		answer, err := http.Get(server.URL())
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		answered <- body(t, answer)
+	}()
+	<-entered
+	stopped := make(chan error)
+	go func() { stopped <- server.Shutdown(context.Background()) }()
+	if err := <-server.Done(); err != http.ErrServerClosed {
+		t.Errorf("serving ended with %v", err)
+	}
+	close(release)
+	if got := <-answered; got != "done" {
+		t.Errorf("the request in flight got %q", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}

@@ -1,0 +1,90 @@
+// Package httpserver is the host's HTTP front: it listens as backend.listen and backend.https say, and puts
+// around the routes what Backstage's rootHttpRouter puts around them: security headers, CORS, compression,
+// request log and health checks.
+package httpserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Limits of the protocol. Node's own defaults are near these.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 60 * time.Second
+	idleTimeout   = 75 * time.Second
+	maxHeader     = 16 << 10
+)
+
+// Server is an HTTP server for one host.
+type Server struct {
+	server  *http.Server
+	address *net.TCPAddr
+	scheme  string
+	done    chan error
+}
+
+// Listen takes the address that o names. An address that cannot be had is reported with what to do about it.
+func Listen(ctx context.Context, o Options) (net.Listener, error) {
+	var config net.ListenConfig
+	address := net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, listenError(address, err)
+	}
+	return listener, nil
+}
+
+// Serve answers requests on listener with handler, which Wrap has usually made, until Shutdown.
+func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, handler http.Handler) *Server {
+	s := &Server{address: listener.Addr().(*net.TCPAddr), scheme: "http", done: make(chan error, 1)}
+	if certificate != nil {
+		s.scheme = "https"
+		listener = tls.NewListener(listener, certificate)
+	}
+	s.server = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       zap.NewStdLog(log),
+	}
+	go func() { s.done <- s.server.Serve(listener) }()
+	return s
+}
+
+// Wrap puts around the routes what Backstage puts around them, the outermost layer last.
+func Wrap(o Options, health *Health, log *zap.Logger, routes http.Handler) (http.Handler, error) {
+	handler, err := compress(health.serve(routes))
+	if err != nil {
+		return nil, err
+	}
+	return accessLog(log, securityHeaders(o.CSP, o.Referrer, cors(o.CORS, handler))), nil
+}
+
+// URL returns a URL at which the server answers on this machine.
+func (s *Server) URL() string {
+	host := s.address.IP.String()
+	if s.address.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return s.scheme + "://" + net.JoinHostPort(host, strconv.Itoa(s.address.Port))
+}
+
+// Done yields the error that ended serving, http.ErrServerClosed after a Shutdown.
+func (s *Server) Done() <-chan error { return s.done }
+
+// Shutdown takes no more connections and waits for the requests in flight, until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.server.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("requests were still in flight: %w", err), s.server.Close())
+	}
+	return nil
+}
