@@ -1,0 +1,187 @@
+package sandbox
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/mux"
+	"go.uber.org/zap"
+)
+
+//go:embed web
+var web embed.FS
+
+var pages = template.Must(template.ParseFS(web, "web/*.html"))
+
+// signedOut is what Coder answers to every request without a good token.
+const signedOut = "You are signed out or your session has expired. Please sign in again to continue."
+
+// standIn is the Coder stand-in.
+type standIn struct {
+	client                           Client
+	url, demoURL                     string
+	users                            []user
+	pkceOptional, cancelWithoutState bool
+	store                            *store
+	logger                           *zap.Logger
+}
+
+// newStandIn returns the handler of the stand-in that is reached at url.
+func newStandIn(o Options, url, demoURL string) http.Handler {
+	c := &standIn{
+		client: o.Client, url: url, demoURL: demoURL, users: demoUsers(url),
+		pkceOptional: o.PKCEOptional, cancelWithoutState: o.CancelWithoutState,
+		store: newStore(o), logger: o.Logger,
+	}
+	r := mux.NewRouter()
+	r.NotFoundHandler = http.HandlerFunc(c.notFound)
+	for path, page := range map[string]string{"/": "coder.html", "/cli-auth": "cli-auth.html"} {
+		r.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			c.page(w, http.StatusOK, page, map[string]any{"URL": c.url, "Demo": c.demoURL, "App": c.client.Name})
+		}).Methods("GET", "HEAD")
+	}
+	assets(r, "sandbox.css", "favicon.svg")
+	r.HandleFunc("/avatars/{user}.svg", c.avatar).Methods("GET", "HEAD")
+
+	// CrossOriginProtection keeps another site from pressing Allow for the user.
+	r.HandleFunc("/oauth2/authorize", c.consent).Methods("GET")
+	r.Handle("/oauth2/authorize", http.NewCrossOriginProtection().Handler(http.HandlerFunc(c.decide))).Methods("POST")
+	r.HandleFunc("/oauth2/tokens", c.token).Methods("POST")
+	r.HandleFunc("/oauth2/tokens", c.authenticated(c.revokeApp)).Methods("DELETE")
+	r.HandleFunc("/oauth2/revoke", c.revoke).Methods("POST")
+	r.HandleFunc("/.well-known/oauth-authorization-server", c.metadata).Methods("GET", "HEAD")
+
+	r.HandleFunc("/api/v2/buildinfo", c.buildInfo).Methods("GET", "HEAD")
+	r.HandleFunc("/api/v2/users/me", c.authenticated(c.me)).Methods("GET", "HEAD")
+	r.HandleFunc("/api/v2/workspaces", c.authenticated(c.workspaces)).Methods("GET", "HEAD")
+	return pageHeaders("default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "+
+		"frame-ancestors 'none'", r)
+}
+
+// authenticated passes on the user whose access token r carries, and answers 401 in Coder's words otherwise.
+func (c *standIn) authenticated(next func(http.ResponseWriter, *http.Request, user)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		token := r.Header.Get("Coder-Session-Token")
+		if scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " "); token == "" &&
+			strings.EqualFold(scheme, "Bearer") {
+			token = value
+		}
+		g, err := c.store.session(token)
+		detail, challenge := "", `Bearer realm="coder"`
+		switch {
+		case err == nil:
+			next(w, r, g.user)
+			return
+		case token == "":
+			detail = `Cookie "coder_session_token" or query parameter must be provided.`
+		case errors.Is(err, errExpiredToken):
+			detail = fmt.Sprintf("API key expired at %q.", g.expires.String())
+			challenge += `, error="invalid_token", error_description="The access token has expired"`
+		default:
+			detail = "API key is invalid."
+			challenge += `, error="invalid_token", error_description="The access token is invalid"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+		writeMessage(w, http.StatusUnauthorized, signedOut, detail)
+	}
+}
+
+// metadata answers with Coder's RFC 8414 document.
+func (c *standIn) metadata(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"issuer":                                c.url,
+		"authorization_endpoint":                c.url + "/oauth2/authorize",
+		"token_endpoint":                        c.url + "/oauth2/tokens",
+		"revocation_endpoint":                   c.url + "/oauth2/revoke",
+		"response_types_supported":              []string{"code"},
+		"grant_types_supported":                 []string{"authorization_code", "refresh_token"},
+		"code_challenge_methods_supported":      []string{"S256"},
+		"scopes_supported":                      scopes,
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
+	})
+}
+
+func (c *standIn) buildInfo(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"version": "v2.0.0-sandbox", "external_url": c.url, "dashboard_url": c.url,
+		"agent_api_version": "1.0", "provisioner_api_version": "1.0",
+		"telemetry": false, "workspace_proxy": false, "upgrade_message": "",
+		"deployment_id": "5f0b7c52-0d53-4c0e-9a0e-2f6c1d6a9b10", "webpush_public_key": "",
+	})
+}
+
+func (c *standIn) notFound(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		writeMessage(w, http.StatusNotFound, "Route not found.", "")
+		return
+	}
+	c.fail(w, http.StatusNotFound, "Page not found", "The sandbox has no page at this address.")
+}
+
+// fail shows an error page. Warnings are the single problems, when there are several.
+func (c *standIn) fail(w http.ResponseWriter, status int, title, text string, warnings ...string) {
+	c.page(w, status, "error.html", map[string]any{
+		"Status": status, "Title": title, "Text": text, "Warnings": warnings, "URL": c.url,
+	})
+}
+
+func (c *standIn) page(w http.ResponseWriter, status int, name string, data any) {
+	writePage(c.logger, w, status, name, data)
+}
+
+// writePage renders one of the pages. Nothing is sent before all of it is there.
+func writePage(logger *zap.Logger, w http.ResponseWriter, status int, name string, data any) {
+	var body bytes.Buffer
+	if err := pages.ExecuteTemplate(&body, name, data); err != nil {
+		logger.Error("sandbox: page cannot be rendered", zap.String("page", name), zap.Error(err))
+		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}
+
+// pageHeaders sets the security headers of all answers. The referrer policy is same-origin because browsers
+// send `Origin: null` with a form post under no-referrer. There is no form-action: browsers apply it to the
+// redirects that follow Allow as well, which lead to the backend and from there to any allowed app.
+func pageHeaders(csp string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", csp)
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// assets serves files of the web folder by their names.
+func assets(r *mux.Router, names ...string) {
+	for _, name := range names {
+		r.HandleFunc("/"+name, func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFileFS(w, r, web, "web/"+name)
+		}).Methods("GET", "HEAD")
+	}
+}
+
+// writeMessage answers as Coder's API reports errors.
+func writeMessage(w http.ResponseWriter, status int, message, detail string) {
+	writeJSON(w, status, struct {
+		Message string `json:"message"`
+		Detail  string `json:"detail,omitempty"`
+	}{message, detail})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // fails only when the client has gone
+}

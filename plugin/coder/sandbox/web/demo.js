@@ -1,0 +1,194 @@
+import { Unreachable, coder, refresh, restore, signIn, signInLegacy, signOut } from './session.js';
+
+const $ = id => document.getElementById(id);
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const protocols = {
+  current: 'Current frontend plugin (Backstage’s OAuth2 client)',
+  legacy: 'Older frontend plugin (through the bridge)',
+};
+let session = null;
+
+$('sign-in').addEventListener('click', () => enter('Signing in: continue in the popup…', signIn));
+$('sign-in-legacy').addEventListener('click', () => enter('Signing in: continue in the popup…', signInLegacy));
+$('refresh').addEventListener('click', renew);
+$('sign-out').addEventListener('click', leave);
+setInterval(showExpiry, 10_000);
+start();
+
+// Restores the session of an earlier visit.
+async function start() {
+  try {
+    const restored = await restore();
+    if (restored) {
+      await welcome(restored, 'Session restored.');
+    } else {
+      showSignedOut('Not signed in.');
+    }
+  } catch (error) {
+    showSignedOut('Not signed in.');
+    showError(error);
+  }
+}
+
+async function enter(text, protocol) {
+  busy(text);
+  try {
+    await welcome(await protocol(), 'Signed in.');
+    $('user-name').focus();
+  } catch (error) {
+    showSignedOut('Not signed in.');
+    showError(error);
+  }
+}
+
+async function renew() {
+  busy('Refreshing…');
+  try {
+    await welcome(await refresh(), 'Session refreshed: Coder gave a new token.');
+  } catch (error) {
+    session = null;
+    showSignedOut('Your session has ended.');
+    showError(error);
+  }
+  $('refresh').focus();
+}
+
+async function leave() {
+  busy('Signing out…');
+  try {
+    await signOut(session);
+    showSignedOut(session.protocol === 'legacy' ? 'Signed out: the token is forgotten.' : 'Signed out.');
+    session = null;
+    $('sign-in').focus();
+  } catch (error) {
+    setState('signed-in', 'Still signed in.');
+    showError(error);
+  }
+}
+
+// Shows who is signed in, and then their workspaces. The older protocol gives a token and nothing else.
+async function welcome(next, text) {
+  const profile = next.profile ?? profileOf(await coder('/v2/users/me', next.token));
+  session = next;
+  $('user-name').textContent = profile.displayName || profile.email;
+  $('user-email').textContent = profile.email ?? '';
+  showAvatar(profile);
+  $('protocol').textContent = protocols[session.protocol];
+  $('refresh').hidden = session.protocol === 'legacy';
+  showExpiry();
+  setState('signed-in', text);
+  await showWorkspaces();
+}
+
+function profileOf(user) {
+  return { displayName: user.name || user.username, email: user.email, picture: user.avatar_url };
+}
+
+function showAvatar({ displayName = '', picture }) {
+  const initials = displayName.split(/\s+/).slice(0, 2).map(word => word[0]).join('').toUpperCase();
+  const avatar = $('user-avatar');
+  avatar.replaceChildren(initials);
+  if (!picture) return;
+  const image = new Image(56, 56);
+  image.alt = '';
+  image.onload = () => avatar.replaceChildren(image);
+  image.src = picture;
+}
+
+function showExpiry() {
+  if (!session) return;
+  const { expires } = session;
+  if (!expires) {
+    $('token-expiry').textContent = 'not told by this protocol';
+    return;
+  }
+  const time = document.createElement('time');
+  time.dateTime = expires.toISOString();
+  time.textContent = `${ago(expires)} (${expires.toLocaleString('en', { dateStyle: 'medium', timeStyle: 'short' })})`;
+  $('token-expiry').replaceChildren(time);
+}
+
+async function showWorkspaces() {
+  const table = $('workspaces');
+  table.setAttribute('aria-busy', 'true');
+  try {
+    const { workspaces, count } = await coder('/v2/workspaces?q=owner:me', session.token);
+    table.tBodies[0].replaceChildren(...workspaces.map(row));
+    $('workspace-count').textContent = count;
+  } catch (error) {
+    table.tBodies[0].replaceChildren();
+    $('workspace-count').textContent = '';
+    showError(error);
+  }
+  table.setAttribute('aria-busy', 'false');
+}
+
+function row(workspace) {
+  const { name, latest_build: build, health, outdated } = workspace;
+  const tr = document.createElement('tr');
+  tr.dataset.workspace = name;
+  tr.dataset.status = build.status;
+
+  const title = document.createElement('th');
+  title.scope = 'row';
+  title.append(name);
+  if (outdated) title.append(' ', element('span', 'tag', 'update available'));
+
+  const status = document.createElement('td');
+  status.append(element('span', `pill ${build.status}`, build.status));
+  if (!health.healthy) status.append(' ', element('span', 'pill unhealthy', 'agent not responding'));
+
+  const template = element('td', '', workspace.template_display_name || workspace.template_name);
+  const used = document.createElement('time');
+  used.dateTime = workspace.last_used_at;
+  used.textContent = ago(new Date(workspace.last_used_at));
+  const last = document.createElement('td');
+  last.append(used);
+
+  tr.append(title, template, status, last);
+  return tr;
+}
+
+function element(name, className, text) {
+  const e = document.createElement(name);
+  e.className = className;
+  e.textContent = text;
+  return e;
+}
+
+// "in 24 hours", "4 minutes ago".
+function ago(date) {
+  const seconds = Math.round((date - Date.now()) / 1000);
+  for (const [unit, size] of [['day', 86400], ['hour', 3600], ['minute', 60]]) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
+  }
+  return relative.format(seconds, 'second');
+}
+
+function busy(text) {
+  $('error').hidden = true;
+  setState('signing-in', text);
+}
+
+function showSignedOut(text) {
+  setState('signed-out', text);
+}
+
+// The sections change only between signed out and signed in; in between the buttons rest.
+function setState(state, text) {
+  document.body.dataset.state = state;
+  $('status').textContent = text;
+  for (const button of document.querySelectorAll('button')) button.disabled = state === 'signing-in';
+  if (state === 'signing-in') return;
+  $('signed-out').hidden = state !== 'signed-out';
+  $('signed-in').hidden = state !== 'signed-in';
+}
+
+function showError(error) {
+  const { backend } = document.body.dataset;
+  $('error').textContent = error instanceof Unreachable
+    ? `The backend at ${backend} does not answer this page. Start it with “make run” and reload; if it is running, ` +
+      `backend.cors.origin in its configuration must list ${location.origin}.`
+    : error.message;
+  $('error').hidden = false;
+}
