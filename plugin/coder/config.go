@@ -1,0 +1,192 @@
+package coder
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/origin"
+	"github.com/understudy-host/understudy/plugin"
+)
+
+// Client authentication methods of RFC 8414 that Coder knows.
+const (
+	postAuth  = "client_secret_post"
+	basicAuth = "client_secret_basic"
+)
+
+// thousandDays is how long Backstage keeps a refresh token when sessionDuration does not say.
+const thousandDays = 1000 * day
+
+// settings are what the configuration says, read and checked once.
+type settings struct {
+	mount        string         // where browsers find this plugin: "https://backend.example.com/api/auth/coder"
+	appOrigin    string         // the origin of app.baseUrl
+	exactOrigins []string       // appOrigin, then the other allowed origins that are no patterns
+	extraOrigins origin.Matcher // auth.experimentalExtraAllowedOrigins
+
+	older       application            // what /oauth/callback and the bridge sign in with
+	allowLegacy bool                   // coder.oauth.allowLegacyState
+	bridged     bool                   // the older frontend's accessUrl is this plugin's mount
+	byEnv       map[string]application // what the provider routes sign in with
+	mainEnv     string                 // auth.environment
+	secrets     [][]byte               // for sealing, empty for random ones
+	timeout     time.Duration
+}
+
+// application is one OAuth2 application at one Coder deployment.
+type application struct {
+	key          string // where it is configured, for the log
+	clientID     string
+	clientSecret string
+	deployment   string // without a trailing slash
+	callbackURL  string
+	authMethod   string // postAuth, basicAuth, or "" to go by Coder's metadata
+	scopes       []string
+	session      time.Duration
+}
+
+// allows tells whether an app at this origin may sign in here.
+func (s *settings) allows(o string) bool {
+	return o == s.appOrigin || s.extraOrigins.Match(o)
+}
+
+// readSettings reads and checks the configuration. Its error names all that is wrong with it.
+func readSettings(config *appconfig.Config, discovery plugin.Discovery) (*settings, error) {
+	r := &reader{config: config}
+	s := &settings{
+		mount:       discovery.ExternalBaseURL(mountPath),
+		appOrigin:   r.origin("app.baseUrl"),
+		byEnv:       make(map[string]application),
+		mainEnv:     r.text("auth.environment"),
+		allowLegacy: r.boolean("coder.oauth.allowLegacyState", true),
+		timeout:     r.duration("coder.oauth.timeout", 10*time.Second),
+		secrets:     r.secrets(),
+	}
+	s.exactOrigins = []string{s.appOrigin}
+	extra := r.texts("auth.experimentalExtraAllowedOrigins")
+	for _, pattern := range extra {
+		if o, err := origin.Of(pattern); err == nil && !strings.ContainsAny(pattern, `*?[{\!`) && !slices.Contains(s.exactOrigins, o) {
+			s.exactOrigins = append(s.exactOrigins, o)
+		}
+	}
+	var err error
+	if s.extraOrigins, err = origin.Compile(extra...); err != nil {
+		r.problem("auth.experimentalExtraAllowedOrigins", err)
+	}
+	r.environments(s)
+	r.olderApplication(s)
+	if len(r.problems) > 0 {
+		return nil, errors.Join(r.problems...)
+	}
+	return s, nil
+}
+
+// environments reads auth.providers.coder, the newer spelling.
+func (r *reader) environments(s *settings) {
+	const key = "auth.providers.coder"
+	providers, ok, err := r.config.GetOptionalConfig(key)
+	if err != nil {
+		r.problems = append(r.problems, err)
+	}
+	if !ok {
+		return
+	}
+	for _, env := range providers.Keys() {
+		at := key + "." + env
+		app := application{
+			key:          at,
+			clientID:     r.required(at + ".clientId"),
+			clientSecret: r.required(at + ".clientSecret"),
+			deployment:   r.deployment(at+".deploymentUrl", s.mount),
+			callbackURL:  r.text(at + ".callbackUrl"),
+			authMethod:   r.oneOf(at+".tokenEndpointAuthMethod", postAuth, basicAuth),
+			session:      r.duration(at+".sessionDuration", thousandDays),
+			scopes:       r.scopes(at + ".additionalScopes"),
+		}
+		if app.callbackURL == "" {
+			app.callbackURL = s.mount + framePath
+		} else if _, err := origin.Of(app.callbackURL); err != nil {
+			r.problem(at+".callbackUrl", err)
+		}
+		s.byEnv[env] = app
+	}
+	if len(s.byEnv) == 0 {
+		r.problem(key, errors.New("expected at least one environment, such as auth.providers.coder.development"))
+	}
+}
+
+// olderApplication reads coder.oauth, the older spelling. Each spelling stands in for the other when that is
+// missing, so that one configuration serves both generations of the frontend.
+func (r *reader) olderApplication(s *settings) {
+	accessURL := strings.TrimRight(r.text("coder.deployment.accessUrl"), "/")
+	s.bridged = accessURL != "" && strings.EqualFold(accessURL, s.mount)
+	given := slices.ContainsFunc([]string{"clientId", "clientSecret"}, func(name string) bool {
+		has, _ := r.config.Has("coder.oauth." + name)
+		return has
+	})
+	if !given && len(s.byEnv) > 0 {
+		s.older = s.mainApplication()
+		s.older.callbackURL = s.mount + callbackPath
+		return
+	}
+	deploymentKey := "coder.deployment.accessUrl"
+	if r.text("coder.oauth.deploymentUrl") != "" || s.bridged {
+		deploymentKey = "coder.oauth.deploymentUrl"
+	}
+	s.older = application{
+		key:          "coder.oauth",
+		clientID:     r.required("coder.oauth.clientId"),
+		clientSecret: r.required("coder.oauth.clientSecret"),
+		authMethod:   r.oneOf("coder.oauth.tokenEndpointAuthMethod", postAuth, basicAuth),
+		callbackURL:  s.mount + callbackPath,
+		session:      thousandDays,
+	}
+	if s.bridged && deploymentKey == "coder.oauth.deploymentUrl" && r.text(deploymentKey) == "" && len(s.byEnv) > 0 {
+		s.older.deployment = s.mainApplication().deployment
+	} else {
+		s.older.deployment = r.deployment(deploymentKey, s.mount)
+	}
+	if has, _ := r.config.Has("auth.providers.coder"); !has {
+		app := s.older
+		app.callbackURL = s.mount + framePath
+		if s.mainEnv == "" {
+			s.mainEnv = "development" // what Backstage's frontend asks for when auth.environment is not set
+		}
+		s.byEnv[s.mainEnv] = app
+	}
+}
+
+// mainApplication is that of auth.environment, else the first by name.
+func (s *settings) mainApplication() application {
+	if app, ok := s.byEnv[s.mainEnv]; ok {
+		return app
+	}
+	names := make([]string, 0, len(s.byEnv))
+	for name := range s.byEnv {
+		names = append(names, name)
+	}
+	return s.byEnv[slices.Min(names)]
+}
+
+// deployment reads the URL of a Coder deployment, which must not be this plugin itself.
+func (r *reader) deployment(key, mount string) string {
+	value := strings.TrimRight(r.required(key), "/")
+	if value == "" {
+		return ""
+	}
+	u, err := url.Parse(value)
+	switch _, originErr := origin.Of(value); {
+	case err != nil || originErr != nil:
+		r.problem(key, fmt.Errorf("'%s' is not an absolute http or https URL", value))
+	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		r.problem(key, errors.New("expected the URL of a Coder deployment without user, query and fragment"))
+	case strings.EqualFold(value, mount):
+		r.problem(key, errors.New("this is the address of this plugin itself, expected that of the Coder deployment"))
+	}
+	return value
+}

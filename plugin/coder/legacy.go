@@ -1,0 +1,165 @@
+package coder
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+const htmlUTF8 = "text/html; charset=utf-8"
+
+// callback is GET /oauth/callback, where Coder sends the older frontend's popup back to. The flow was begun
+// by the bridge, or by that frontend itself, which makes a state that proves nothing.
+func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	state, hasState := param(query, "state")
+	if r.Method == http.MethodHead {
+		h.callbackHead(w, r)
+		return
+	}
+	jar := h.olderJar(w, r)
+	if reason, _ := param(query, "error"); reason != "" {
+		h.refusedAtCoder(w, r, jar, state)
+		return
+	}
+	code := single(query, "code")
+	if code == "" {
+		h.log.Error("OAuth callback missing authorization code")
+		missingCode(w, r)
+		return
+	}
+	f, expired, ours := jar.flow(h.ring, state)
+	switch {
+	case ours && f.Mode == bridgeMode:
+		jar.end(state)
+	case !ours && h.settings.allowLegacy && (!hasState || isOlderState(state)):
+	default:
+		h.unknownState(w, r, jar, expired)
+		return
+	}
+	granted, err := h.older.exchange(r.Context(), code, f.Verifier, "application/json, text/plain, */*")
+	if err != nil {
+		h.callbackFailed(w, r, f, err)
+		return
+	}
+	page{
+		Title: "Authentication Successful",
+		Text:  "Authentication successful! This window will close automatically...",
+		Tell: &tell{
+			Messages: []message{{Data: map[string]string{"type": "coder-oauth-success", "token": granted.access}, Origins: h.listeners(f)}},
+			Close:    500,
+			Alone:    "Authentication successful! You can close this window.",
+		},
+	}.serve(w, r, http.StatusOK, htmlUTF8)
+	h.log.Info("OAuth authentication successful", zap.Bool("bridge", ours))
+}
+
+// callbackHead answers as GET would, without spending the code or ending a flow.
+func (h *handler) callbackHead(w http.ResponseWriter, r *http.Request) {
+	if single(r.URL.Query(), "code") == "" {
+		missingCode(w, r)
+		return
+	}
+	quiet(w.Header())
+	w.Header().Set("Content-Type", htmlUTF8)
+}
+
+// missingCode is the answer of the published plugin, to the letter.
+func missingCode(w http.ResponseWriter, r *http.Request) {
+	quiet(w.Header())
+	w.Header().Set("Content-Type", htmlUTF8)
+	w.WriteHeader(http.StatusBadRequest)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte("Missing authorization code"))
+	}
+}
+
+// refusedAtCoder tells that Coder, or the user there, said no. Older versions of Coder say it without a state.
+func (h *handler) refusedAtCoder(w http.ResponseWriter, r *http.Request, jar *cookieJar, state string) {
+	query := r.URL.Query()
+	f, _, ours := jar.flow(h.ring, state)
+	if ours && f.Mode == bridgeMode {
+		jar.end(state)
+	} else if state == "" {
+		f = newest(jar.pending(h.ring), bridgeMode)
+	}
+	code, description := refusal(query)
+	text := "Coder refused the sign-in (" + code + ")."
+	if code == "access_denied" {
+		text = "The sign-in was cancelled or denied at Coder."
+	}
+	if description != "" {
+		text += " Coder says: " + description
+	}
+	h.log.Warn("sign-in refused at Coder", zap.String("error", code), zap.Bool("bridge", f.Mode == bridgeMode))
+	h.olderFailure(w, r, http.StatusBadRequest, f, code, text)
+}
+
+// unknownState refuses a callback that was not begun here before anything is spent.
+func (h *handler) unknownState(w http.ResponseWriter, r *http.Request, jar *cookieJar, expired bool) {
+	text := "This sign-in was not started in this browser, or has been used already. Please start again from Backstage."
+	if expired {
+		text = "The sign-in took longer than ten minutes. Please start again from Backstage."
+	}
+	h.log.Warn("OAuth callback with a state that is not valid here", zap.Bool("expired", expired),
+		zap.Strings("stateCookies", jar.flowNames()), zap.Bool("allowLegacyState", h.settings.allowLegacy))
+	h.olderFailure(w, r, http.StatusForbidden, flow{}, "invalid_state", text)
+}
+
+// callbackFailed tells that the exchange did not work out: the fault is Coder's, so the status is a gateway's.
+func (h *handler) callbackFailed(w http.ResponseWriter, r *http.Request, f flow, err error) {
+	var upstream *upstreamError
+	if !errors.As(err, &upstream) {
+		upstream = &upstreamError{kind: trouble, doing: "exchanging the code", err: err}
+	}
+	h.log.Error("OAuth token exchange failed", zap.String("deployment", h.older.app.deployment),
+		zap.Int("status", upstream.status), zap.String("error", upstream.Error()), zap.String("hint", upstream.hint()))
+	text := strings.ToUpper(upstream.says()[:1]) + upstream.says()[1:] + ". Close this window and try again."
+	if upstream.kind == nonsense {
+		text = "Coder deployment did not respond with access token"
+	}
+	code := upstream.code
+	if code == "" {
+		code = "temporarily_unavailable"
+	}
+	h.olderFailure(w, r, upstream.gateway(), f, code, text)
+}
+
+// olderFailure shows why a sign-in failed and tells the opener too, which the published plugin never did. The
+// window stays open, because the older frontend has no place where it would show the reason.
+func (h *handler) olderFailure(w http.ResponseWriter, r *http.Request, status int, f flow, code, text string) {
+	page{
+		Title: "Authentication Failed", Heading: "Authentication failed", Text: text,
+		Tell: &tell{
+			Messages: []message{{
+				Data:    map[string]string{"type": "coder-oauth-error", "error": code, "message": text},
+				Origins: h.listeners(f),
+			}},
+			Alone: text,
+		},
+	}.serve(w, r, status, htmlUTF8)
+}
+
+// listeners are the origins that the opener may have: the one that the flow was begun from, when it is known.
+func (h *handler) listeners(f flow) []string {
+	if f.Origin != "" && h.settings.allows(f.Origin) {
+		return []string{f.Origin}
+	}
+	return h.settings.exactOrigins
+}
+
+func (h *handler) olderJar(w http.ResponseWriter, r *http.Request) *cookieJar {
+	policy := h.older.app.policy(h.settings.mount, h.settings.appOrigin)
+	return &cookieJar{sent: parseCookies(r.Header["Cookie"]), header: w.Header(), policy: policy, plain: policy}
+}
+
+// newest returns the newest of the flows of one mode, or an empty flow.
+func newest(flows []flow, mode string) flow {
+	if i := slices.IndexFunc(flows, func(f flow) bool { return (f.Mode == bridgeMode) == (mode == bridgeMode) }); i >= 0 {
+		return flows[i]
+	}
+	return flow{}
+}

@@ -1,0 +1,144 @@
+package coder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/origin"
+)
+
+// How long metadata is good for, and how soon it is asked for again when Coder did not give it.
+const (
+	metadataLife  = time.Hour
+	metadataRetry = time.Minute
+)
+
+// errForeignEndpoint refuses metadata that would have the client secret sent elsewhere.
+var errForeignEndpoint = errors.New("an endpoint is not on the deployment's origin")
+
+// endpoints are where a deployment is asked for consent, tokens and revocation.
+type endpoints struct {
+	authorize, token, revoke string
+	basicOnly                bool // the token endpoint takes client_secret_basic and not client_secret_post
+}
+
+// metadata knows a deployment's endpoints: those of its RFC 8414 document, and until that has come, or when
+// Coder does not serve one, the fixed paths that every version has. Requests never wait for it.
+type metadata struct {
+	deployment string
+	http       *http.Client
+	log        *zap.Logger
+	ctx        context.Context // ends when the plugin's handler is no longer used
+	known      atomic.Pointer[endpoints]
+	due        atomic.Int64 // when to ask again, in Unix seconds
+	fetches    sync.WaitGroup
+}
+
+func newMetadata(ctx context.Context, deployment string, c *http.Client, log *zap.Logger) *metadata {
+	m := &metadata{deployment: deployment, http: c, log: log, ctx: ctx}
+	m.known.Store(m.fixed())
+	return m
+}
+
+func (m *metadata) fixed() *endpoints {
+	at := m.deployment + "/oauth2/"
+	return &endpoints{authorize: at + "authorize", token: at + "tokens", revoke: at + "revoke"}
+}
+
+// endpoints returns what is known, and has it looked up anew in the background when that is due.
+func (m *metadata) endpoints() endpoints {
+	now, due := time.Now().Unix(), m.due.Load()
+	if now >= due && m.ctx.Err() == nil && m.due.CompareAndSwap(due, now+int64(metadataRetry/time.Second)) {
+		m.fetches.Go(m.update)
+	}
+	return *m.known.Load()
+}
+
+func (m *metadata) update() {
+	ctx, cancel := context.WithTimeout(m.ctx, 10*time.Second)
+	defer cancel()
+	found, err := m.fetch(ctx)
+	if errors.Is(err, errForeignEndpoint) {
+		m.log.Warn("ignoring Coder's OAuth2 metadata", zap.String("deployment", m.deployment), zap.Error(err))
+		m.due.Store(time.Now().Add(metadataLife).Unix())
+		return
+	}
+	if err != nil {
+		// Older versions of Coder have none, so this is no news.
+		m.log.Debug("no OAuth2 metadata from Coder, using its fixed paths", zap.String("deployment", m.deployment), zap.Error(err))
+		return
+	}
+	if before := m.known.Swap(found); *before != *found {
+		m.log.Info("using Coder's OAuth2 metadata", zap.String("deployment", m.deployment),
+			zap.String("authorize", found.authorize), zap.String("token", found.token))
+	}
+	m.due.Store(time.Now().Add(metadataLife).Unix())
+}
+
+func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
+	ctx = context.WithValue(ctx, acceptKey{}, "application/json")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.deployment+"/.well-known/oauth-authorization-server", nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := m.http.Do(request)
+	if err != nil {
+		return nil, unreachableError(ctx, "reading metadata", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, unreachableError(ctx, "reading metadata", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, statusError("reading metadata", response.StatusCode, "")
+	}
+	var document struct {
+		Authorize string   `json:"authorization_endpoint"`
+		Token     string   `json:"token_endpoint"`
+		Revoke    string   `json:"revocation_endpoint"`
+		Methods   []string `json:"token_endpoint_auth_methods_supported"`
+		PKCE      []string `json:"code_challenge_methods_supported"`
+	}
+	if err := json.Unmarshal(body, &document); err != nil {
+		return nil, errors.New("the metadata is not JSON")
+	}
+	// The client secret goes to the token endpoint: it must be the deployment that it was configured for.
+	for _, endpoint := range []string{document.Authorize, document.Token, document.Revoke} {
+		if endpoint != "" && !m.owns(endpoint) {
+			return nil, fmt.Errorf("%w: %s", errForeignEndpoint, endpoint)
+		}
+	}
+	if len(document.PKCE) > 0 && !slices.Contains(document.PKCE, "S256") {
+		m.log.Warn("Coder's OAuth2 metadata does not list the PKCE method S256", zap.String("deployment", m.deployment))
+	}
+	found := m.fixed()
+	for _, endpoint := range []struct {
+		into *string
+		url  string
+	}{{&found.authorize, document.Authorize}, {&found.token, document.Token}, {&found.revoke, document.Revoke}} {
+		if endpoint.url != "" {
+			*endpoint.into = endpoint.url
+		}
+	}
+	found.basicOnly = slices.Contains(document.Methods, basicAuth) && !slices.Contains(document.Methods, postAuth)
+	return found, nil
+}
+
+// owns tells whether endpoint is on the deployment's origin and free of a query or fragment.
+func (m *metadata) owns(endpoint string) bool {
+	deployment, err1 := origin.Of(m.deployment)
+	other, err2 := origin.Of(endpoint)
+	return err1 == nil && err2 == nil && deployment == other && !strings.ContainsAny(endpoint, "?#@")
+}

@@ -1,0 +1,128 @@
+// Package coder is the plugin that signs Backstage users in at Coder. It serves, below /api/auth/coder, the
+// routes of @coder/backstage-plugin-coder-backend (an older frontend's callback) and those of Backstage's auth
+// backend with @coder/plugin-auth-backend-module-coder-provider, with the same URLs, cookies and texts. What
+// it does differently is safer; docs/coder.md lists it.
+package coder
+
+import (
+	"context"
+	_ "embed"
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/mux"
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/seal"
+	"github.com/understudy-host/understudy/plugin"
+)
+
+// Paths below the mount, and the mount itself.
+const (
+	mountPath    = "/auth/coder"
+	callbackPath = "/oauth/callback"
+	framePath    = "/handler/frame"
+)
+
+//go:embed schema.json
+var schema []byte
+
+// Plugin returns the Coder plugin.
+func Plugin() plugin.Plugin {
+	return plugin.Plugin{ID: "coder", Path: mountPath, Schema: schema, New: newHandler}
+}
+
+// handler serves the plugin's routes with one configuration.
+type handler struct {
+	log      *zap.Logger
+	settings *settings
+	ring     *seal.Ring
+	older    *client
+	router   *mux.Router
+}
+
+func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, error) {
+	s, err := readSettings(env.Config, env.Discovery)
+	if err != nil {
+		return nil, err
+	}
+	h := &handler{log: env.Logger, settings: s}
+	if len(s.secrets) > 0 {
+		h.ring, err = seal.New("coder sign-in", s.secrets...)
+	} else {
+		h.log.Warn("no session keys configured: sign-ins under way are lost at a restart and not shared between replicas; " +
+			"set understudy.session.keys")
+		h.ring, err = seal.NewRandom("coder sign-in")
+	}
+	if err != nil {
+		return nil, err
+	}
+	shared, closeIdle := newHTTPClient()
+	context.AfterFunc(ctx, closeIdle)
+	newClient := func(app application) *client {
+		c := &client{app: app, http: shared, timeout: s.timeout, metadata: newMetadata(ctx, app.deployment, shared, h.log)}
+		c.metadata.endpoints() // has them looked up before the first sign-in
+		return c
+	}
+	h.older = newClient(s.older)
+	h.log.Info("older callback and bridge configured", zap.String("config", s.older.key), zap.String("deployment", s.older.deployment),
+		zap.String("callbackUrl", s.older.callbackURL), zap.Bool("bridge", s.bridged))
+	h.routes()
+	return h, nil
+}
+
+func (h *handler) routes() {
+	h.router = mux.NewRouter().SkipClean(true)
+	h.route("/health", h.health, http.MethodGet)
+	h.route(callbackPath, h.callback, http.MethodGet)
+	h.route("/oauth2/authorize", h.authorize, http.MethodGet)
+	h.router.NotFoundHandler = http.HandlerFunc(h.notFound)
+	h.router.MethodNotAllowedHandler = h.router.NotFoundHandler
+}
+
+// route adds a route. As in express, GET brings HEAD along, and OPTIONS tells the methods.
+func (h *handler) route(path string, serve http.HandlerFunc, methods ...string) {
+	allow := methods
+	if methods[0] == http.MethodGet {
+		allow = append([]string{http.MethodGet, http.MethodHead}, methods[1:]...)
+	}
+	h.router.HandleFunc(path, serve).Methods(allow...)
+	list := strings.Join(allow, ",")
+	h.router.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", list)
+		w.Header().Set("Content-Type", htmlUTF8)
+		_, _ = w.Write([]byte(list))
+	}).Methods(http.MethodOptions)
+}
+
+// ServeHTTP routes as express does: letter case, one trailing slash and one doubled slash after the mount do
+// not count, and escaped characters do not match.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.settings.bridged && h.deploymentLink(w, r) {
+		return
+	}
+	path := strings.ToLower(r.URL.EscapedPath())
+	if strings.HasPrefix(path, "//") {
+		path = path[1:]
+	}
+	if len(path) > 1 {
+		path = strings.TrimSuffix(path, "/")
+	}
+	routed := r.WithContext(r.Context())
+	at := *r.URL
+	at.Path, at.RawPath = path, ""
+	routed.URL = &at
+	h.router.ServeHTTP(w, routed)
+}
+
+func (h *handler) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, _ = w.Write([]byte(`{"status":"ok"}`))
+}
+
+// notFound answers as Backstage's auth backend does. The published older plugin has an empty 404 instead, and
+// one server cannot do both.
+func (h *handler) notFound(w http.ResponseWriter, r *http.Request) {
+	h.fail(w, r, apierror.NotFound("Unknown auth provider 'coder'"))
+}

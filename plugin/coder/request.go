@@ -1,0 +1,76 @@
+package coder
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/logging"
+)
+
+// param is a query parameter as Backstage reads it, `req.query.x?.toString()`: the values of a repeated one
+// are joined with commas, x[]=a counts as x=a, and x[k]=a makes an object. ok tells whether it is there.
+func param(query url.Values, name string) (value string, ok bool) {
+	values := append(append([]string(nil), query[name]...), query[name+"[]"]...)
+	for key := range query {
+		if strings.HasPrefix(key, name+"[") && key != name+"[]" {
+			values = append(values, "[object Object]")
+		}
+	}
+	return strings.Join(values, ","), len(values) > 0
+}
+
+// single returns a parameter that is there exactly once and is plain text, else "".
+func single(query url.Values, name string) string {
+	for key := range query {
+		if strings.HasPrefix(key, name+"[") {
+			return ""
+		}
+	}
+	if len(query[name]) != 1 {
+		return ""
+	}
+	return query[name][0]
+}
+
+// shownURL is the URL in an error's body: below Backstage's auth router, and without codes and states.
+func shownURL(r *http.Request) string {
+	const above = "/api/auth"
+	uri := r.RequestURI
+	if len(uri) < len(above) || !strings.EqualFold(uri[:len(above)], above) {
+		uri = "/coder" + r.URL.RequestURI() // an absolute-form request line, or another mount
+	} else {
+		uri = uri[len(above):]
+	}
+	return logging.URL(uri)
+}
+
+// fail answers with Backstage's JSON error. The cause goes to the log, never to the client.
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	quiet(w.Header())
+	e := apierror.From(err)
+	if e.Status >= http.StatusInternalServerError {
+		h.log.Error("request failed", zap.String("url", shownURL(r)), zap.Int("status", e.Status), zap.Error(e))
+	}
+	apierror.Write(w, r, shownURL(r), e)
+}
+
+// refusal reads what Coder put into the callback's query when it said no. Both texts come through the browser
+// and are confined to what RFC 6749, section 4.1.2.1 allows.
+func refusal(query url.Values) (code, description string) {
+	code, _ = param(query, "error")
+	if !isErrorCode(code) {
+		code = "unknown_error"
+	}
+	description, _ = param(query, "error_description")
+	description = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return -1
+		}
+		return c
+	}, description)
+	return code, strings.TrimSpace(description[:min(len(description), 300)])
+}

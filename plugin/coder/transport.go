@@ -1,0 +1,76 @@
+package coder
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// maxAnswer is the most that is read of an answer of Coder's.
+const maxAnswer = 1 << 20
+
+// errTooLarge is what reading more than maxAnswer ends in.
+var errTooLarge = errors.New("answer larger than 1 MiB")
+
+// acceptKey is the context key of the Accept header that x/oauth2 leaves out.
+type acceptKey struct{}
+
+// newHTTPClient makes the one HTTP client that all calls to Coder share. It follows no redirect: the request
+// that is redirected may carry the client secret.
+func newHTTPClient() (c *http.Client, closeIdle func()) {
+	pool := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           128,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	return &http.Client{
+		Transport:     capped{pool},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, pool.CloseIdleConnections
+}
+
+// capped adds the headers that every call has and limits the size of what comes back, before and after
+// decompression.
+type capped struct{ next http.RoundTripper }
+
+func (c capped) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if accept, ok := r.Context().Value(acceptKey{}).(string); ok {
+		r.Header.Set("Accept", accept)
+	}
+	r.Header.Set("User-Agent", "understudy")
+	response, err := c.next.RoundTrip(r)
+	if err == nil {
+		response.Body = &cappedBody{response.Body, maxAnswer}
+	}
+	return response, err
+}
+
+type cappedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *cappedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		// Whoever has read all of a body of exactly the limit may still ask for its end.
+		if n, err := b.ReadCloser.Read(make([]byte, 1)); n == 0 {
+			return 0, err
+		}
+		return 0, errTooLarge
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	return n, err
+}

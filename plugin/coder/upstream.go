@@ -1,0 +1,133 @@
+package coder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// kind tells what went wrong between us and Coder.
+type kind int
+
+const (
+	refused     kind = iota // Coder understood and said no
+	unreachable             // no connection, or it broke
+	timedOut                // no whole answer in time
+	trouble                 // a 5xx, 429 or another answer that says nothing about the request
+	nonsense                // a 2xx that is not what it should be
+)
+
+// upstreamError is a failed call to Coder. It holds Coder's status and error code, and never its body: what
+// Coder writes there may repeat what we sent.
+type upstreamError struct {
+	kind   kind
+	doing  string // "exchanging the code"
+	status int    // 0 when there was no answer
+	code   string // the OAuth2 error code (RFC 6749, section 5.2), or ""
+	err    error
+}
+
+func (e *upstreamError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.doing + " at Coder: ")
+	switch {
+	case e.code != "":
+		fmt.Fprintf(&b, "refused with %s (status %d)", e.code, e.status)
+	case e.kind == timedOut:
+		b.WriteString("no answer in time")
+	case e.err == nil:
+		fmt.Fprintf(&b, "status %d", e.status)
+	case e.status != 0:
+		fmt.Fprintf(&b, "status %d, %v", e.status, e.err)
+	default:
+		b.WriteString(e.err.Error())
+	}
+	return b.String()
+}
+
+func (e *upstreamError) Unwrap() error { return e.err }
+
+// says is what a user may read: a fixed text, with Coder's error code at most.
+func (e *upstreamError) says() string {
+	switch {
+	case e.kind == unreachable:
+		return "the Coder deployment cannot be reached"
+	case e.kind == timedOut:
+		return "the Coder deployment did not answer in time"
+	case e.kind == nonsense:
+		return "the Coder deployment gave an answer that is not understood"
+	case e.code != "":
+		return "the Coder deployment refused with " + e.code
+	case e.kind == refused:
+		return "the Coder deployment refused"
+	}
+	return "the Coder deployment is in trouble"
+}
+
+// gateway is the status that tells the fault to be Coder's.
+func (e *upstreamError) gateway() int {
+	if e.kind == timedOut {
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusBadGateway
+}
+
+// hint tells an operator where to look.
+func (e *upstreamError) hint() string {
+	switch {
+	case e.code == "invalid_client":
+		return "check clientId, clientSecret and tokenEndpointAuthMethod"
+	case e.code == "invalid_grant" && strings.HasPrefix(e.doing, "exchanging"):
+		return "the code is used up or expired, the callback URL differs from the registered one, or Coder " +
+			"demands PKCE, which an older frontend sends only when its accessUrl points at this backend"
+	case e.code == "invalid_grant":
+		return "the session has ended"
+	case e.status >= 300 && e.status < 400:
+		return "redirects are not followed: the deployment URL must be the final one"
+	case e.kind == nonsense:
+		return "is the deployment URL that of Coder?"
+	case e.kind == unreachable || e.kind == timedOut:
+		return "check the deployment URL and the network between this host and Coder"
+	}
+	return ""
+}
+
+// statusError makes the error of an answer that is not 2xx, or of a 2xx that holds an error code.
+func statusError(doing string, status int, code string) *upstreamError {
+	e := &upstreamError{kind: trouble, doing: doing, status: status}
+	if isErrorCode(code) {
+		e.code = code
+	}
+	if status < 300 || status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout {
+		e.kind = refused
+	}
+	return e
+}
+
+// unreachableError makes the error of a call that got no whole answer. The URL and anything else that
+// net/http adds is left out.
+func unreachableError(ctx context.Context, doing string, err error) *upstreamError {
+	e := &upstreamError{kind: unreachable, doing: doing}
+	var netError net.Error
+	var urlError *url.Error
+	switch {
+	case errors.Is(err, errTooLarge):
+		e.kind, e.err = nonsense, errTooLarge
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &netError) && netError.Timeout():
+		e.kind, e.err = timedOut, context.DeadlineExceeded
+	case errors.As(err, &urlError):
+		e.err = urlError.Err
+	default:
+		e.err = errors.New("the answer broke off")
+	}
+	return e
+}
+
+// isErrorCode tells whether code looks like an error code and not like prose: it is shown to users.
+func isErrorCode(code string) bool {
+	return code != "" && len(code) <= 64 && strings.Trim(code, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == ""
+}
