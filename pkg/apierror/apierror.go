@@ -20,6 +20,9 @@ type Error struct {
 
 	// Cause, when not nil, is sent as the "cause" member, as Backstage does for a ForwardedError.
 	Cause *Error
+
+	// Extra are further members of the error in the answer, such as the limit of a PayloadTooLargeError.
+	Extra map[string]any
 }
 
 func (e *Error) Error() string {
@@ -100,10 +103,22 @@ type shown struct {
 	Name    string `json:"name"`
 	Message string `json:"message"`
 	Cause   *shown `json:"cause,omitempty"`
+	extra   map[string]any
+}
+
+// MarshalJSON writes the own members of the error after the name and the message.
+func (s shown) MarshalJSON() ([]byte, error) {
+	type members shown // without this method
+	text, err := json.Marshal(members(s))
+	if err != nil || len(s.extra) == 0 {
+		return text, err
+	}
+	extra, err := json.Marshal(s.extra)
+	return append(append(text[:len(text)-1], ','), extra[1:]...), err
 }
 
 func show(e *Error) shown {
-	s := shown{Name: e.Name, Message: e.Message}
+	s := shown{Name: e.Name, Message: e.Message, extra: e.Extra}
 	if e.Cause != nil {
 		cause := show(e.Cause)
 		s.Cause = &cause

@@ -22,6 +22,9 @@ type client struct {
 	metadata *metadata
 }
 
+// refreshing names the refresh in errors.
+const refreshing = "refreshing"
+
 // tokens is what Coder's token endpoint gave.
 type tokens struct {
 	access, refresh string // refresh is empty when Coder keeps none
@@ -71,7 +74,7 @@ func (c *client) refresh(ctx context.Context, refreshToken, scope string) (*toke
 		},
 	}
 	token, err := request.Token(ctx)
-	return c.tokens(ctx, "refreshing", token, err)
+	return c.tokens(ctx, refreshing, token, err)
 }
 
 // revoke ends a token at Coder (RFC 7009).
@@ -177,9 +180,17 @@ func (c *client) tokens(ctx context.Context, doing string, token *oauth2.Token, 
 	case err != nil:
 		return nil, &upstreamError{kind: nonsense, doing: doing, status: http.StatusOK, err: errors.New("no access token in the answer")}
 	}
+	if !isToken(token.AccessToken) || !isToken(token.RefreshToken) {
+		return nil, &upstreamError{kind: nonsense, doing: doing, status: http.StatusOK, err: errors.New("a token with characters that none has")}
+	}
 	scope, _ := token.Extra("scope").(string)
 	return &tokens{
 		access: token.AccessToken, refresh: token.RefreshToken,
 		scope: strings.Join(splitScope(scope), " "), expiresIn: token.Extra("expires_in"),
 	}, nil
+}
+
+// isToken tells whether text is empty or made of what RFC 6749, appendix A, allows in tokens.
+func isToken(text string) bool {
+	return strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) < 0
 }

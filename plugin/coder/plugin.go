@@ -35,11 +35,12 @@ func Plugin() plugin.Plugin {
 
 // handler serves the plugin's routes with one configuration.
 type handler struct {
-	log      *zap.Logger
-	settings *settings
-	ring     *seal.Ring
-	older    *client
-	router   *mux.Router
+	log          *zap.Logger
+	settings     *settings
+	ring         *seal.Ring
+	older        *client
+	environments map[string]*environment
+	router       *mux.Router
 }
 
 func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, error) {
@@ -47,7 +48,7 @@ func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, erro
 	if err != nil {
 		return nil, err
 	}
-	h := &handler{log: env.Logger, settings: s}
+	h := &handler{log: env.Logger, settings: s, environments: make(map[string]*environment)}
 	if len(s.secrets) > 0 {
 		h.ring, err = seal.New("coder sign-in", s.secrets...)
 	} else {
@@ -68,6 +69,11 @@ func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, erro
 	h.older = newClient(s.older)
 	h.log.Info("older callback and bridge configured", zap.String("config", s.older.key), zap.String("deployment", s.older.deployment),
 		zap.String("callbackUrl", s.older.callbackURL), zap.Bool("bridge", s.bridged))
+	for name, app := range s.byEnv {
+		h.environments[name] = &environment{name: name, client: newClient(app)}
+		h.log.Info("Configuring auth provider: coder", zap.String("env", name), zap.String("config", app.key),
+			zap.String("deployment", app.deployment), zap.String("callbackUrl", app.callbackURL))
+	}
 	h.routes()
 	return h, nil
 }
@@ -77,6 +83,10 @@ func (h *handler) routes() {
 	h.route("/health", h.health, http.MethodGet)
 	h.route(callbackPath, h.callback, http.MethodGet)
 	h.route("/oauth2/authorize", h.authorize, http.MethodGet)
+	h.route("/start", h.start, http.MethodGet)
+	h.route(framePath, h.frame, http.MethodGet, http.MethodPost)
+	h.route("/refresh", h.refresh, http.MethodGet, http.MethodPost)
+	h.route("/logout", h.logout, http.MethodPost)
 	h.router.NotFoundHandler = http.HandlerFunc(h.notFound)
 	h.router.MethodNotAllowedHandler = h.router.NotFoundHandler
 }
@@ -100,6 +110,10 @@ func (h *handler) route(path string, serve http.HandlerFunc, methods ...string) 
 // not count, and escaped characters do not match.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.settings.bridged && h.deploymentLink(w, r) {
+		return
+	}
+	if err := readBody(r); err != nil {
+		h.fail(w, r, err)
 		return
 	}
 	path := strings.ToLower(r.URL.EscapedPath())

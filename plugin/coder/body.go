@@ -1,0 +1,93 @@
+package coder
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+)
+
+// maxBody is the most that Backstage reads of a request's body: 100 kB.
+const maxBody = 100 << 10
+
+// readBody reads a form or JSON body, as Backstage does before any routing and for every method, and leaves
+// its code in r.PostForm. Errors are those of npm's body-parser, without the body that it repeats in them.
+func readBody(r *http.Request) error {
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	contentType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	isJSON := contentType == "application/json"
+	if err != nil || !isJSON && contentType != "application/x-www-form-urlencoded" {
+		return nil
+	}
+	if charset := strings.ToLower(params["charset"]); charset != "" && charset != "utf-8" {
+		return unsupported("charset", charset, `unsupported charset "`+strings.ToUpper(charset)+`"`)
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return unsupported("encoding", strings.ToLower(encoding), `unsupported content encoding "`+strings.ToLower(encoding)+`"`)
+	}
+	if r.ContentLength > maxBody {
+		return tooLarge(map[string]any{"expected": r.ContentLength, "length": r.ContentLength})
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return &apierror.Error{Status: http.StatusBadRequest, Name: "BadRequestError", Message: "request aborted", Err: err}
+	}
+	if len(body) > maxBody {
+		return tooLarge(map[string]any{"received": len(body)})
+	}
+	if isJSON {
+		r.PostForm, err = jsonForm(body)
+		return err
+	}
+	r.PostForm, _ = url.ParseQuery(string(body)) // what does not parse is left out
+	return nil
+}
+
+// jsonForm takes the code out of a JSON body, which must be an object or an array.
+func jsonForm(body []byte) (url.Values, error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil, nil
+	}
+	var value any
+	err := json.Unmarshal(body, &value)
+	var syntax *json.SyntaxError
+	message := "Unexpected token in JSON"
+	switch {
+	case body[0] != '{' && body[0] != '[':
+	case err == nil:
+		object, _ := value.(map[string]any)
+		if code, ok := object["code"].(string); ok {
+			return url.Values{"code": {code}}, nil
+		}
+		return nil, nil
+	case errors.As(err, &syntax) && syntax.Offset >= int64(len(body)) && strings.HasPrefix(syntax.Error(), "unexpected end"):
+		message = "Unexpected end of JSON input"
+	}
+	return nil, &apierror.Error{
+		Status: http.StatusBadRequest, Name: "SyntaxError", Message: message,
+		Extra: map[string]any{"expose": true, "statusCode": 400, "status": 400, "type": "entity.parse.failed"},
+	}
+}
+
+func tooLarge(extra map[string]any) error {
+	extra["limit"], extra["type"] = maxBody, "entity.too.large"
+	return &apierror.Error{
+		Status: http.StatusRequestEntityTooLarge, Name: "PayloadTooLargeError", Message: "request entity too large", Extra: extra,
+	}
+}
+
+func unsupported(what, value, message string) error {
+	return &apierror.Error{
+		Status: http.StatusUnsupportedMediaType, Name: "UnsupportedMediaTypeError", Message: message,
+		Extra: map[string]any{what: value, "type": what + ".unsupported"},
+	}
+}

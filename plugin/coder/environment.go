@@ -1,0 +1,213 @@
+package coder
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/origin"
+	"github.com/understudy-host/understudy/pkg/seal"
+)
+
+// bindingCookie ties the refresh token to the environment that it was given for. The token's own cookie keeps
+// Backstage's name and plain value, so that going over from a Node backend, and back, loses no session.
+const bindingCookie = "coder-refresh-state"
+
+// environment is one entry of auth.providers.coder: what the env parameter of the provider routes selects.
+type environment struct {
+	name string
+	*client
+	sessions
+}
+
+// environment selects by the env parameter, else by the state. Its errors are those of Backstage's
+// OAuthEnvironmentHandler.
+func (h *handler) environment(query url.Values) (*environment, error) {
+	name, _ := param(query, "env")
+	if name == "" {
+		state := stateParam(query)
+		if state == "" {
+			return nil, apierror.Input("Must specify 'env' query to select environment")
+		}
+		fields, err := readState(state)
+		if err != nil {
+			return nil, err
+		}
+		name = fields["env"]
+	}
+	e, ok := h.environments[name]
+	if !ok {
+		return nil, apierror.NotFound("No configuration available for the '" + name + "' environment of this provider.")
+	}
+	return e, nil
+}
+
+// stateParam is the state parameter; one that is repeated unchanged counts once.
+func stateParam(query url.Values) string {
+	if all := query["state"]; len(all) > 1 && !slices.ContainsFunc(all, func(s string) bool { return s != all[0] }) {
+		return all[0]
+	}
+	state, _ := param(query, "state")
+	return state
+}
+
+// jar opens the request's cookies, for an app at appOrigin ("" is that of app.baseUrl).
+func (h *handler) jar(w http.ResponseWriter, r *http.Request, e *environment, appOrigin string) *cookieJar {
+	plain := e.app.policy(h.settings.mount, h.settings.appOrigin)
+	j := &cookieJar{sent: parseCookies(r.Header["Cookie"]), header: w.Header(), policy: plain, plain: plain}
+	if appOrigin != "" {
+		j.policy = e.app.policy(h.settings.mount, appOrigin)
+	}
+	return j
+}
+
+// binding is the context that a refresh token is bound to.
+func (e *environment) binding() string {
+	return strings.Join([]string{bindingCookie, e.name, e.app.deployment, e.app.clientID}, "\n")
+}
+
+// setSession stores a refresh token that Coder has just given, and binds it to this environment.
+func (h *handler) setSession(j *cookieJar, e *environment, refreshToken string) {
+	e.forget(refreshToken)
+	j.set(refreshCookie, refreshToken, j.policy.sessionPath, e.app.session)
+	sum := sha256.Sum256([]byte(refreshToken))
+	j.write(bindingCookie, cookie{
+		value: h.ring.Seal(sum[:], e.binding()), path: j.policy.sessionPath, life: e.app.session, noMaxAge: true, cookiePolicy: j.policy,
+	})
+}
+
+// clearSession empties the cookies of a session, as far as they were sent.
+func clearSession(j *cookieJar) {
+	j.clear(refreshCookie, j.policy.sessionPath)
+	j.clear(bindingCookie, j.policy.sessionPath)
+}
+
+// session returns the refresh token that was sent, or "" when there is none that belongs to e. A token
+// without a binding that can be read is one from a Node backend, or from before a restart with random keys:
+// the environment that Backstage's frontend uses, or the only one, takes it.
+func (h *handler) session(j *cookieJar, e *environment) string {
+	token := j.get(refreshCookie)
+	if token == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(token))
+	bound, err := h.ring.Open(j.sent[bindingCookie], e.binding())
+	switch {
+	case err == nil && string(bound) == string(sum[:]):
+		return token
+	case err == nil, // the binding of another token: this one was set by a Node backend since
+		j.sent[bindingCookie] == "", errors.Is(err, seal.ErrUnknownKey):
+		if len(h.environments) == 1 || e.name == h.settings.mainEnv {
+			return token
+		}
+	}
+	h.log.Warn("refresh token of another environment refused", zap.String("env", e.name))
+	return ""
+}
+
+// appOrigin reads an origin parameter as JavaScript's URL does: "null" for schemes that have none.
+func appOrigin(raw string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil || u.Scheme == "" {
+		return "", errors.New("not a URL")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return "null", nil
+	}
+	return origin.Of(raw)
+}
+
+// checkOrigin turns an origin parameter into an allowed origin.
+func (h *handler) checkOrigin(raw string, invalid func(string) *apierror.Error) (string, error) {
+	o, err := appOrigin(raw)
+	if err != nil {
+		return "", invalid("App origin is invalid, failed to parse")
+	}
+	if !h.settings.allows(o) {
+		return "", apierror.NotAllowed("Origin '" + o + "' is not allowed")
+	}
+	return o, nil
+}
+
+// checkRedirect refuses a redirectUrl that leads away from the allowed origins. A path alone is one of this
+// backend, as the browser sees it.
+func (h *handler) checkRedirect(raw string) error {
+	if strings.HasPrefix(raw, "/") && !strings.HasPrefix(raw, "//") && !strings.ContainsAny(raw, "\\\t\r\n") {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme == "" || u.User != nil || strings.ContainsAny(raw, "\\\t\r\n ") {
+		return apierror.Input("Redirect URL is invalid, failed to parse")
+	}
+	o, err := appOrigin(raw)
+	if err != nil {
+		return apierror.Input("Redirect URL is invalid, failed to parse")
+	}
+	if !h.settings.allows(o) {
+		return apierror.NotAllowed("Origin '" + o + "' is not allowed")
+	}
+	return nil
+}
+
+// start is GET /start: it sends the browser on to Coder, with the flow sealed in a cookie.
+func (h *handler) start(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	e, err := h.environment(query)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	f := flow{Env: e.name}
+	optional := func(name string) *string {
+		if value, ok := param(query, name); ok {
+			return &value
+		}
+		return nil
+	}
+	from, redirect, mode := optional("origin"), optional("redirectUrl"), optional("flow")
+	if from != nil {
+		if *from, err = h.checkOrigin(*from, apierror.Input); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		f.Origin = *from
+	}
+	if env, _ := param(query, "env"); env == "" {
+		h.fail(w, r, apierror.Input("No env provided in request query parameters"))
+		return
+	}
+	if mode != nil {
+		f.Mode = *mode
+	}
+	if redirect != nil {
+		f.Redirect = *redirect
+	}
+	if f.Mode == "redirect" && f.Redirect != "" {
+		err = h.checkRedirect(f.Redirect)
+	} else if f.Mode == bridgeMode {
+		err = apierror.Input("Unknown flow '" + bridgeMode + "'")
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	jar := h.jar(w, r, e, f.Origin)
+	requested, _ := param(query, "scope")
+	f.Scope = joinScopes(splitScope(requested), e.app.scopes)
+	state, nonce := newState(stateField{"env", &e.name}, stateField{"origin", from},
+		stateField{"redirectUrl", redirect}, stateField{"flow", mode})
+	jar.set(nonceCookie, nonce, jar.policy.noncePath, flowLife)
+	f = jar.begin(h.ring, state, f)
+	quiet(w.Header())
+	w.Header().Set("Location", e.authorizeURL(state, f.Verifier, f.Scope))
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusFound)
+	h.log.Debug("sign-in started", zap.String("env", e.name), zap.Time("expires", time.Unix(f.Expires, 0)))
+}

@@ -1,0 +1,142 @@
+package coder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+)
+
+// session is Backstage's OAuthResponse: what a sign-in and a refresh give to the app.
+type sessionResponse struct {
+	Profile      *profile     `json:"profile"`
+	ProviderInfo providerInfo `json:"providerInfo"`
+}
+
+type providerInfo struct {
+	AccessToken string `json:"accessToken"`
+	Scope       string `json:"scope"`
+	ExpiresIn   any    `json:"expiresInSeconds,omitempty"` // as Coder wrote it
+}
+
+func newSessionResponse(t *tokens, p *profile) sessionResponse {
+	return sessionResponse{Profile: p, ProviderInfo: providerInfo{AccessToken: t.access, Scope: t.scope, ExpiresIn: t.expiresIn}}
+}
+
+// checkCaller refuses what a form or a link of another site could send.
+func checkCaller(r *http.Request) error {
+	if r.Header.Get("X-Requested-With") != "XMLHttpRequest" {
+		return apierror.Authentication("Invalid X-Requested-With header")
+	}
+	return nil
+}
+
+// refresh is GET and POST /refresh. It tells the end of a session, 401 and emptied cookies, from trouble at
+// Coder, 502 or 504 with the session left alone.
+func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	e, err := h.environment(query)
+	if err == nil {
+		err = checkCaller(r)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	const contentType = "application/json; charset=utf-8"
+	if r.Method == http.MethodHead { // never spends a token
+		quiet(w.Header())
+		w.Header().Set("Content-Type", contentType)
+		return
+	}
+	jar := h.jar(w, r, e, r.Header.Get("Origin"))
+	token := h.session(jar, e)
+	if token == "" {
+		h.fail(w, r, refreshFailed(apierror.Input("Missing session cookie")))
+		return
+	}
+	requested, _ := param(query, "scope")
+	renewed, err := e.renew(r.Context(), e.client, token, joinScopes(splitScope(requested), e.app.scopes))
+	if renewed != nil && renewed.tokens.refresh != token {
+		h.setSession(jar, e, renewed.tokens.refresh)
+	}
+	if err != nil {
+		h.renewalFailed(w, r, jar, e, err)
+		return
+	}
+	body, err := json.Marshal(newSessionResponse(renewed.tokens, renewed.profile))
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	quiet(w.Header())
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+func (h *handler) renewalFailed(w http.ResponseWriter, r *http.Request, jar *cookieJar, e *environment, err error) {
+	var upstream *upstreamError
+	if !errors.As(err, &upstream) {
+		h.fail(w, r, err)
+		return
+	}
+	h.log.Warn("refreshing a session failed", zap.String("env", e.name), zap.String("deployment", e.app.deployment),
+		zap.Int("status", upstream.status), zap.String("error", upstream.Error()), zap.String("hint", upstream.hint()))
+	text := "Failed to refresh access token, " + upstream.says()
+	if upstream.doing != refreshing {
+		text = "Failed to fetch Coder user profile, " + upstream.says()
+	} else if upstream.code == "invalid_grant" {
+		text = "Failed to refresh access token, the session has ended (invalid_grant)"
+		clearSession(jar)
+	}
+	failure := refreshFailed(&apierror.Error{Name: "Error", Message: text})
+	if upstream.kind != refused {
+		failure.Status, failure.Name = upstream.gateway(), "BadGatewayError"
+		if upstream.kind == timedOut {
+			failure.Name = "GatewayTimeoutError"
+		}
+	}
+	h.fail(w, r, failure)
+}
+
+// refreshFailed is Backstage's `new AuthenticationError('Refresh failed', cause)`.
+func refreshFailed(cause *apierror.Error) *apierror.Error {
+	e := apierror.Authentication("Refresh failed; caused by " + cause.Name + ": " + cause.Message)
+	e.Cause = cause
+	return e
+}
+
+// logout is POST /logout. The session ends here in any case, and at Coder when Coder can be reached in time.
+func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
+	e, err := h.environment(r.URL.Query())
+	if err == nil {
+		err = checkCaller(r)
+	}
+	from := r.Header.Get("Origin")
+	if err == nil && from != "" && !h.settings.allows(from) {
+		err = apierror.NotAllowed("Origin '" + from + "' is not allowed")
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	jar := h.jar(w, r, e, from)
+	if token := h.session(jar, e); token != "" {
+		e.end(token)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
+		defer cancel()
+		if err := e.revoke(ctx, token); err != nil {
+			h.log.Warn("signed out here, but Coder did not revoke the session", zap.String("env", e.name), zap.Error(err))
+		}
+	}
+	clearSession(jar)
+	quiet(w.Header())
+	w.WriteHeader(http.StatusOK)
+}

@@ -1,0 +1,112 @@
+package coder
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// How long, and for how many tokens, the outcome of a rotation is remembered.
+const (
+	recentLife = 30 * time.Second
+	maxRecent  = 1000
+)
+
+// sessions renews the sessions of one environment. Coder rotates refresh tokens, and the old one is dead at
+// once: two tabs that refresh with the same token must share one request, and a tab that comes a moment later
+// with the old one gets what the first one got. The zero value is ready to use.
+type sessions struct {
+	flights singleflight.Group
+	mu      sync.Mutex
+	recent  map[tokenKey]*renewal // by the token that was spent
+}
+
+type tokenKey = [sha256.Size]byte
+
+// renewal is the outcome of a refresh. profile is nil when it could not be read.
+type renewal struct {
+	tokens  *tokens
+	profile *profile
+	until   time.Time
+}
+
+// renew refreshes a session and reads its profile. When the profile cannot be read, both a renewal and an
+// error are returned: the token may have been rotated all the same, and must not be lost. The work goes on
+// when ctx ends, because others may be waiting for it.
+func (s *sessions) renew(ctx context.Context, c *client, refreshToken, scope string) (*renewal, error) {
+	key := sha256.Sum256([]byte(refreshToken))
+	ctx = context.WithoutCancel(ctx)
+	result, err, _ := s.flights.Do(string(key[:]), func() (any, error) {
+		n := s.known(key)
+		if n == nil {
+			granted, err := c.refresh(ctx, refreshToken, scope)
+			if err != nil {
+				return nil, err
+			}
+			n = &renewal{tokens: granted}
+			s.forget(granted.refresh)
+		}
+		var err error
+		if n.profile == nil {
+			n = &renewal{tokens: n.tokens}
+			n.profile, err = c.profile(ctx, n.tokens.access)
+		}
+		if n.tokens.refresh != refreshToken {
+			s.remember(key, n)
+		}
+		return n, err
+	})
+	n, _ := result.(*renewal)
+	return n, err
+}
+
+func (s *sessions) known(key tokenKey) *renewal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.recent[key]; n != nil && time.Now().Before(n.until) {
+		return n
+	}
+	return nil
+}
+
+func (s *sessions) remember(key tokenKey, n *renewal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if s.recent == nil {
+		s.recent = make(map[tokenKey]*renewal)
+	}
+	if len(s.recent) >= maxRecent {
+		for other, old := range s.recent {
+			if len(s.recent) >= maxRecent || now.After(old.until) {
+				delete(s.recent, other)
+			}
+		}
+	}
+	n.until = now.Add(recentLife)
+	s.recent[key] = n
+}
+
+// forget drops what is remembered of a token: that it was spent, and that it came of another. A token that
+// Coder has just given is not spent; one that the user has signed out of is not to be handed out.
+func (s *sessions) forget(refreshToken string) {
+	key := sha256.Sum256([]byte(refreshToken))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.recent, key)
+}
+
+// end is forget for a session that is over, together with the rotation that it came of.
+func (s *sessions) end(refreshToken string) {
+	s.forget(refreshToken)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, n := range s.recent {
+		if n.tokens.refresh == refreshToken {
+			delete(s.recent, key)
+		}
+	}
+}
