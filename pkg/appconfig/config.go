@@ -19,10 +19,13 @@ type Config struct {
 	layers   []Layer
 }
 
+// noLayer is what errors call the layer of a configuration without any.
+const noLayer = "mock-config"
+
 // New returns a configuration of the given layers, lowest first.
 func New(layers ...Layer) *Config {
 	if len(layers) == 0 {
-		return &Config{layer: "mock-config"}
+		return &Config{layer: noLayer}
 	}
 	var config *Config
 	for _, layer := range layers {

@@ -1,43 +1,277 @@
 package appconfig
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// constructor makes config values of YAML nodes.
+// constructor makes config values of YAML nodes, as npm's yaml makes them with its core schema, or with the
+// rules of YAML 1.1 in a document that asks for them. The first problem is kept in err.
 type constructor struct {
-	from *source
-	err  error
+	from    *source
+	old     bool // YAML 1.1
+	anchors map[*yaml.Node]*anchor
+	copying int // inside the value of an alias, whose own aliases are counted already
+	values  int
+	err     *SyntaxError
 }
 
+// construct makes the value of a document whose root is given, nil for an empty one.
+func (d *document) construct(root *yaml.Node, from *source) (any, position, *SyntaxError) {
+	if root == nil {
+		return nil, position{from: from, line: 1, column: 1}, nil
+	}
+	if len(d.hidden) > 0 {
+		d.restoreAll(root)
+	}
+	c := &constructor{from: from, old: d.old}
+	value, pos := c.value(root)
+	return value, pos, c.err
+}
+
+func (d *document) restoreAll(node *yaml.Node) {
+	node.Value = d.restore(node.Value, node.Style&yaml.DoubleQuotedStyle != 0)
+	for _, child := range node.Content {
+		d.restoreAll(child)
+	}
+}
+
+// anchor counts the uses of an anchored node, so that a small document cannot make a huge value.
+type anchor struct {
+	open  bool // the node is being made
+	count int  // it and its aliases so far
+	depth int  // the most that an alias inside of it stands for; 0 where not known yet
+}
+
+// maxAliasCount is npm yaml's default.
+const maxAliasCount = 100
+
+func (c *constructor) fail(node *yaml.Node, problem string) {
+	if c.err == nil {
+		c.err = &SyntaxError{Line: node.Line, Column: node.Column, Problem: problem}
+	}
+}
+
+// value makes the value of a node.
 func (c *constructor) value(node *yaml.Node) (any, position) {
 	pos := position{from: c.from, line: int32(node.Line), column: int32(node.Column)}
+	if c.values++; c.values > maxValues {
+		c.fail(node, "more than "+strconv.Itoa(maxValues)+" values")
+	}
+	if c.err != nil {
+		return nil, pos
+	}
+	if node.Kind == yaml.AliasNode {
+		return c.alias(node)
+	}
+	if node.Anchor != "" && c.copying == 0 {
+		a := &anchor{open: true, count: 1}
+		if c.anchors == nil {
+			c.anchors = map[*yaml.Node]*anchor{}
+		}
+		c.anchors[node] = a
+		defer func() { a.open = false }()
+	}
 	switch node.Kind {
-	case yaml.AliasNode:
-		return c.value(node.Alias)
 	case yaml.SequenceNode:
-		array := make([]any, len(node.Content))
-		pos.items = make([]position, len(node.Content))
-		for i, item := range node.Content {
-			array[i], pos.items[i] = c.value(item)
-		}
-		return array, pos
+		return c.sequence(node, pos)
 	case yaml.MappingNode:
-		object := &Object{}
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			key := c.key(node.Content[i])
-			value, at := c.value(node.Content[i+1])
-			object.set(key, value, at)
-		}
-		return object, pos
+		return c.mapping(node, pos)
 	}
 	return c.scalar(node), pos
 }
 
-func (c *constructor) key(node *yaml.Node) string {
+func (c *constructor) alias(node *yaml.Node) (any, position) {
+	a := c.anchors[node.Alias]
+	switch {
+	case a == nil:
+		c.fail(node, "Unresolved alias (the anchor must be set before the alias): "+node.Value)
+		return nil, position{}
+	case a.open:
+		c.fail(node, "alias inside the collection that it names: "+node.Value)
+		return nil, position{}
+	}
+	if c.copying == 0 {
+		c.count(node, a)
+	}
+	c.copying++
+	defer func() { c.copying-- }()
+	return c.value(node.Alias)
+}
+
+func (c *constructor) count(node *yaml.Node, a *anchor) {
+	a.count++
+	if a.depth == 0 {
+		a.depth = c.aliasDepth(node.Alias)
+	}
+	if a.count*a.depth > maxAliasCount {
+		c.fail(node, "Excessive alias count indicates a resource exhaustion attack")
+	}
+}
+
+// aliasDepth returns the most that any alias in a node stands for, 1 for a node without aliases.
+func (c *constructor) aliasDepth(node *yaml.Node) (most int) {
+	switch node.Kind {
+	case yaml.AliasNode:
+		if a := c.anchors[node.Alias]; a != nil {
+			return a.count * a.depth
+		}
+		return 0
+	case yaml.ScalarNode:
+		return 1
+	}
+	for _, item := range node.Content {
+		most = max(most, c.aliasDepth(item))
+	}
+	return most
+}
+
+func (c *constructor) sequence(node *yaml.Node, pos position) (any, position) {
+	array := make([]any, len(node.Content))
+	pos.items = make([]position, len(node.Content))
+	for i, item := range node.Content {
+		array[i], pos.items[i] = c.value(item)
+	}
+	if tag := tagOf(node); tag == "!!omap" || tag == "!!pairs" {
+		return c.pairs(node, array, pos, tag)
+	}
+	return array, pos
+}
+
+// pairs makes what !!pairs and !!omap stand for. JavaScript's Map has no properties of its own, so nothing
+// is left of an !!omap.
+func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag string) (any, position) {
+	var keys, ignored keySet
+	for i, item := range node.Content {
+		key := item
+		switch {
+		case item.Kind == yaml.MappingNode && len(item.Content) > 2:
+			c.fail(node, "Each pair must have its own sequence indicator")
+		case item.Kind == yaml.MappingNode && len(item.Content) == 2:
+			key = item.Content[0]
+		default:
+			pair := &Object{}
+			pair.Set(c.key(item, &ignored), nil)
+			array[i] = pair
+		}
+		if key.Kind == yaml.ScalarNode && tag == "!!omap" {
+			if value := c.scalar(key); keys.add(value) {
+				c.fail(node, "Ordered maps must not include duplicate keys: "+keyText(value))
+			}
+		}
+	}
+	if tag == "!!omap" {
+		pos.items = nil
+		return &Object{}, pos
+	}
+	return array, pos
+}
+
+func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
+	object := &Object{entries: make([]entry, 0, len(node.Content)/2)}
+	keys := keySet{}
+	isSet := tagOf(node) == "!!set"
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if c.isMerge(key) {
+			c.mergeInto(object, value)
+			continue
+		}
+		name := c.key(key, &keys)
+		made, at := c.value(value)
+		if isSet && made != nil {
+			c.fail(node, "Set items must all have null values")
+		}
+		object.set(name, made, at)
+	}
+	if isSet {
+		return &Object{}, pos // a JavaScript Set has no properties of its own
+	}
+	return object, pos
+}
+
+// keySet holds the values of the scalar keys of a mapping: 16 and 0x10 are the same, 1 and "1" are not.
+type keySet struct {
+	few  []any
+	many map[any]bool
+}
+
+// add adds a value, and tells whether it was there.
+func (s *keySet) add(value any) bool {
+	if s.many == nil {
+		if slices.Contains(s.few, value) {
+			return true
+		}
+		if s.few = append(s.few, value); len(s.few) > 16 {
+			s.many = make(map[any]bool, 64)
+			for _, value := range s.few {
+				s.many[value] = true
+			}
+		}
+		return false
+	}
+	known := s.many[value]
+	s.many[value] = true
+	return known
+}
+
+// isMerge tells whether a key merges mappings: only one that is tagged so does in YAML 1.2.
+func (c *constructor) isMerge(key *yaml.Node) bool {
+	if key.Kind != yaml.ScalarNode {
+		return false
+	}
+	if tag := tagOf(key); tag != "" {
+		return tag == "!!merge"
+	}
+	return c.old && key.Value == "<<" && key.Style&quoted == 0
+}
+
+// mergeInto adds to object what it lacks of a mapping, or of each mapping in a sequence.
+func (c *constructor) mergeInto(object *Object, node *yaml.Node) {
+	sources := []*yaml.Node{node}
+	if target := resolveAlias(node); target.Kind == yaml.SequenceNode {
+		sources = target.Content
+	}
+	for _, item := range sources {
+		value, _ := c.value(item)
+		from, ok := value.(*Object)
+		if !ok {
+			c.fail(item, "Merge sources must be maps or map aliases")
+			return
+		}
+		for _, e := range from.entries {
+			if object.find(e.key) < 0 {
+				object.set(e.key, e.value, e.pos)
+			}
+		}
+	}
+}
+
+func resolveAlias(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node.Alias
+	}
+	return node
+}
+
+// key makes the text that a key is in JavaScript, and adds a scalar one to keys.
+func (c *constructor) key(node *yaml.Node, keys *keySet) string {
 	value, _ := c.value(node)
+	switch target := resolveAlias(node); {
+	case target.Kind != yaml.ScalarNode:
+		var b strings.Builder
+		writeFlow(&b, node)
+		return b.String()
+	case target == node && keys.add(value):
+		c.fail(node, "Map keys must be unique")
+	}
+	return keyText(value)
+}
+
+func keyText(value any) string {
 	switch v := value.(type) {
 	case string:
 		return v
@@ -49,33 +283,41 @@ func (c *constructor) key(node *yaml.Node) string {
 	return ""
 }
 
-func (c *constructor) scalar(node *yaml.Node) any {
-	if node.Style&^yaml.TaggedStyle != 0 {
-		return node.Value
+// writeFlow writes a collection that is a key as npm's yaml does: in one line, in flow style.
+func writeFlow(b *strings.Builder, node *yaml.Node) {
+	list := func(open, close string, items int, write func(i int)) {
+		b.WriteString(open)
+		for i := range items {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteByte(' ')
+			write(i)
+		}
+		if items > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(close)
 	}
-	return coreScalar(node.Value)
-}
-
-// coreScalar returns the value of a plain scalar in YAML 1.2's core schema.
-func coreScalar(text string) any {
-	if text == "" {
-		return nil
-	}
-	switch text[0] {
-	case '~', 'n', 'N', 't', 'T', 'f', 'F', '.', '-', '+', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+	switch node.Kind {
+	case yaml.SequenceNode:
+		list("[", "]", len(node.Content), func(i int) { writeFlow(b, node.Content[i]) })
+	case yaml.MappingNode:
+		list("{", "}", len(node.Content)/2, func(i int) {
+			writeFlow(b, node.Content[2*i])
+			b.WriteString(": ")
+			writeFlow(b, node.Content[2*i+1])
+		})
+	case yaml.AliasNode:
+		b.WriteString("*" + node.Value)
 	default:
-		return text
+		switch {
+		case node.Style&yaml.DoubleQuotedStyle != 0:
+			b.WriteString(strconv.Quote(node.Value))
+		case node.Style&yaml.SingleQuotedStyle != 0:
+			b.WriteString("'" + strings.ReplaceAll(node.Value, "'", "''") + "'")
+		default:
+			b.WriteString(node.Value)
+		}
 	}
-	switch text {
-	case "~", "null", "Null", "NULL":
-		return nil
-	case "true", "True", "TRUE":
-		return true
-	case "false", "False", "FALSE":
-		return false
-	}
-	if number, ok := coreNumber(text); ok {
-		return number
-	}
-	return text
 }

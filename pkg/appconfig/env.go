@@ -79,7 +79,7 @@ func setVariable(object *Object, key, value string, from *source) error {
 		}
 		object = inner
 	}
-	parsed, pos, err := parseJSON([]byte(value), from)
+	parsed, pos, err := parseJSON(value, from)
 	if err != nil {
 		parsed, pos = value, position{from: from}
 	}

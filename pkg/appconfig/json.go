@@ -9,7 +9,8 @@ import (
 
 // parseJSON returns the value of a JSON text, its keys in order. Of a key that is there twice the later
 // value counts.
-func parseJSON(text []byte, from *source) (any, position, error) {
+func parseJSON(content string, from *source) (any, position, error) {
+	text := []byte(content)
 	if !json.Valid(text) { // the token reader below lets some mistakes through
 		var ignored any
 		err := json.Unmarshal(text, &ignored)

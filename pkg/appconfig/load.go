@@ -14,9 +14,10 @@ import (
 
 // Limits on what is read; what exceeds them is refused with an error.
 const (
-	maxFileSize = 16 << 20 // bytes of a file, an included one or a remote document
-	maxDepth    = 1000     // of nesting
-	maxIncludes = 10_000   // in a layer
+	maxFileSize = 4 << 20   // bytes of a file, an included one or a remote document
+	maxDepth    = 500       // of nesting
+	maxValues   = 1_000_000 // in a document, aliases followed
+	maxIncludes = 10_000    // in a layer
 )
 
 // Options say where a configuration is loaded from. The zero value loads the default files of the working
@@ -63,8 +64,12 @@ type target struct {
 
 func newLoader(o Options) (*loader, error) {
 	l := &loader{options: o, environ: newEnviron(o.Environ)}
-	for _, arg := range configArgs(o.Args) {
-		if u, err := url.Parse(arg); err == nil && u.Scheme != "" && u.Host != "" {
+	args, err := configArgs(o.Args)
+	if err != nil {
+		return nil, err
+	}
+	for _, arg := range args {
+		if u, err := url.Parse(strings.TrimFunc(arg, func(r rune) bool { return r <= ' ' })); err == nil && u.Scheme != "" && u.Host != "" {
 			if o.LocalOnly {
 				return nil, fmt.Errorf(`Config argument "%s" looks like a URL but remote configuration is `+
 					"not enabled. Enable it by passing the `remote` option", arg)
@@ -88,17 +93,41 @@ func absolute(dir, path string) (string, error) {
 	return filepath.Abs(filepath.Join(dir, path))
 }
 
-// configArgs returns the values of --config as minimist finds them.
-func configArgs(args []string) (targets []string) {
+// configArgs returns the values of --config as minimist finds them: a value that follows, or one behind "=".
+// A --config without one is forgotten where another follows, --no-config forgets all before it.
+func configArgs(args []string) (targets []string, err error) {
+	bare := false
 	for i := 0; i < len(args) && args[i] != "--"; i++ {
-		if value, ok := strings.CutPrefix(args[i], "--config="); ok {
-			targets = append(targets, value)
-		} else if args[i] == "--config" && i+1 < len(args) {
+		value, ok := strings.CutPrefix(args[i], "--config=")
+		switch {
+		case ok:
+		case args[i] == "--config" && i+1 < len(args) && !isFlag(args[i+1]):
 			i++
-			targets = append(targets, args[i])
+			value = args[i]
+		case args[i] == "--config":
+			bare = true
+			continue
+		case strings.HasPrefix(args[i], "--config."):
+			return nil, fmt.Errorf("%s: --config wants a path or a URL", args[i])
+		default:
+			continue
+		}
+		bare = false
+		if value != "" {
+			targets = append(targets, value)
 		}
 	}
-	return targets
+	if bare {
+		return nil, errors.New("--config wants a path or a URL")
+	}
+	return targets, nil
+}
+
+// isFlag tells whether minimist takes an argument for a flag rather than for a value.
+func isFlag(arg string) bool {
+	arg, ok := strings.CutPrefix(arg, "-")
+	arg = strings.TrimPrefix(arg, "-")
+	return ok && arg != "" && arg[0] != '-'
 }
 
 // sources returns the files and URLs to load, lowest first.
@@ -161,6 +190,9 @@ func (l *loader) load(ctx context.Context) (*Config, error) {
 	if data != nil {
 		layers = append(layers, Layer{Name: "env", Data: data})
 	}
+	if len(layers) == 0 {
+		return nil, &MissingError{"", noLayer} // as ConfigSources.toConfig does
+	}
 	return New(layers...), nil
 }
 
@@ -172,7 +204,7 @@ func (l *loader) loadFile(path string) (Layer, error) {
 	} else if err != nil {
 		return layer, err
 	}
-	value, pos, err := parseYAML([]byte(text), &source{path: path})
+	value, pos, err := parseYAML(text, &source{path: path})
 	if err != nil || value == nil {
 		return layer, err
 	}
@@ -200,5 +232,5 @@ func readFile(path string) (string, error) {
 	if len(text) > maxFileSize {
 		return "", fmt.Errorf("file %s is larger than %d bytes", path, maxFileSize)
 	}
-	return string(text), err
+	return validUTF8(text), err
 }

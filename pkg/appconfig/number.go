@@ -15,6 +15,14 @@ func coreNumber(text string) (float64, bool) {
 	if rest, ok := strings.CutPrefix(text, "0x"); ok {
 		return parseDigits(rest, 16)
 	}
+	if number, ok := specialNumber(text); ok {
+		return number, true
+	}
+	return parseDecimal(text)
+}
+
+// specialNumber converts the numbers that have names.
+func specialNumber(text string) (float64, bool) {
 	switch text {
 	case ".nan", ".NaN", ".NAN":
 		return math.NaN(), true
@@ -23,7 +31,7 @@ func coreNumber(text string) (float64, bool) {
 	case "-.inf", "-.Inf", "-.INF":
 		return math.Inf(-1), true
 	}
-	return parseDecimal(text)
+	return 0, false
 }
 
 // parseNumber converts a text as JavaScript's Number does, and tells whether the result is finite.

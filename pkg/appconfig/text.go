@@ -1,6 +1,9 @@
 package appconfig
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // validKey tells whether every part of a dotted key is /^[a-z][a-z0-9]*(?:[-_:][a-z0-9]+)*$/i; "" is valid.
 func validKey(key string) bool {
@@ -48,4 +51,36 @@ func lowerASCII(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// validUTF8 decodes a text as Node does: each longest part of a character that is cut off or wrong becomes one
+// U+FFFD.
+func validUTF8(text []byte) string {
+	if utf8.Valid(text) {
+		return string(text)
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			size = brokenSize(text)
+		}
+		b.WriteRune(r)
+		text = text[size:]
+	}
+	return b.String()
+}
+
+// brokenSize returns how many bytes the beginning of a broken character takes.
+func brokenSize(text []byte) int {
+	for size := min(3, len(text)); size > 1; size-- {
+		// A beginning is one that some bytes make whole.
+		for _, end := range []string{"\x80", "\x80\x80", "\xbf", "\xbf\xbf"} {
+			whole := append(append([]byte{}, text[:size]...), end...)
+			if r, n := utf8.DecodeRune(whole); r != utf8.RuneError && n == len(whole) {
+				return size
+			}
+		}
+	}
+	return 1
 }

@@ -135,30 +135,31 @@ func (t *transformer) substitute(text string, at *place) (out string, used []str
 	var b strings.Builder
 	var missing []string
 	ok = true
-	rest := text
+	done, next := 0, 0 // what is written, and where to look
 	for {
-		start := strings.Index(rest, "${")
+		start := strings.Index(text[next:], "${")
 		if start < 0 {
 			break
 		}
-		size := strings.IndexAny(rest[start+2:], "{}")
-		if size < 0 {
+		start += next
+		end := strings.IndexAny(text[start+2:], "{}")
+		if end < 0 {
 			break
 		}
-		end := start + 2 + size
-		if rest[end] == '{' {
-			b.WriteString(rest[:end])
-			rest = rest[end:]
+		if end += start + 2; text[end] == '{' {
+			next = end - 1 // the innermost braces count
 			continue
 		}
-		if start > 0 && rest[start-1] == '$' {
-			b.WriteString(rest[:start-1])
-			b.WriteString(rest[start : end+1])
-			rest = rest[end+1:]
+		next = end + 1
+		if start > done && text[start-1] == '$' {
+			b.WriteString(text[done : start-1])
+			b.WriteString(text[start:next])
+			done = next
 			continue
 		}
-		b.WriteString(rest[:start])
-		name, fallback, hasFallback := strings.Cut(rest[start+2:end], ":-")
+		b.WriteString(text[done:start])
+		done = next
+		name, fallback, hasFallback := strings.Cut(text[start+2:end], ":-")
 		name, fallback = trim(name), trim(fallback)
 		value, set := t.environ.lookup(name)
 		if !slices.Contains(used, name) {
@@ -172,7 +173,6 @@ func (t *transformer) substitute(text string, at *place) (out string, used []str
 		}
 		ok = ok && set
 		b.WriteString(value)
-		rest = rest[end+1:]
 	}
 	if len(missing) > 0 {
 		t.unset = append(t.unset, unsetKey{at.String(), missing})
@@ -180,7 +180,7 @@ func (t *transformer) substitute(text string, at *place) (out string, used []str
 	if !ok {
 		return "", used, false
 	}
-	b.WriteString(rest)
+	b.WriteString(text[done:])
 	return b.String(), used, true
 }
 
@@ -243,6 +243,9 @@ func (t *transformer) include(object *Object, pos position, at *place, in scope)
 func (t *transformer) includePart(target string, pos position, at *place, in scope) (any, position, scope, includeState, error) {
 	fail := func(err error) (any, position, scope, includeState, error) { return nil, pos, in, kept, err }
 	name, part, _ := strings.Cut(target, "#")
+	if i := strings.IndexAny(part, "\n\r\u2028\u2029"); i >= 0 {
+		part = part[:i] // in Backstage the path ends at a line's end
+	}
 	parse := parserFor(name)
 	if parse == nil {
 		return fail(fmt.Errorf("no configuration parser available for included file %s", name))
@@ -257,7 +260,7 @@ func (t *transformer) includePart(target string, pos position, at *place, in sco
 	if err != nil {
 		return fail(err)
 	}
-	value, from, err := parse([]byte(text), &source{path: path, parent: &pos})
+	value, from, err := parse(text, &source{path: path, parent: &pos})
 	if err != nil {
 		return fail(fmt.Errorf("failed to parse included file %s, %w", name, named(err)))
 	}
@@ -295,7 +298,7 @@ func (t *transformer) includePart(target string, pos position, at *place, in sco
 }
 
 // parserFor returns what reads an included file, by the extension of its name.
-func parserFor(name string) func([]byte, *source) (any, position, error) {
+func parserFor(name string) func(string, *source) (any, position, error) {
 	base := filepath.Base(name) // drops a slash at the end, as Node does
 	switch i := strings.LastIndexByte(base, '.'); {
 	case i <= 0:

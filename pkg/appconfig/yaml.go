@@ -1,19 +1,20 @@
 package appconfig
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
+	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 )
 
-// A SyntaxError says that a document is not YAML.
+// A SyntaxError says that a document is not YAML (or an included one not JSON).
 type SyntaxError struct {
 	Path    string // the file or URL; "" where ParseYAML was given just text
 	Line    int    // from 1; 0 where the document as a whole is meant
-	Column  int    // from 1; 0 where not known
+	Column  int    // from 1, in characters; 0 where not known
 	Problem string
 }
 
@@ -34,39 +35,146 @@ func (e *SyntaxError) Error() string {
 // ParseYAML returns the value of a YAML document as npm's yaml reads it: YAML 1.2 with the core schema. An
 // empty document is nil. It reports a *SyntaxError.
 func ParseYAML(text []byte) (any, error) {
-	value, _, err := parseYAML(text, &source{})
+	value, _, err := parseYAML(validUTF8(text), &source{})
 	return value, err
 }
 
-func parseYAML(text []byte, from *source) (any, position, error) {
-	var doc yaml.Node
-	loader, err := yaml.NewLoader(bytes.NewReader(text))
-	if err != nil {
-		return nil, position{}, err
+// parseYAML is ParseYAML for a text that is from a source and UTF-8. It knows where each value is from.
+func parseYAML(text string, from *source) (any, position, error) {
+	if len(text) > maxFileSize {
+		return nil, position{}, &SyntaxError{Path: from.path, Problem: fmt.Sprintf("larger than %d bytes", maxFileSize)}
 	}
-	if err := loader.Load(&doc); errors.Is(err, io.EOF) {
-		return nil, position{from: from, line: 1, column: 1}, nil
-	} else if err != nil {
-		return nil, position{}, syntaxError(err, from)
+	doc, err := prepare(text)
+	if err == nil {
+		var root *yaml.Node
+		if root, err = compose(doc.text); err != nil {
+			err = doc.locate(err)
+		} else if problem := doc.strict(root); problem != nil {
+			err = problem
+		} else {
+			value, pos, problem := doc.construct(root, from)
+			if problem == nil {
+				return value, pos, nil
+			}
+			err = problem
+		}
 	}
-	var next yaml.Node
-	if err := loader.Load(&next); err == nil {
-		return nil, position{}, &SyntaxError{from.path, next.Line, next.Column, "Source contains multiple documents"}
-	} else if !errors.Is(err, io.EOF) {
-		return nil, position{}, syntaxError(err, from)
+	var problem *SyntaxError
+	if errors.As(err, &problem) {
+		problem.Path = from.path
 	}
-	c := &constructor{from: from}
-	value, pos := c.value(doc.Content[0])
-	if c.err != nil {
-		return nil, position{}, c.err
-	}
-	return value, pos, nil
+	return nil, position{}, err
 }
 
-func syntaxError(err error, from *source) error {
-	var problem *yaml.LoadError
-	if errors.As(err, &problem) {
-		return &SyntaxError{from.path, problem.Mark.Line, problem.Mark.Column, problem.Message}
+// compose returns the root node of the only document in a text, nil if there is none.
+func compose(text string) (*yaml.Node, error) {
+	limits := loaderlimits.New(loaderlimits.DepthFunc(func(depth int, _ *yaml.DepthContext) error {
+		if depth > maxDepth {
+			return fmt.Errorf("nested more than %d deep", maxDepth)
+		}
+		return nil
+	}))
+	loader, err := yaml.NewLoader(strings.NewReader(text), yaml.WithPlugin(limits, aliasPolicy{}))
+	if err != nil {
+		return nil, err
 	}
-	return &SyntaxError{Path: from.path, Problem: err.Error()}
+	var doc, next yaml.Node
+	if err := loader.Load(&doc); errors.Is(err, io.EOF) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if err := loader.Load(&next); err == nil {
+		return nil, &SyntaxError{Line: next.Line, Column: next.Column, Problem: "Source contains multiple documents"}
+	} else if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return doc.Content[0], nil
+}
+
+// aliasPolicy is go-yaml's own, but for aliases of unknown anchors: those are left to the constructor, as npm's
+// yaml tells about them only when there is nothing else to complain about.
+type aliasPolicy struct{}
+
+func (aliasPolicy) NewAliasDataContext(yaml.AliasDataServices) (yaml.AliasDataContext, error) {
+	return &aliasContext{}, nil
+}
+
+type aliasContext struct{ nodes map[string]*yaml.Node }
+
+func (a *aliasContext) BeginDocument() error { a.nodes = map[string]*yaml.Node{}; return nil }
+func (a *aliasContext) EndDocument() error   { return nil }
+
+func (a *aliasContext) DefineAnchor(name string, node *yaml.Node) error {
+	a.nodes[name] = node
+	return nil
+}
+
+func (a *aliasContext) ResolveAlias(name string) (*yaml.Node, bool, error) {
+	if node := a.nodes[name]; node != nil {
+		return node, true, nil
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}, true, nil
+}
+
+// locate turns go-yaml's error into a SyntaxError at the line that npm's yaml names: where the offending thing
+// begins, while go-yaml tells where it noticed.
+func (d *document) locate(err error) error {
+	var at *SyntaxError
+	var problem *yaml.LoadError
+	switch {
+	case errors.As(err, &at):
+		return at
+	case !errors.As(err, &problem):
+		return &SyntaxError{Problem: err.Error()}
+	}
+	at = &SyntaxError{Line: problem.Mark.Line, Column: problem.Mark.Column, Problem: problem.Message}
+	lines := strings.SplitAfter(d.text, "\n")
+	before := func(line int) string { return strings.Join(lines[:max(0, min(line-1, len(lines)))], "") }
+	switch {
+	case strings.HasPrefix(at.Problem, "could not find expected ':'"):
+		at.Line, at.Column = problem.ContextMark.Line, problem.ContextMark.Column
+	case strings.HasPrefix(at.Problem, "mapping values are not allowed"):
+		// The key may be a text of several lines; parsed without the colon it tells where it begins.
+		if root, err := compose(before(at.Line) + prefix(lines[at.Line-1], at.Column-1)); err == nil && root != nil {
+			last := lastScalar(root)
+			at.Line, at.Column = last.Line, last.Column
+		}
+	}
+	// What comes before may have a problem of another kind, which go-yaml does not look for. It can be parsed by
+	// itself where it ends before a line that is not indented.
+	for line, tries := min(at.Line, len(lines)), 0; line > 1 && tries < 3; line-- {
+		if strings.TrimLeft(lines[line-1], " \t\r\n#-]}") != lines[line-1] {
+			continue
+		}
+		tries++
+		if root, err := compose(before(line)); err == nil {
+			if _, _, earlier := d.construct(root, &source{}); earlier != nil {
+				return earlier
+			}
+			break
+		}
+	}
+	if d.ended {
+		at.Line = min(at.Line, len(lines)-1)
+	}
+	return at
+}
+
+// prefix returns the first characters of a text.
+func prefix(text string, characters int) string {
+	for i := range text {
+		if characters == 0 {
+			return text[:i]
+		}
+		characters--
+	}
+	return text
+}
+
+func lastScalar(node *yaml.Node) *yaml.Node {
+	for len(node.Content) > 0 {
+		node = node.Content[len(node.Content)-1]
+	}
+	return node
 }

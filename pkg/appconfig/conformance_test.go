@@ -1,0 +1,454 @@
+package appconfig_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// TestConformance loads and reads every recorded case and compares the outcome with that of the real
+// @backstage/config-loader. UNDERSTUDY_CASES names a further folder of cases. What differs on purpose is listed
+// in testdata/deviations.json; a listed case that would pass fails the test.
+func TestConformance(t *testing.T) {
+	listed := readDeviations(t)
+	cases := readCases(t, filepath.Join("testdata", "cases"))
+	if len(listed.Cases)*20 >= len(cases) {
+		t.Errorf("%d of %d cases are listed as deviations, want less than 5 %%", len(listed.Cases), len(cases))
+	}
+	unknown := maps.Clone(listed.Cases)
+	for _, c := range cases {
+		reason := listed.Cases[c.path]
+		delete(unknown, c.path)
+		t.Run(c.path, func(t *testing.T) {
+			t.Parallel()
+			diff := runCase(t, c)
+			switch {
+			case diff == "" && reason != "":
+				t.Errorf("listed as a deviation (%s), but it passes", reason)
+			case diff != "" && reason != "":
+				t.Skipf("differs on purpose: %s", reason)
+			case diff != "":
+				t.Errorf("%s\n(-want +got):\n%s", c.Why, diff)
+			}
+		})
+	}
+	for name := range unknown {
+		t.Errorf("listed as a deviation, but there is no such case: %s", name)
+	}
+	extra := os.Getenv("UNDERSTUDY_CASES")
+	if extra == "" {
+		return
+	}
+	for _, c := range readCases(t, extra) {
+		t.Run("extra/"+c.path, func(t *testing.T) {
+			t.Parallel()
+			if diff := runCase(t, c); diff != "" {
+				if reason := listed.reason(c); reason != "" {
+					t.Skipf("differs on purpose: %s", reason)
+				}
+				t.Errorf("%s\n(-want +got):\n%s", c.Why, diff)
+			}
+		})
+	}
+}
+
+// conformanceCase is a recorded case. testdata/cases/README.md tells the format.
+type conformanceCase struct {
+	path string // within its folder, with slashes, without .json
+
+	Name                      string
+	Why                       string
+	Files                     map[string]json.RawMessage
+	Argv                      []string
+	Env                       json.RawMessage
+	Cwd                       string
+	Reads                     []read
+	Via                       string
+	AllowMissingDefaultConfig bool
+	Schema                    json.RawMessage
+	SchemaOptions             json.RawMessage
+	Process                   json.RawMessage
+	NodeText                  bool
+	Expect                    json.RawMessage
+}
+
+type read struct {
+	Call string
+	Key  *string
+	Then []read
+}
+
+func readCases(t *testing.T, folder string) (cases []conformanceCase) {
+	t.Helper()
+	add := func(path string, text []byte) {
+		c := conformanceCase{path: path}
+		if err := json.Unmarshal(text, &c); err != nil {
+			t.Fatalf("case %s: %v", path, err)
+		}
+		cases = append(cases, c)
+	}
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		relative, err := filepath.Rel(folder, path)
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		switch filepath.Ext(path) {
+		case ".json":
+			add(strings.TrimSuffix(filepath.ToSlash(relative), ".json"), text)
+		case ".jsonl":
+			for i, line := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
+				add(fmt.Sprintf("%s/%d", filepath.Base(path), i+1), line)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cases
+}
+
+// deviations is what differs on purpose.
+type deviations struct {
+	Cases map[string]string // reasons, by the paths of the cases of testdata
+	Kinds []struct {        // what other cases may differ in
+		Cases  string // a regular expression for their paths; "" for any
+		Reads  string // a regular expression for a key that they read; "" for any
+		Node   bool   // their error text comes partly from Node
+		Reason string
+	}
+}
+
+func readDeviations(t *testing.T) (d deviations) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "deviations.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// reason tells why a case that is not of testdata may differ, "" where it may not.
+func (d deviations) reason(c conformanceCase) string {
+	if reason := d.Cases[c.path]; reason != "" {
+		return reason
+	}
+	for _, kind := range d.Kinds {
+		if kind.Node && !c.NodeText || !regexp.MustCompile(kind.Cases).MatchString(c.path) ||
+			kind.Reads != "" && !readsKey(c.Reads, regexp.MustCompile(kind.Reads)) {
+			continue
+		}
+		return kind.Reason
+	}
+	return ""
+}
+
+func readsKey(reads []read, key *regexp.Regexp) bool {
+	for _, r := range reads {
+		if r.Key != nil && key.MatchString(*r.Key) || readsKey(r.Then, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// runCase returns how the outcome of a case differs from the recorded one.
+func runCase(t *testing.T, c conformanceCase) string {
+	t.Helper()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := func(text string) string { return strings.ReplaceAll(text, "<ROOT>", root) }
+	for name, content := range c.Files {
+		writeCaseFile(t, filepath.Join(root, name), content, fill)
+	}
+	dir := filepath.Join(root, c.Cwd)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	options := appconfig.Options{
+		RootDir: root, Dir: dir, LocalOnly: true,
+		AllowMissingDefault: c.AllowMissingDefaultConfig,
+	}
+	for _, arg := range c.Argv {
+		options.Args = append(options.Args, fill(arg))
+	}
+	env, _ := decodeOrdered(t, c.Env).(*appconfig.Object)
+	for _, name := range env.Keys() {
+		value, _ := env.Get(name)
+		options.Environ = append(options.Environ, name+"="+fill(value.(string)))
+	}
+
+	want, _ := decodeOrdered(t, c.Expect).(*appconfig.Object)
+	got := &appconfig.Object{}
+	config, err := appconfig.Load(context.Background(), options)
+	wantError, failed := want.Get("error")
+	switch {
+	case err != nil && failed:
+		return diffErrors(wantError.(string), strings.ReplaceAll(err.Error(), root, "<ROOT>"), err)
+	case err != nil:
+		return fmt.Sprintf("+ load error: %v", err)
+	case failed:
+		return fmt.Sprintf("- load error: %v", wantError)
+	}
+	data, _, err := config.GetOptional("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Set("data", encode(data))
+	contexts := []any{}
+	for _, layer := range config.Layers() {
+		contexts = append(contexts, layer.Name)
+	}
+	got.Set("contexts", contexts)
+	got.Set("reads", perform(config, c.Reads))
+	if c.Schema != nil {
+		got.Set("schema", runSchema(t, c, config))
+	}
+	return cmp.Diff(indent(t, want), strings.ReplaceAll(indent(t, got), root, "<ROOT>"))
+}
+
+var (
+	yamlProblem = regexp.MustCompile(`(?s)^(?:.*?)(?:YAMLParseError: )?[^\n]* at line (\d+), column \d+(?::?\n\n.*)?$`)
+	yamlRefusal = regexp.MustCompile(`(?:ReferenceError: |Error: |^)((?:Unresolved|Excessive) alias .*|Merge sources must .*)$`)
+)
+
+// diffErrors compares texts of load errors. Of a YAML syntax error the line counts, not the wording; where npm's
+// yaml names no line the wording counts. Unlike Backstage we always name the file.
+func diffErrors(want, got string, err error) string {
+	var syntax *appconfig.SyntaxError
+	if !errors.As(err, &syntax) {
+		return cmp.Diff(want, got)
+	}
+	if m := yamlProblem.FindStringSubmatch(want); m != nil {
+		if line := strconv.Itoa(syntax.Line); line != m[1] {
+			return fmt.Sprintf("- line %s: %s\n+ line %s: %s", m[1], want, line, got)
+		}
+	} else if m := yamlRefusal.FindStringSubmatch(want); m == nil || m[1] != syntax.Problem {
+		return cmp.Diff(want, got)
+	}
+	if syntax.Path == "" || !strings.Contains(got, filepath.Base(syntax.Path)) {
+		return "+ does not name the file: " + got
+	}
+	return ""
+}
+
+func writeCaseFile(t *testing.T, path string, content json.RawMessage, fill func(string) string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	var bytes []byte
+	if err := json.Unmarshal(content, &text); err == nil {
+		bytes = []byte(fill(text))
+	} else {
+		var binary struct{ Base64 string }
+		if err := json.Unmarshal(content, &binary); err != nil {
+			t.Fatal(err)
+		}
+		if bytes, err = base64.StdEncoding.DecodeString(binary.Base64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, bytes, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// perform makes the calls of a case and describes what came of them.
+func perform(config *appconfig.Config, reads []read) []any {
+	outcomes := []any{}
+	for _, r := range reads {
+		outcomes = append(outcomes, performOne(config, r))
+	}
+	return outcomes
+}
+
+func performOne(config *appconfig.Config, r read) any {
+	key := ""
+	if r.Key != nil {
+		key = *r.Key
+	}
+	outcome := &appconfig.Object{}
+	value, ok, err := call(config, r.Call, key)
+	if err != nil {
+		outcome.Set("error", err.Error())
+		return outcome
+	}
+	if !ok {
+		outcome.Set("absent", true)
+		return outcome
+	}
+	switch v := value.(type) {
+	default:
+		outcome.Set("value", encode(value))
+	case *appconfig.Config:
+		outcome.Set("then", perform(v, r.Then))
+	case []*appconfig.Config:
+		items := []any{}
+		for _, item := range v {
+			items = append(items, perform(item, r.Then))
+		}
+		outcome.Set("items", items)
+	case []string:
+		texts := []any{}
+		for _, text := range v {
+			texts = append(texts, text)
+		}
+		outcome.Set("value", texts)
+	}
+	return outcome
+}
+
+func call(c *appconfig.Config, name, key string) (value any, ok bool, err error) {
+	switch name {
+	case "has":
+		value, err = c.Has(key)
+	case "keys":
+		value = c.Keys()
+	case "get":
+		value, err = c.Get(key)
+	case "getOptional":
+		return c.GetOptional(key)
+	case "getConfig":
+		value, err = c.GetConfig(key)
+	case "getOptionalConfig":
+		return c.GetOptionalConfig(key)
+	case "getConfigArray":
+		value, err = c.GetConfigArray(key)
+	case "getOptionalConfigArray":
+		return c.GetOptionalConfigArray(key)
+	case "getNumber":
+		value, err = c.GetNumber(key)
+	case "getOptionalNumber":
+		return c.GetOptionalNumber(key)
+	case "getBoolean":
+		value, err = c.GetBoolean(key)
+	case "getOptionalBoolean":
+		return c.GetOptionalBoolean(key)
+	case "getString":
+		value, err = c.GetString(key)
+	case "getOptionalString":
+		return c.GetOptionalString(key)
+	case "getStringArray":
+		value, err = c.GetStringArray(key)
+	case "getOptionalStringArray":
+		return c.GetOptionalStringArray(key)
+	default:
+		err = fmt.Errorf("no such call: %s", name)
+	}
+	return value, true, err
+}
+
+// encode writes the numbers that JSON lacks as the recorder does.
+func encode(value any) any {
+	switch v := value.(type) {
+	case float64:
+		text := ""
+		switch {
+		case math.IsNaN(v):
+			text = "NaN"
+		case math.IsInf(v, 1):
+			text = "Infinity"
+		case math.IsInf(v, -1):
+			text = "-Infinity"
+		case v == 0 && math.Signbit(v):
+			text = "-0"
+		default:
+			return v
+		}
+		marker := &appconfig.Object{}
+		marker.Set("$number", text)
+		return marker
+	case []any:
+		items := []any{}
+		for _, item := range v {
+			items = append(items, encode(item))
+		}
+		return items
+	case *appconfig.Object:
+		object := &appconfig.Object{}
+		for _, key := range v.Keys() {
+			item, _ := v.Get(key)
+			object.Set(key, encode(item))
+		}
+		return object
+	}
+	return value
+}
+
+// decodeOrdered reads JSON with its keys in order.
+func decodeOrdered(t *testing.T, text json.RawMessage) any {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	var value func() any
+	value = func() any {
+		token, err := decoder.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch token {
+		case json.Delim('{'):
+			object := &appconfig.Object{}
+			for decoder.More() {
+				key, err := decoder.Token()
+				if err != nil {
+					t.Fatal(err)
+				}
+				object.Set(key.(string), value())
+			}
+			_, _ = decoder.Token()
+			return object
+		case json.Delim('['):
+			array := []any{}
+			for decoder.More() {
+				array = append(array, value())
+			}
+			_, _ = decoder.Token()
+			return array
+		}
+		return token
+	}
+	return value()
+}
+
+func indent(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}

@@ -1,0 +1,185 @@
+package appconfig
+
+import (
+	"encoding/base64"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+
+// tagOf returns the tag that is written at a node, shortened to "!!name" for YAML's own.
+func tagOf(node *yaml.Node) string {
+	if node.Style&yaml.TaggedStyle != 0 || node.Tag == "!" {
+		return node.Tag
+	}
+	return ""
+}
+
+// scalar returns the value of a scalar.
+func (c *constructor) scalar(node *yaml.Node) any {
+	tag := tagOf(node)
+	if tag == "" {
+		if node.Style&quoted != 0 {
+			return node.Value
+		}
+		return c.plain(node.Value)
+	}
+	switch tag {
+	case "!!null", "!!bool", "!!int", "!!float":
+		// A tag that does not fit is dropped, and the text kept.
+		if made := c.plain(node.Value); fits(tag, node.Value, made) {
+			return made
+		}
+	case "!!binary":
+		object := &Object{}
+		for i, b := range decodeBase64(node.Value) {
+			object.Set(strconv.Itoa(i), float64(b))
+		}
+		return object
+	case "!!timestamp":
+		if !timestamp.MatchString(node.Value) {
+			c.fail(node, "!!timestamp expects a date, starting with yyyy-mm-dd")
+		}
+		return &Object{} // a JavaScript Date has no properties of its own
+	}
+	return node.Value
+}
+
+// fits tells whether value, made of a plain text, is of the tagged type.
+func fits(tag, text string, value any) bool {
+	switch value.(type) {
+	case nil:
+		return tag == "!!null"
+	case bool:
+		return tag == "!!bool"
+	case float64:
+		isHex := strings.Contains(text, "0x")
+		isFloat := strings.Contains(text, ".") || !isHex && strings.ContainsAny(text, "eE")
+		return tag == "!!float" == isFloat && (isFloat || tag == "!!int")
+	}
+	return false
+}
+
+// plain returns the value of a plain scalar.
+func (c *constructor) plain(text string) any {
+	if c.old {
+		if value, ok := oldScalar(text); ok {
+			return value
+		}
+		return text
+	}
+	return coreScalar(text)
+}
+
+// coreScalar returns the value of a plain scalar in YAML 1.2's core schema.
+func coreScalar(text string) any {
+	if text == "" {
+		return nil
+	}
+	switch ch := text[0]; {
+	case ch == '.', ch == '-', ch == '+', isDigit(ch):
+		if number, ok := coreNumber(text); ok {
+			return number
+		}
+	case strings.IndexByte("~nNtTfF", ch) >= 0:
+		switch text {
+		case "~", "null", "Null", "NULL":
+			return nil
+		case "true", "True", "TRUE":
+			return true
+		case "false", "False", "FALSE":
+			return false
+		}
+	}
+	return text
+}
+
+var (
+	oldBinary  = regexp.MustCompile(`^[-+]?0b[01_]+$`)
+	oldOctal   = regexp.MustCompile(`^[-+]?0[0-7_]+$`)
+	oldInteger = regexp.MustCompile(`^[-+]?[0-9][0-9_]*$`)
+	oldHex     = regexp.MustCompile(`^[-+]?0x[0-9a-fA-F_]+$`)
+	oldExp     = regexp.MustCompile(`^[-+]?(?:[0-9][0-9_]*)?(?:\.[0-9_]*)?[eE][-+]?[0-9]+$`)
+	oldFloat   = regexp.MustCompile(`^[-+]?(?:[0-9][0-9_]*)?\.[0-9_]*$`)
+	oldSixty   = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$`)
+	timestamp  = regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:t|T|[ \t]+)[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}` +
+		`(?:\.[0-9]+)?(?:[ \t]*(?:Z|[-+][012]?[0-9](?::[0-9]{2})?))?)?$`)
+)
+
+// oldScalar returns the value of a plain scalar in YAML 1.1, and whether it is anything but a text.
+func oldScalar(text string) (any, bool) {
+	switch text {
+	case "", "~", "null", "Null", "NULL":
+		return nil, true
+	case "Y", "y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON":
+		return true, true
+	case "N", "n", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF":
+		return false, true
+	}
+	sign, digits := 1.0, strings.ReplaceAll(text, "_", "")
+	if text[0] == '-' || text[0] == '+' {
+		digits = digits[1:]
+		if text[0] == '-' {
+			sign = -1
+		}
+	}
+	whole := func(digits string, base int) (any, bool) {
+		number, ok := parseDigits(digits, base)
+		if !ok {
+			number = math.NaN()
+		}
+		return sign * number, true
+	}
+	switch {
+	case oldBinary.MatchString(text):
+		return whole(digits[2:], 2)
+	case oldOctal.MatchString(text):
+		return whole(digits[1:], 8)
+	case oldInteger.MatchString(text):
+		return whole(digits, 10)
+	case oldHex.MatchString(text):
+		return whole(digits[2:], 16)
+	case oldExp.MatchString(text), oldFloat.MatchString(text):
+		number, ok := parseDecimal(digits)
+		if !ok {
+			number = math.NaN()
+		}
+		return sign * number, true
+	case oldSixty.MatchString(text):
+		number := 0.0
+		for part := range strings.SplitSeq(digits, ":") {
+			n, _ := parseNumber(part)
+			number = number*60 + n
+		}
+		return sign * number, true
+	case timestamp.MatchString(text):
+		return &Object{}, true
+	}
+	return specialNumber(text)
+}
+
+// decodeBase64 decodes as Node's Buffer does: what is not base64 is passed over, "=" ends it.
+func decodeBase64(text string) []byte {
+	text, _, _ = strings.Cut(text, "=")
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '-':
+			return '+'
+		case r == '_':
+			return '/'
+		case r < 128 && (isDigit(byte(r)) || r|0x20 >= 'a' && r|0x20 <= 'z' || r == '+' || r == '/'):
+			return r
+		}
+		return -1
+	}, text)
+	if len(text)%4 == 1 {
+		text = text[:len(text)-1]
+	}
+	bytes, _ := base64.RawStdEncoding.DecodeString(text)
+	return bytes
+}

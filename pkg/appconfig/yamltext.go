@@ -1,0 +1,202 @@
+package appconfig
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// document is a YAML text made ready for go-yaml, which differs from npm's yaml in what it takes for a line
+// break, for a character that may stand in a text, and for a directive. This file is the one place where such
+// differences in the text are closed; those in what the parsed nodes mean are closed in construct.go.
+type document struct {
+	text   string
+	old    bool // %YAML 1.1
+	ended  bool // a line end was added
+	hidden []hidden
+}
+
+// hidden is what a stand-in in the text stands for.
+type hidden struct {
+	standIn string
+	text    string // in the document
+	value   string // in a double-quoted text, where it may be an escape
+}
+
+// restore puts the hidden back into a scalar.
+func (d *document) restore(text string, escapes bool) string {
+	for _, h := range slices.Backward(d.hidden) {
+		if escapes {
+			text = strings.ReplaceAll(text, h.standIn, h.value)
+		} else {
+			text = strings.ReplaceAll(text, h.standIn, h.text)
+		}
+	}
+	return text
+}
+
+// prepare hides what go-yaml would not take and npm's yaml does.
+func prepare(text string) (document, error) {
+	doc := document{text: strings.TrimPrefix(text, "\ufeff")}
+	if err := doc.directives(); err != nil {
+		return doc, err
+	}
+	if !strings.HasSuffix(text, "\n") {
+		doc.text, doc.ended = doc.text+"\n", true // so that a block scalar at the end has one, as it has there
+	}
+	doc.hideCharacters()
+	doc.hideAnchors()
+	return doc, nil
+}
+
+var unsupportedVersion = regexp.MustCompile(`^\d+\.\d+$`)
+
+// directives interprets the %YAML directive and makes comments of it and of unknown ones, which go-yaml
+// refuses. %TAG is left to go-yaml.
+func (d *document) directives() error {
+	if !strings.Contains(d.text, "%") {
+		return nil
+	}
+	rest, number, seen := d.text, 0, false
+	var b strings.Builder
+	for rest != "" {
+		line, tail, more := strings.Cut(rest, "\n")
+		number++
+		switch bare := strings.TrimLeft(line, " \t"); {
+		case strings.HasPrefix(line, "%"):
+			seen = true
+			fail := func(column int, problem string) error {
+				return &SyntaxError{Line: number, Column: column, Problem: problem}
+			}
+			words := strings.Fields(cutComment(line))
+			switch {
+			case words[0] == "%YAML" && len(words) != 2:
+				return fail(1, "%YAML directive should contain exactly one part")
+			case words[0] == "%YAML" && words[1] != "1.1" && words[1] != "1.2" && !unsupportedVersion.MatchString(words[1]):
+				return fail(7, "Unsupported YAML version "+words[1])
+			case words[0] == "%YAML":
+				d.old = words[1] == "1.1" || d.old && words[1] != "1.2"
+			case words[0] == "%TAG" && len(words) != 3:
+				return fail(1, "%TAG directive should contain exactly two parts")
+			}
+			if words[0] != "%TAG" {
+				line = "#" + line[1:]
+			}
+		case bare == "" || bare == "\r" || bare[0] == '#':
+		case seen && !strings.HasPrefix(line, "---"):
+			return &SyntaxError{Line: number, Column: 1, Problem: "Missing directives-end/doc-start indicator line"}
+		default:
+			if seen {
+				d.text = b.String() + rest
+			}
+			return nil
+		}
+		b.WriteString(line)
+		if more {
+			b.WriteByte('\n')
+		}
+		rest = tail
+	}
+	if seen {
+		return &SyntaxError{Line: number + 1, Column: 1, Problem: "Missing directives-end indicator line"}
+	}
+	return nil
+}
+
+// cutComment returns a directive's line without the comment at its end.
+func cutComment(line string) string {
+	for i := 1; i < len(line); i++ {
+		if line[i] == '#' && (line[i-1] == ' ' || line[i-1] == '\t') {
+			return line[:i]
+		}
+	}
+	return line
+}
+
+// isForeign tells whether a character is an ordinary one to npm's yaml, but not to go-yaml: control
+// characters, which that refuses, and line breaks other than \n and \r\n.
+func isForeign(r rune) bool {
+	switch r {
+	case 0x85, 0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff:
+		return true
+	}
+	return r < ' ' && r != '\n' && r != '\t'
+}
+
+var surrogate = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
+
+// hideCharacters puts characters of private use, that are not in the text, in the place of foreign ones and of
+// escaped surrogates, which go-yaml refuses even in pairs.
+func (d *document) hideCharacters() {
+	escapes := strings.Contains(d.text, `\u`) && surrogate.MatchString(d.text)
+	if !escapes && strings.IndexFunc(d.text, isForeign) < 0 {
+		return
+	}
+	base := rune(0xf0000)
+	for strings.IndexFunc(d.text, func(r rune) bool { return r >= base && r < base+0x1000 }) >= 0 {
+		base += 0x1000
+	}
+	standIns := map[string]string{}
+	hide := func(text, value string) string {
+		if standIns[text] == "" {
+			standIns[text] = string(base + rune(len(standIns)))
+			d.hidden = append(d.hidden, hidden{standIns[text], text, value})
+		}
+		return standIns[text]
+	}
+	if escapes {
+		d.text = surrogate.ReplaceAllStringFunc(d.text, func(text string) string {
+			i := strings.LastIndex(text[:strings.IndexAny(text, "uU")], `\`)
+			if i%2 == 1 {
+				return text // the backslash itself is escaped
+			}
+			var units []uint16
+			for _, digits := range regexp.MustCompile(`[0-9a-fA-F]{4}`).FindAllString(text[i:], -1) {
+				unit, _ := strconv.ParseUint(digits, 16, 16)
+				units = append(units, uint16(unit))
+			}
+			return text[:i] + hide(text[i:], string(utf16.Decode(units)))
+		})
+	}
+	var b strings.Builder
+	for i, r := range d.text {
+		if !isForeign(r) || r == '\r' && strings.HasPrefix(d.text[i+1:], "\n") {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(hide(string(r), string(r)))
+		}
+	}
+	d.text = b.String()
+}
+
+var anchorLike = regexp.MustCompile(`(?:^|[\s,\[{])[&*][^\s,\[\]{}]*[^\x00-\x7f][^\s,\[\]{}]*`)
+
+// hideAnchors spells anchors and aliases, or what may be such, in ASCII, as go-yaml wants them.
+func (d *document) hideAnchors() {
+	if !strings.ContainsAny(d.text, "&*") || !anchorLike.MatchString(d.text) {
+		return
+	}
+	mark := "x0"
+	for strings.Contains(d.text, mark) {
+		mark += "0"
+	}
+	d.text = anchorLike.ReplaceAllStringFunc(d.text, func(name string) string {
+		var b strings.Builder
+		for _, r := range name {
+			if r < utf8.RuneSelf {
+				b.WriteRune(r)
+				continue
+			}
+			standIn := fmt.Sprintf("%s-%x-", mark, r)
+			b.WriteString(standIn)
+			if h := (hidden{standIn, string(r), string(r)}); !slices.Contains(d.hidden, h) {
+				d.hidden = append(d.hidden, h)
+			}
+		}
+		return b.String()
+	})
+}
