@@ -1,0 +1,409 @@
+package schema
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// A member is a schema within a keyword, by its key there.
+type member struct {
+	key  string
+	node *node
+}
+
+// members compiles the schemas of a list, those that take any value too.
+func (s *site) members() ([]*node, error) {
+	var nodes []*node
+	for i, schema := range s.value.([]any) {
+		n, err := s.subAt(strconv.Itoa(i), schema)
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, nil
+}
+
+// liveMembers compiles the schemas of an object that a value may fail, once all of them have been looked at.
+func (s *site) liveMembers() ([]member, error) {
+	object := s.value.(*appconfig.Object)
+	var keys []string
+	for _, key := range object.Keys() {
+		schema, _ := object.Get(key)
+		if live, err := s.live(schema); err != nil {
+			return nil, err
+		} else if live {
+			keys = append(keys, key)
+		}
+	}
+	var members []member
+	for _, key := range keys {
+		schema, _ := object.Get(key)
+		n, err := s.subAt(key, schema)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, member{key, n})
+	}
+	return members, nil
+}
+
+func compileNot(s *site) (check, error) {
+	p := s.problem("must NOT be valid")
+	live, err := s.live(s.value)
+	if err != nil {
+		return nil, err
+	}
+	if !live {
+		return func(e *evaluation, at *cursor) { e.fail(at, p) }, nil
+	}
+	n, err := s.sub()
+	if err != nil {
+		return nil, err
+	}
+	return func(e *evaluation, at *cursor) {
+		if e.probe(n, at) {
+			e.fail(at, p)
+		}
+	}, nil
+}
+
+// compileAnyOf stops at the first schema that fits: keywords in the later ones do not count.
+func compileAnyOf(s *site) (check, error) {
+	for _, schema := range s.value.([]any) {
+		if live, err := s.live(schema); err != nil || !live {
+			return nil, err
+		}
+	}
+	nodes, err := s.members()
+	if err != nil {
+		return nil, err
+	}
+	p := s.problem("must match a schema in anyOf")
+	return func(e *evaluation, at *cursor) {
+		before := len(e.problems)
+		for _, n := range nodes {
+			if e.visit(n, at) {
+				e.problems = e.problems[:before]
+				return
+			}
+		}
+		e.fail(at, p)
+	}, nil
+}
+
+func compileOneOf(s *site) (check, error) {
+	nodes, err := s.members()
+	if err != nil {
+		return nil, err
+	}
+	const message = "must match exactly one schema in oneOf"
+	return func(e *evaluation, at *cursor) {
+		before, passing := len(e.problems), -1
+		for i, n := range nodes {
+			switch valid := e.visit(n, at); {
+			case valid && passing >= 0:
+				e.fail(at, s.problem(message, "passingSchemas", fmt.Sprintf("%d,%d", passing, i)))
+				return
+			case valid:
+				passing = i
+			}
+		}
+		if passing < 0 {
+			e.fail(at, s.problem(message, "passingSchemas", "null"))
+			return
+		}
+		e.problems = e.problems[:before]
+	}, nil
+}
+
+func compileAllOf(s *site) (check, error) {
+	var nodes []*node
+	for i, schema := range s.value.([]any) {
+		if live, err := s.live(schema); err != nil {
+			return nil, err
+		} else if !live {
+			continue
+		}
+		n, err := s.subAt(strconv.Itoa(i), schema)
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, n)
+	}
+	return func(e *evaluation, at *cursor) {
+		for _, n := range nodes {
+			if !e.visit(n, at) && !e.all {
+				return
+			}
+		}
+	}, nil
+}
+
+// checkIf refuses a "then" or "else" that has no "if".
+func checkIf(s *site) (check, error) {
+	if _, ok := s.schema.Get("if"); !ok {
+		return nil, fmt.Errorf("strict mode: %q without \"if\" is ignored", s.name)
+	}
+	return nil, nil
+}
+
+func compileIf(s *site) (check, error) {
+	_, hasThen := s.schema.Get("then")
+	_, hasElse := s.schema.Get("else")
+	if !hasThen && !hasElse {
+		return nil, fmt.Errorf(`strict mode: "if" without "then" and "else" is ignored`)
+	}
+	clauses := map[string]*node{"if": nil, "then": nil, "else": nil}
+	names := []string{"if"}
+	for _, name := range []string{"then", "else"} {
+		clause, ok := s.schema.Get(name)
+		if !ok {
+			continue
+		}
+		if live, err := s.live(clause); err != nil {
+			return nil, err
+		} else if live {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 1 {
+		return nil, nil
+	}
+	for _, name := range names {
+		clause, _ := s.schema.Get(name)
+		var err error
+		if clauses[name], err = s.compile(clause, s.path+"/"+name); err != nil {
+			return nil, err
+		}
+	}
+	return func(e *evaluation, at *cursor) {
+		name := "else"
+		if e.probe(clauses["if"], at) {
+			name = "then"
+		}
+		if clause := clauses[name]; clause != nil && !e.visit(clause, at) {
+			e.fail(at, s.problem(`must match "`+name+`" schema`, "failingKeyword", name))
+		}
+	}, nil
+}
+
+func compileAdditionalItems(s *site) (check, error) {
+	items, _ := s.schema.Get("items")
+	tuple, ok := items.([]any)
+	if !ok {
+		return nil, fmt.Errorf(`strict mode: "additionalItems" is ignored when "items" is not an array of schemas`)
+	}
+	if s.value == false {
+		size := strconv.Itoa(len(tuple))
+		p := s.problem("must NOT have more than "+size+" items", "limit", size)
+		return func(e *evaluation, at *cursor) {
+			if len(at.value.([]any)) > len(tuple) {
+				e.fail(at, p)
+			}
+		}, nil
+	}
+	return s.eachItem(len(tuple))
+}
+
+func compileItems(s *site) (check, error) {
+	tuple, ok := s.value.([]any)
+	if !ok {
+		return s.eachItem(0)
+	}
+	nodes := make([]*node, len(tuple))
+	for i, schema := range tuple {
+		if live, err := s.live(schema); err != nil {
+			return nil, err
+		} else if live {
+			if nodes[i], err = s.subAt(strconv.Itoa(i), schema); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return func(e *evaluation, at *cursor) {
+		for i := range at.value.([]any) {
+			if i < len(nodes) && nodes[i] != nil && !e.visit(nodes[i], at.item(i)) && !e.all {
+				return
+			}
+		}
+	}, nil
+}
+
+// eachItem applies the keyword's schema to the items from the given index on.
+func (s *site) eachItem(from int) (check, error) {
+	if live, err := s.live(s.value); err != nil || !live {
+		return nil, err
+	}
+	n, err := s.sub()
+	if err != nil {
+		return nil, err
+	}
+	return func(e *evaluation, at *cursor) {
+		for i := from; i < len(at.value.([]any)); i++ {
+			if !e.visit(n, at.item(i)) && !e.all {
+				return
+			}
+		}
+	}, nil
+}
+
+func compileContains(s *site) (check, error) {
+	p := s.problem("must contain at least 1 valid item(s)", "minContains", "1")
+	live, err := s.live(s.value)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{always: true}
+	if live {
+		if n, err = s.sub(); err != nil {
+			return nil, err
+		}
+	}
+	return func(e *evaluation, at *cursor) {
+		before := len(e.problems)
+		for i := range at.value.([]any) {
+			if e.visit(n, at.item(i)) {
+				e.problems = e.problems[:before]
+				return
+			}
+		}
+		e.fail(at, p)
+	}, nil
+}
+
+func compilePropertyNames(s *site) (check, error) {
+	if live, err := s.live(s.value); err != nil || !live {
+		return nil, err
+	}
+	n, err := s.sub()
+	if err != nil {
+		return nil, err
+	}
+	return func(e *evaluation, at *cursor) {
+		for _, key := range at.value.(*appconfig.Object).Keys() {
+			if !e.visit(n, &cursor{value: key, path: at.path}) {
+				e.fail(at, s.problem("property name must be valid", "propertyName", key))
+				if !e.all {
+					return
+				}
+			}
+		}
+	}, nil
+}
+
+func compileAdditionalProperties(s *site) (check, error) {
+	live, err := s.live(s.value)
+	if err != nil || !live {
+		return nil, err
+	}
+	declared := map[string]bool{}
+	if object, ok := s.schema.Get("properties"); ok {
+		if object, ok := object.(*appconfig.Object); ok {
+			for _, key := range object.Keys() {
+				declared[key] = true
+			}
+		}
+	}
+	patterns, err := patternsOf(s.schema)
+	if err != nil {
+		return nil, err
+	}
+	var n *node
+	if s.value != false {
+		if n, err = s.sub(); err != nil {
+			return nil, err
+		}
+	}
+	return func(e *evaluation, at *cursor) {
+		for _, key := range at.value.(*appconfig.Object).Keys() {
+			if declared[key] || matchesAny(patterns, key) {
+				continue
+			}
+			valid := false
+			if n == nil {
+				e.fail(at, s.problem("must NOT have additional properties", "additionalProperty", key))
+			} else {
+				valid = e.visit(n, at.property(key))
+			}
+			if !valid && !e.all {
+				return
+			}
+		}
+	}, nil
+}
+
+func compileProperties(s *site) (check, error) {
+	members, err := s.liveMembers()
+	if err != nil || len(members) == 0 {
+		return nil, err
+	}
+	return func(e *evaluation, at *cursor) {
+		object := at.value.(*appconfig.Object)
+		for _, m := range members {
+			if _, ok := object.Get(m.key); ok && !e.visit(m.node, at.property(m.key)) && !e.all {
+				return
+			}
+		}
+	}, nil
+}
+
+func compilePatternProperties(s *site) (check, error) {
+	object := s.value.(*appconfig.Object)
+	anyLive := false
+	for _, source := range object.Keys() {
+		schema, _ := object.Get(source)
+		live, err := s.live(schema)
+		if err != nil {
+			return nil, err
+		}
+		anyLive = anyLive || live
+	}
+	if !anyLive {
+		return nil, nil
+	}
+	type rule struct {
+		pattern pattern
+		node    *node
+	}
+	var rules []rule
+	for _, source := range object.Keys() {
+		p, err := s.unmatched(source)
+		if err != nil {
+			return nil, err
+		}
+		schema, _ := object.Get(source)
+		n, err := s.subAt(source, schema)
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, rule{p, n})
+	}
+	return func(e *evaluation, at *cursor) {
+		for _, r := range rules {
+			for _, key := range at.value.(*appconfig.Object).Keys() {
+				if r.pattern.matches(key) && !e.visit(r.node, at.property(key)) && !e.all {
+					return
+				}
+			}
+		}
+	}, nil
+}
+
+// unmatched compiles a pattern and makes sure that it matches none of the schema's properties.
+func (s *site) unmatched(source string) (pattern, error) {
+	p, err := newPattern(source)
+	if err != nil || s.meta == nil {
+		return p, err
+	}
+	properties, _ := s.schema.Get("properties")
+	object, _ := properties.(*appconfig.Object)
+	for _, key := range object.Keys() {
+		if p.matches(key) {
+			return p, fmt.Errorf("strict mode: property %s matches pattern %s (use allowMatchingProperties)", key, source)
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,226 @@
+package schema
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// Visibilities are those that a value can have. A value without one is backend.
+var Visibilities = []string{"frontend", "backend", "secret"}
+
+// Options are those of Backstage's schema.process(). The zero value validates and filters nothing.
+type Options struct {
+	// Visibility lists the visibilities to keep. nil keeps all values and reports all problems; with a list,
+	// only problems with values of these visibilities are reported.
+	Visibility []string
+	// Transform replaces each scalar that is kept.
+	Transform          func(value any, visibility, path string) any
+	WithFilteredKeys   bool // collect the keys of what was left out
+	WithDeprecatedKeys bool // collect deprecated keys
+	IgnoreErrors       bool // do not validate
+}
+
+// A Filtered layer is what Process leaves of one. Its lists are nil unless they were asked for.
+type Filtered struct {
+	appconfig.Layer
+	FilteredKeys   []string
+	DeprecatedKeys []DeprecatedKey
+}
+
+// A DeprecatedKey is a key of a layer that its schema calls deprecated.
+type DeprecatedKey struct{ Key, Description string }
+
+// Process validates the configuration and returns its layers filtered by visibility. A failed validation is a
+// *ValidationError.
+func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
+	e, err := s.evaluate(c)
+	if err != nil {
+		return nil, err
+	}
+	if !o.IgnoreErrors {
+		var messages []string
+		for _, p := range e.problems {
+			if o.Visibility == nil || s.concerns(p, e, o.Visibility) {
+				messages = append(messages, "Config "+p.message+" { "+p.params+" } at "+normalizePath(p.path))
+			}
+		}
+		if len(messages) > 0 {
+			return nil, &ValidationError{messages}
+		}
+	}
+	var out []Filtered
+	for _, layer := range c.Layers() {
+		result := Filtered{Layer: layer}
+		if o.Visibility != nil || o.Transform != nil {
+			f := &filter{Options: o, evaluation: e}
+			if o.Visibility == nil {
+				f.Visibility = Visibilities
+			}
+			data, _ := f.value(layer.Data, "", "", "backend")
+			if result.Data, _ = data.(*appconfig.Object); result.Data == nil {
+				result.Data = &appconfig.Object{}
+			}
+			if o.WithFilteredKeys {
+				result.FilteredKeys = append([]string{}, f.filtered...)
+			}
+			if o.WithDeprecatedKeys {
+				result.DeprecatedKeys = append([]DeprecatedKey{}, f.deprecated...)
+			}
+		}
+		out = append(out, result)
+	}
+	return out, nil
+}
+
+// concerns tells whether a problem is shown to those who see the given visibilities.
+func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
+	if p.container {
+		return true
+	}
+	if p.required {
+		// The schema of the missing property, or of what is below it, may be visible. Paths are compared as
+		// texts, so that of "title" is found in that of "titleLong" too.
+		path := strings.TrimSuffix(strings.TrimPrefix(normalizePath(p.schemaPath), "#"), "/required")
+		path += "/properties/" + p.missing
+		for visible, v := range s.visible {
+			if strings.HasPrefix(visible, path) && slices.Contains(visibility, v) {
+				return true
+			}
+		}
+	}
+	v, ok := e.visibility[normalizePath(p.path)]
+	if !ok {
+		v = "backend"
+	}
+	return slices.Contains(visibility, v)
+}
+
+// A filter keeps the visible values of one layer.
+type filter struct {
+	Options
+	*evaluation
+	filtered   []string
+	deprecated []DeprecatedKey
+}
+
+// value returns what is visible of a value, and whether anything is. path is what visibilities are noted by,
+// key is what the value is called in lists of keys, inherited is the visibility unless there is a nearer one.
+func (f *filter) value(value any, path, key, inherited string) (any, bool) {
+	visibility, ok := f.visibility[path]
+	if !ok {
+		visibility = inherited
+	}
+	visible := slices.Contains(f.Visibility, visibility)
+	if deep, ok := f.deepVisibility[path]; ok {
+		inherited = deep
+	}
+	if text := f.deprecation[path]; text != "" {
+		f.deprecated = append(f.deprecated, DeprecatedKey{key, text})
+	}
+	switch v := value.(type) {
+	case nil:
+		return nil, false
+	case []any:
+		items := []any{}
+		for i, item := range v {
+			at := path + "/" + strconv.Itoa(i)
+			if _, ok := f.visibility[at]; !ok && !isContainer(item) {
+				at = path // a scalar is as visible as the array
+			}
+			if out, ok := f.value(item, at, key+"["+strconv.Itoa(i)+"]", inherited); ok {
+				items = append(items, out)
+			}
+		}
+		return items, len(items) > 0 || visible
+	case *appconfig.Object:
+		object := &appconfig.Object{}
+		for _, name := range v.Keys() {
+			item, _ := v.Get(name)
+			full := name
+			if key != "" {
+				full = key + "." + name
+			}
+			if out, ok := f.value(item, path+"/"+name, full, inherited); ok {
+				object.SetFrom(v, name, out)
+			}
+		}
+		return object, object.Len() > 0 || visible
+	}
+	if !visible {
+		if f.WithFilteredKeys {
+			f.filtered = append(f.filtered, key)
+		}
+		return nil, false
+	}
+	if f.Transform != nil {
+		return f.Transform(value, visibility, key), true
+	}
+	return value, true
+}
+
+// isContainer tells whether typeof value is "object" in JavaScript.
+func isContainer(value any) bool {
+	switch value.(type) {
+	case nil, []any, *appconfig.Object:
+		return true
+	}
+	return false
+}
+
+// Secrets returns the texts and numbers in any layer that are secret, or that are within a value that should
+// be, longest first and each once: what must not be in a log. Layers are also looked at one by one, because
+// a value that a higher layer hides is no less secret.
+func (s *Schema) Secrets(c *appconfig.Config) []string {
+	found := map[string]bool{}
+	layers := c.Layers()
+	configs := []*appconfig.Config{c}
+	for _, layer := range layers {
+		configs = append(configs, appconfig.New(layer))
+	}
+	for _, config := range configs {
+		e, err := s.evaluate(config)
+		if err != nil {
+			continue
+		}
+		for _, layer := range layers {
+			e.collect(layer.Data, "", false, found)
+		}
+	}
+	secrets := make([]string, 0, len(found))
+	for text := range found {
+		secrets = append(secrets, text)
+	}
+	slices.SortFunc(secrets, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	return secrets
+}
+
+// collect adds the secret scalars of a value to found.
+func (e *evaluation) collect(value any, path string, secret bool, found map[string]bool) {
+	if v, ok := e.visibility[path]; ok && !secret {
+		secret = v == "secret"
+	}
+	inherited := secret || e.deepVisibility[path] == "secret"
+	switch v := value.(type) {
+	case []any:
+		for i, item := range v {
+			e.collect(item, path+"/"+strconv.Itoa(i), inherited, found)
+		}
+	case *appconfig.Object:
+		for _, name := range v.Keys() {
+			item, _ := v.Get(name)
+			e.collect(item, path+"/"+name, inherited, found)
+		}
+	case string, float64:
+		if text := toString(v); inherited && text != "" {
+			found[text] = true
+		}
+	}
+}

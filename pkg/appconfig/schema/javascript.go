@@ -1,0 +1,194 @@
+package schema
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/dlclark/regexp2"
+	"github.com/dlclark/regexp2/syntax"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// toString converts a value as JavaScript's String does.
+func toString(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return fmt.Sprint(v)
+	case float64:
+		return appconfig.FormatNumber(v)
+	case string:
+		return v
+	case []any:
+		items := make([]string, len(v))
+		for i, item := range v {
+			if item != nil {
+				items[i] = toString(item)
+			}
+		}
+		return strings.Join(items, ",")
+	}
+	return "[object Object]"
+}
+
+// toNumber reads a boolean, null or a text that is not empty as a number, as JavaScript does.
+func toNumber(value any) (float64, bool) {
+	switch v := value.(type) {
+	case nil:
+		return 0, true
+	case bool:
+		if v {
+			return 1, true
+		}
+		return 0, true
+	case string:
+		switch strings.TrimSpace(v) {
+		case "Infinity", "+Infinity":
+			return math.Inf(1), true
+		case "-Infinity":
+			return math.Inf(-1), true
+		}
+		number, ok := appconfig.ParseNumber(v)
+		return number, v != "" && (ok || math.IsInf(number, 0))
+	}
+	return 0, false
+}
+
+// text returns the text that object has under key.
+func text(object *appconfig.Object, key string) (string, bool) {
+	value, _ := object.Get(key)
+	s, ok := value.(string)
+	return s, ok
+}
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+func escapePointer(key string) string { return pointerEscapes.Replace(key) }
+
+// unescapePointer takes a part of a reference apart: percent signs first, then the pointer's own escapes.
+func unescapePointer(part string) string {
+	if plain, err := url.PathUnescape(part); err == nil {
+		part = plain
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+}
+
+// escapeFragment is encodeURIComponent of the escaped key.
+func escapeFragment(key string) string {
+	const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
+	key = escapePointer(key)
+	if !strings.ContainsFunc(key, func(r rune) bool { return !strings.ContainsRune(unreserved, r) }) {
+		return key
+	}
+	var b strings.Builder
+	for _, ch := range []byte(key) {
+		if strings.IndexByte(unreserved, ch) >= 0 {
+			b.WriteByte(ch)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", ch)
+		}
+	}
+	return b.String()
+}
+
+var brackets = regexp.MustCompile("\\['?([^\\n\\r\u2028\u2029]*?)'?\\]")
+
+// normalizePath is Backstage's normalizeAjvPath. A key with a tilde is not found under the path it makes, and
+// one with brackets is taken for a path of its own; both are so in Backstage.
+func normalizePath(path string) string {
+	if !strings.ContainsAny(path, "~[") {
+		return path
+	}
+	return brackets.ReplaceAllString(strings.ReplaceAll(path, "~1", "/"), "/$1")
+}
+
+// A pattern is a JavaScript regular expression with the flag u.
+type pattern struct{ re *regexp2.Regexp }
+
+func (p pattern) matches(text string) bool {
+	ok, err := p.re.MatchString(text)
+	return ok && err == nil
+}
+
+// newPattern compiles an expression; its errors read as V8's for the most frequent mistakes.
+func newPattern(source string) (pattern, error) {
+	re, err := regexp2.Compile(source, regexp2.ECMAScript|regexp2.Unicode)
+	if err == nil {
+		return pattern{re}, nil
+	}
+	problem := err.Error()
+	if e, ok := err.(*syntax.Error); ok {
+		problem = string(e.Code)
+		if text, ok := patternProblems[e.Code]; ok {
+			problem = text
+		}
+	}
+	return pattern{}, &patternError{source, problem}
+}
+
+var patternProblems = map[syntax.ErrorCode]string{
+	syntax.ErrMissingParen:          "Unterminated group",
+	syntax.ErrUnexpectedParen:       "Unmatched ')'",
+	syntax.ErrUnterminatedBracket:   "Unterminated character class",
+	syntax.ErrMissingRepeatArgument: "Nothing to repeat",
+	syntax.ErrInvalidRepeatSize:     "numbers out of order in {} quantifier",
+	syntax.ErrReversedCharRange:     "Range out of order in character class",
+	syntax.ErrIllegalEndEscape:      `\ at end of pattern`,
+	syntax.ErrUnrecognizedEscape:    "Invalid escape",
+	syntax.ErrUnrecognizedGrouping:  "Invalid group",
+}
+
+// A patternError says that a text is not a regular expression.
+type patternError struct{ source, problem string }
+
+func (e *patternError) Error() string {
+	return fmt.Sprintf("Invalid regular expression: /%s/u: %s", e.source, e.problem)
+}
+
+// patternsOf compiles the patterns among an object schema's properties.
+func patternsOf(schema *appconfig.Object) ([]pattern, error) {
+	value, _ := schema.Get("patternProperties")
+	object, _ := value.(*appconfig.Object)
+	var patterns []pattern
+	for _, source := range object.Keys() {
+		p, err := newPattern(source)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, p)
+	}
+	return patterns, nil
+}
+
+func matchesAny(patterns []pattern, key string) bool {
+	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.matches(key) })
+}
+
+// clone returns a deep copy of a value.
+func clone(value any) any {
+	switch v := value.(type) {
+	case []any:
+		items := make([]any, len(v))
+		for i, item := range v {
+			items[i] = clone(item)
+		}
+		return items
+	case *appconfig.Object:
+		object := &appconfig.Object{}
+		for _, key := range v.Keys() {
+			item, _ := v.Get(key)
+			object.Set(key, clone(item))
+		}
+		return object
+	}
+	return value
+}
+
+// quoted puts a text between quotation marks as it is.
+func quoted(text string) string { return `"` + text + `"` }

@@ -1,0 +1,355 @@
+package schema
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// A keyword takes part in validation, or at least counts as a rule.
+type keyword struct {
+	name    string
+	group   int
+	types   []string // of its value; none for any
+	values  []any    // that it may have; none for any
+	compile func(*site) (check, error)
+}
+
+// anyText stands for all texts among a keyword's values.
+const anyText = "*"
+
+// keywords lists the keywords in the order in which ajv evaluates them.
+func keywords() []keyword {
+	number, object := []string{"number"}, []string{"object"}
+	array, flag := []string{"array"}, []string{"boolean"}
+	schema := []string{"object", "boolean"}
+	optional := []string{"boolean", "object"}
+	return []keyword{
+		{"id", anyGroup, nil, nil, refuseID},
+		{"$ref", anyGroup, []string{"string"}, nil, compileRef},
+		{"type", anyGroup, []string{"string", "array"}, nil, nil},
+		{"nullable", anyGroup, flag, nil, nil},
+		{"const", anyGroup, nil, nil, compileConst},
+		{"enum", anyGroup, array, nil, compileEnum},
+		{"not", anyGroup, schema, nil, compileNot},
+		{"anyOf", anyGroup, array, nil, compileAnyOf},
+		{"oneOf", anyGroup, array, nil, compileOneOf},
+		{"allOf", anyGroup, array, nil, compileAllOf},
+		{"if", anyGroup, schema, nil, compileIf},
+		{"then", anyGroup, schema, nil, checkIf},
+		{"else", anyGroup, schema, nil, checkIf},
+		{"visibility", anyGroup, nil, []any{"frontend", "backend", "secret"}, noteVisibility},
+		{"deepVisibility", anyGroup, nil, []any{"frontend", "secret"}, noteDeepVisibility},
+		{"deprecated", anyGroup, nil, []any{anyText}, noteDeprecation},
+
+		{"maximum", numberGroup, number, nil, limitNumber("<=", func(a, b float64) bool { return a <= b })},
+		{"minimum", numberGroup, number, nil, limitNumber(">=", func(a, b float64) bool { return a >= b })},
+		{"exclusiveMaximum", numberGroup, number, nil, limitNumber("<", func(a, b float64) bool { return a < b })},
+		{"exclusiveMinimum", numberGroup, number, nil, limitNumber(">", func(a, b float64) bool { return a > b })},
+		{"multipleOf", numberGroup, number, nil, compileMultipleOf},
+		{"format", numberGroup, []string{"string"}, nil, refuseFormat},
+
+		{"maxLength", stringGroup, number, nil, limitSize("more", "characters", textLength)},
+		{"minLength", stringGroup, number, nil, limitSize("fewer", "characters", textLength)},
+		{"pattern", stringGroup, []string{"string"}, nil, compilePattern},
+		{"format", stringGroup, []string{"string"}, nil, nil},
+
+		{"maxItems", arrayGroup, number, nil, limitSize("more", "items", arrayLength)},
+		{"minItems", arrayGroup, number, nil, limitSize("fewer", "items", arrayLength)},
+		{"additionalItems", arrayGroup, optional, nil, compileAdditionalItems},
+		{"items", arrayGroup, []string{"object", "array", "boolean"}, nil, compileItems},
+		{"contains", arrayGroup, schema, nil, compileContains},
+		{"uniqueItems", arrayGroup, flag, nil, compileUniqueItems},
+
+		{"maxProperties", objectGroup, number, nil, limitSize("more", "properties", objectSize)},
+		{"minProperties", objectGroup, number, nil, limitSize("fewer", "properties", objectSize)},
+		{"required", objectGroup, array, nil, compileRequired},
+		{"propertyNames", objectGroup, schema, nil, compilePropertyNames},
+		{"additionalProperties", objectGroup, optional, nil, compileAdditionalProperties},
+		{"dependencies", objectGroup, object, nil, compileDependencies},
+		{"properties", objectGroup, object, nil, compileProperties},
+		{"patternProperties", objectGroup, object, nil, compilePatternProperties},
+	}
+}
+
+// vocabulary tells of every keyword that may be in a schema whether it is a rule.
+func vocabulary() map[string]bool {
+	known := map[string]bool{"$comment": true}
+	for _, name := range []string{
+		"$async", "$schema", "$id", "$defs", "$vocabulary", "definitions", "title", "description", "default", "readOnly",
+		"writeOnly", "examples", "contentMediaType", "contentEncoding", "contentSchema",
+	} {
+		known[name] = false
+	}
+	for _, k := range keywords() {
+		known[k.name] = true
+	}
+	return known
+}
+
+func refuseID(*site) (check, error) {
+	return nil, fmt.Errorf(`NOT SUPPORTED: keyword "id", use "$id" for schema ID`)
+}
+
+// refuseFormat refuses every format: Backstage registers none.
+func refuseFormat(s *site) (check, error) {
+	if s.meta == nil {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("unknown format %s ignored in schema at path %s", quoted(s.value.(string)), quoted(s.path))
+}
+
+func noteVisibility(s *site) (check, error) {
+	visibility := s.value.(string)
+	if visibility == "backend" {
+		return nil, nil // the default
+	}
+	return func(e *evaluation, at *cursor) { e.visibility.set(at, visibility) }, nil
+}
+
+func noteDeepVisibility(s *site) (check, error) {
+	return func(e *evaluation, at *cursor) { e.deepVisibility.set(at, s.value.(string)) }, nil
+}
+
+func noteDeprecation(s *site) (check, error) {
+	return func(e *evaluation, at *cursor) { e.deprecation.set(at, s.value.(string)) }, nil
+}
+
+func compileConst(s *site) (check, error) {
+	p := s.problem("must be equal to constant", "allowedValue", toString(s.value))
+	return func(e *evaluation, at *cursor) {
+		if !appconfig.Equal(at.value, s.value) {
+			e.fail(at, p)
+		}
+	}, nil
+}
+
+func compileEnum(s *site) (check, error) {
+	values := s.value.([]any)
+	if len(values) == 0 {
+		return nil, fmt.Errorf("enum must have non-empty array")
+	}
+	p := s.problem("must be equal to one of the allowed values", "allowedValues", toString(s.value))
+	return func(e *evaluation, at *cursor) {
+		if !slices.ContainsFunc(values, func(v any) bool { return appconfig.Equal(at.value, v) }) {
+			e.fail(at, p)
+		}
+	}, nil
+}
+
+func limitNumber(sign string, holds func(a, b float64) bool) func(*site) (check, error) {
+	return func(s *site) (check, error) {
+		limit := s.value.(float64)
+		p := s.problem("must be "+sign+" "+toString(limit), "comparison", sign, "limit", toString(limit))
+		return func(e *evaluation, at *cursor) {
+			if !holds(at.value.(float64), limit) {
+				e.fail(at, p)
+			}
+		}, nil
+	}
+}
+
+func compileMultipleOf(s *site) (check, error) {
+	step := s.value.(float64)
+	p := s.problem("must be multiple of "+toString(step), "multipleOf", toString(step))
+	return func(e *evaluation, at *cursor) {
+		// From 1e21 on JavaScript writes numbers with an exponent, and parseInt reads no more than its first digits.
+		quotient := at.value.(float64) / step
+		if quotient != math.Trunc(quotient) || math.Abs(quotient) >= 1e21 || math.IsNaN(quotient) {
+			e.fail(at, p)
+		}
+	}, nil
+}
+
+func textLength(value any) int  { return utf8.RuneCountInString(value.(string)) }
+func arrayLength(value any) int { return len(value.([]any)) }
+func objectSize(value any) int  { return value.(*appconfig.Object).Len() }
+
+func limitSize(comparison, unit string, size func(any) int) func(*site) (check, error) {
+	return func(s *site) (check, error) {
+		limit := s.value.(float64)
+		message := fmt.Sprintf("must NOT have %s than %s %s", comparison, toString(limit), unit)
+		p := s.problem(message, "limit", toString(limit))
+		return func(e *evaluation, at *cursor) {
+			n := float64(size(at.value))
+			if comparison == "more" && n > limit || comparison == "fewer" && n < limit {
+				e.fail(at, p)
+			}
+		}, nil
+	}
+}
+
+func compilePattern(s *site) (check, error) {
+	pattern := s.value.(string)
+	re, err := newPattern(pattern)
+	if err != nil {
+		return nil, err
+	}
+	p := s.problem(`must match pattern "`+pattern+`"`, "pattern", pattern)
+	return func(e *evaluation, at *cursor) {
+		if !re.matches(at.value.(string)) {
+			e.fail(at, p)
+		}
+	}, nil
+}
+
+func compileRequired(s *site) (check, error) {
+	var names []string
+	var problems []problem
+	for _, item := range s.value.([]any) {
+		name := toString(item)
+		p := s.problem("must have required property '"+name+"'", "missingProperty", name)
+		p.required, p.missing = true, name
+		names, problems = append(names, name), append(problems, p)
+	}
+	return func(e *evaluation, at *cursor) {
+		object := at.value.(*appconfig.Object)
+		for i, name := range names {
+			if _, ok := object.Get(name); !ok {
+				e.fail(at, problems[i])
+				if !e.all {
+					return
+				}
+			}
+		}
+	}, nil
+}
+
+// compileUniqueItems compares items as ajv does: by their text where "items" allows nothing but scalars,
+// else by value; the pair found first decides the message.
+func compileUniqueItems(s *site) (check, error) {
+	if s.value == false {
+		return nil, nil
+	}
+	var types []string
+	if items, ok := s.schema.Get("items"); ok {
+		if object, ok := items.(*appconfig.Object); ok {
+			n := &node{}
+			if err := s.compileType(n, object); err != nil {
+				return nil, err
+			}
+			types = n.types
+		}
+	}
+	scalars := len(types) > 0 && !slices.Contains(types, "object") && !slices.Contains(types, "array")
+	return func(e *evaluation, at *cursor) {
+		items := at.value.([]any)
+		i, j := duplicate(items)
+		if scalars {
+			i, j = duplicateScalar(items, types)
+		}
+		if i < 0 {
+			return
+		}
+		message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
+		e.fail(at, s.problem(message, "i", strconv.Itoa(i), "j", strconv.Itoa(j)))
+	}, nil
+}
+
+func duplicate(items []any) (i, j int) {
+	for i := len(items) - 1; i > 0; i-- {
+		for j := i - 1; j >= 0; j-- {
+			if appconfig.Equal(items[i], items[j]) {
+				return i, j
+			}
+		}
+	}
+	return -1, -1
+}
+
+func duplicateScalar(items []any, types []string) (i, j int) {
+	seen := map[string]int{}
+	for i := len(items) - 1; i >= 0; i-- {
+		if !hasType(items[i], types) {
+			continue
+		}
+		key := toString(items[i])
+		switch items[i].(type) {
+		case nil:
+			key = "null"
+		case string:
+			if len(types) > 1 {
+				key += "_"
+			}
+		}
+		if j, ok := seen[key]; ok {
+			return i, j
+		}
+		seen[key] = i
+	}
+	return -1, -1
+}
+
+func compileDependencies(s *site) (check, error) {
+	type needs struct {
+		property string
+		names    []string
+		problems []problem
+	}
+	var properties []needs
+	var schemas []member
+	deps := s.value.(*appconfig.Object)
+	for _, key := range deps.Keys() {
+		value, _ := deps.Get(key)
+		list, ok := value.([]any)
+		if !ok {
+			continue
+		}
+		n := needs{property: key}
+		noun := "properties"
+		if len(list) == 1 {
+			noun = "property"
+		}
+		for _, item := range list {
+			n.names = append(n.names, toString(item))
+		}
+		all := strings.Join(n.names, ", ")
+		for _, name := range n.names {
+			message := fmt.Sprintf("must have %s %s when property %s is present", noun, all, key)
+			n.problems = append(n.problems, s.problem(message,
+				"property", key, "missingProperty", name, "depsCount", strconv.Itoa(len(list)), "deps", all))
+		}
+		properties = append(properties, n)
+	}
+	for _, key := range deps.Keys() {
+		value, _ := deps.Get(key)
+		if _, ok := value.([]any); ok {
+			continue
+		}
+		if live, err := s.live(value); err != nil {
+			return nil, err
+		} else if live {
+			n, err := s.subAt(key, value)
+			if err != nil {
+				return nil, err
+			}
+			schemas = append(schemas, member{key, n})
+		}
+	}
+	return func(e *evaluation, at *cursor) {
+		object := at.value.(*appconfig.Object)
+		for _, n := range properties {
+			if _, ok := object.Get(n.property); !ok {
+				continue
+			}
+			for i, name := range n.names {
+				if _, ok := object.Get(name); !ok {
+					e.fail(at, n.problems[i])
+					if !e.all {
+						return
+					}
+				}
+			}
+		}
+		for _, m := range schemas {
+			if _, ok := object.Get(m.key); ok && !e.visit(m.node, at) && !e.all {
+				return
+			}
+		}
+	}, nil
+}

@@ -1,0 +1,135 @@
+package schema
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// TestRecorded runs random schemas and configurations whose outcome was recorded from the real
+// @backstage/config-loader 1.11.3, one a line. UNDERSTUDY_SCHEMA_CASES names a further file of them.
+func TestRecorded(t *testing.T) {
+	files := []string{filepath.Join("testdata", "recorded.jsonl")}
+	if extra := os.Getenv("UNDERSTUDY_SCHEMA_CASES"); extra != "" {
+		files = append(files, extra)
+	}
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		lines := bufio.NewScanner(f)
+		lines.Buffer(nil, 1<<20)
+		for n, failed := 1, 0; lines.Scan(); n++ {
+			value, err := appconfig.ParseJSON(lines.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := runRecorded(value.(*appconfig.Object)); diff != "" {
+				if failed++; failed > 10 {
+					t.Fatalf("%s: more than ten lines differ", file)
+				}
+				t.Errorf("%s:%d differs (-want +got):\n%s\n%s", file, n, diff, lines.Bytes())
+			}
+		}
+		if err := lines.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// runRecorded tells how the outcome of a case differs from the recorded one.
+func runRecorded(c *appconfig.Object) string {
+	var sources []Source
+	for i, value := range get(c, "schemas").([]any) {
+		name := "p" + string(rune('0'+i))
+		sources = append(sources, Source{PackageName: name, Path: name, Value: appconfig.FormatJSON(value)})
+	}
+	compile := Compile
+	if options := get(c, "options").(*appconfig.Object); options.Len() > 0 {
+		compile = CompileStrict
+	}
+	got := &appconfig.Object{}
+	schema, err := compile(sources...)
+	if err != nil {
+		got.Set("error", err.Error())
+	} else {
+		var layers []appconfig.Layer
+		for _, value := range get(c, "layers").([]any) {
+			layer := value.(*appconfig.Object)
+			data, _ := layer.Get("data")
+			layers = append(layers, appconfig.Layer{Name: get(layer, "context").(string), Data: data.(*appconfig.Object)})
+		}
+		got.Set("processed", processAll(schema, appconfig.New(layers...)))
+	}
+	want := &appconfig.Object{}
+	for _, key := range []string{"error", "processed"} {
+		if value, ok := c.Get(key); ok {
+			want.Set(key, value)
+		}
+	}
+	return cmp.Diff(indentJSON(want), indentJSON(got))
+}
+
+func processAll(schema *Schema, config *appconfig.Config) []any {
+	var outcomes []any
+	for _, options := range []Options{
+		{},
+		{Visibility: []string{"frontend"}},
+		{Visibility: []string{"secret"}},
+		{Visibility: []string{"frontend", "backend"}},
+		{Visibility: []string{"frontend", "backend", "secret"}, WithFilteredKeys: true, WithDeprecatedKeys: true},
+	} {
+		outcome := &appconfig.Object{}
+		layers, err := schema.Process(config, options)
+		if err != nil {
+			outcome.Set("error", err.Error())
+			outcomes = append(outcomes, outcome)
+			continue
+		}
+		var configs []any
+		for _, layer := range layers {
+			entry := &appconfig.Object{}
+			entry.Set("context", layer.Name)
+			if options.Visibility == nil {
+				entry = &appconfig.Object{}
+				entry.Set("context", layer.Name)
+			}
+			entry.Set("data", layer.Data)
+			if layer.FilteredKeys != nil {
+				entry.Set("filteredKeys", texts(layer.FilteredKeys))
+			}
+			if layer.DeprecatedKeys != nil {
+				keys := []any{}
+				for _, d := range layer.DeprecatedKeys {
+					key := &appconfig.Object{}
+					key.Set("key", d.Key)
+					key.Set("description", d.Description)
+					keys = append(keys, key)
+				}
+				entry.Set("deprecatedKeys", keys)
+			}
+			configs = append(configs, entry)
+		}
+		outcome.Set("configs", configs)
+		outcomes = append(outcomes, outcome)
+	}
+	return outcomes
+}
+
+func texts(list []string) []any {
+	out := []any{}
+	for _, item := range list {
+		out = append(out, item)
+	}
+	return out
+}
+
+var _ = bytes.Equal
