@@ -2,6 +2,7 @@ package coder
 
 import (
 	"errors"
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -41,10 +42,8 @@ func (h *handler) frame(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	w.Header().Set("X-Frame-Options", "sameorigin")
 	if r.Method == http.MethodHead { // never spends a code
-		quiet(w.Header())
-		w.Header().Set("Content-Type", frameType)
+		h.answer(w, r, a, sessionResponse{}, nil)
 		return
 	}
 	var response sessionResponse
@@ -212,6 +211,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, a attempt, resp
 			{Data: result, Origins: []string{a.origin}},
 		},
 	}
+	w.Header().Set("X-Frame-Options", "sameorigin")
 	p.serve(w, r, http.StatusOK, frameType)
 }
 
@@ -224,6 +224,7 @@ func redirect(w http.ResponseWriter, r *http.Request, target string, err error) 
 		u.RawQuery = query.Encode()
 		target = u.String()
 	}
+	target = encodeURL(target)
 	quiet(w.Header())
 	body, contentType := "Found. Redirecting to "+target, "text/plain; charset=utf-8"
 	if accept := r.Header.Get("Accept"); strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/plain") {
@@ -235,4 +236,17 @@ func redirect(w http.ResponseWriter, r *http.Request, target string, err error) 
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusFound)
 	_, _ = w.Write([]byte(body))
+}
+
+// encodeURL escapes what must not stand in a Location header, as express does, and leaves the rest alone.
+func encodeURL(raw string) string {
+	var b strings.Builder
+	for i := range len(raw) {
+		if c := raw[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>`{}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

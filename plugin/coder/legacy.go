@@ -63,8 +63,7 @@ func (h *handler) callbackHead(w http.ResponseWriter, r *http.Request) {
 		missingCode(w, r)
 		return
 	}
-	quiet(w.Header())
-	w.Header().Set("Content-Type", htmlUTF8)
+	page{}.serve(w, r, http.StatusOK, htmlUTF8)
 }
 
 // missingCode is the answer of the published plugin, to the letter.

@@ -21,7 +21,7 @@ import (
 // How long metadata is good for, and how soon it is asked for again when Coder did not give it.
 const (
 	metadataLife  = time.Hour
-	metadataRetry = time.Minute
+	metadataRetry = 10 * time.Minute
 )
 
 // errForeignEndpoint refuses metadata that would have the client secret sent elsewhere.

@@ -61,10 +61,13 @@ func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, erro
 	}
 	shared, closeIdle := newHTTPClient()
 	context.AfterFunc(ctx, closeIdle)
+	documents := make(map[string]*metadata)
 	newClient := func(app application) *client {
-		c := &client{app: app, http: shared, timeout: s.timeout, metadata: newMetadata(ctx, app.deployment, shared, h.log)}
-		c.metadata.endpoints() // has them looked up before the first sign-in
-		return c
+		if documents[app.deployment] == nil {
+			documents[app.deployment] = newMetadata(ctx, app.deployment, shared, h.log)
+			documents[app.deployment].endpoints() // has them looked up before the first sign-in
+		}
+		return &client{app: app, http: shared, timeout: s.timeout, metadata: documents[app.deployment]}
 	}
 	h.older = newClient(s.older)
 	h.log.Info("older callback and bridge configured", zap.String("config", s.older.key), zap.String("deployment", s.older.deployment),

@@ -49,16 +49,15 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	const contentType = "application/json; charset=utf-8"
-	if r.Method == http.MethodHead { // never spends a token
-		quiet(w.Header())
-		w.Header().Set("Content-Type", contentType)
-		return
-	}
 	jar := h.jar(w, r, e, r.Header.Get("Origin"))
 	token := h.session(jar, e)
 	if token == "" {
 		h.fail(w, r, refreshFailed(apierror.Input("Missing session cookie")))
+		return
+	}
+	quiet(w.Header())
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	if r.Method == http.MethodHead { // never spends a token
 		return
 	}
 	requested, _ := param(query, "scope")
@@ -75,8 +74,6 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	quiet(w.Header())
-	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)
 }
