@@ -1,0 +1,265 @@
+// Package host runs backend plugins as a Backstage backend does: it loads the app-config layers, makes an
+// environment for each plugin, registers the plugins' routers below /api and serves them.
+//
+// A program lists its plugins and runs the host; host/understudy is that program:
+//
+//	h := host.New(host.Options{Args: os.Args[1:], Environ: os.Environ()})
+//	h.Add(coder.Plugin())
+//	err := h.Run(ctx)
+package host
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/mux"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/httpserver"
+	"github.com/understudy-host/understudy/pkg/logging"
+	"github.com/understudy-host/understudy/plugin"
+	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+)
+
+// grace is how long requests in flight, and then the plugins' shutdown hooks, have when the host stops.
+const grace = 30 * time.Second
+
+// hostSchema declares what the host itself reads.
+//
+//go:embed schema.json
+var hostSchema []byte
+
+// Options say where a host finds its configuration and where it writes its log.
+type Options struct {
+	Args    []string  // the command line, from which --config is read
+	Environ []string  // KEY=VALUE, in order: APP_CONFIG_*, NODE_ENV, LOG_LEVEL and what ${…} names
+	RootDir string    // where the default app-config files are; "" is the working directory
+	Log     io.Writer // nil is standard output
+}
+
+// Host is a backend: New makes one, Add gives it plugins, Run serves them. Open and Close do what Run does,
+// in two steps, for programs and tests that go on meanwhile.
+type Host struct {
+	options  Options
+	plugins  []plugin.Plugin
+	schema   *schema.Schema // the host's and all plugins'
+	log      *zap.Logger    // child of the root logger for the host's own lines
+	redactor *logging.Redactor
+	mounts   []*mount
+	routes   http.Handler // the apiRouter
+	handler  atomic.Pointer[http.Handler]
+	health   httpserver.Health
+	server   *httpserver.Server
+	listen   httpserver.Options // as it was at start
+	overlay  appconfig.Layer    // what only the running host knows: free ports taken, the sandbox's client
+	sandbox  *sandbox.Sandbox
+	hooks    plugin.Lifecycle
+	stop     context.CancelFunc
+	watching chan struct{} // closed when the watcher has ended
+}
+
+// New returns a host without plugins. It reads nothing yet.
+func New(o Options) *Host {
+	if o.Log == nil {
+		o.Log = os.Stdout
+	}
+	return &Host{options: o}
+}
+
+// Add registers a plugin. It must be called before Open or Run.
+func (h *Host) Add(p plugin.Plugin) { h.plugins = append(h.plugins, p) }
+
+// Schemas returns the host's own config schema and those of plugins, for commands that work on the
+// configuration alone.
+func Schemas(plugins ...plugin.Plugin) []schema.Source {
+	sources := []schema.Source{{PackageName: "host", Path: "host/schema.json", Value: hostSchema}}
+	for _, p := range plugins {
+		sources = append(sources, schema.Source{PackageName: p.ID, Path: "plugin/" + p.ID + "/schema.json", Value: p.Schema})
+	}
+	return sources
+}
+
+// Run opens the host, serves until ctx ends, and closes it: requests in flight are finished first. The error
+// says in one line a problem what stopped the start.
+func (h *Host) Run(ctx context.Context) error {
+	if err := h.Open(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		h.log.Info("stopping: finishing the requests in flight")
+		return h.Close()
+	case err := <-h.server.Done():
+		return errors.Join(fmt.Errorf("serving ended: %w", err), h.Close())
+	}
+}
+
+// Open loads the configuration, sets up the plugins and starts to serve. When it returns, requests are
+// answered, or everything that was begun has been undone. ctx limits the start alone.
+func (h *Host) Open(ctx context.Context) (err error) {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	h.stop = stop
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	root, redactor, err := logging.New(logging.Options{
+		Output: zapcore.AddSync(h.options.Log), JSON: h.environ("NODE_ENV") == "production", Level: h.environ("LOG_LEVEL"),
+	})
+	if err != nil {
+		return err
+	}
+	h.redactor, h.log = redactor, root.With(zap.String("service", "host"))
+
+	config, err := appconfig.Load(ctx, h.source())
+	if err != nil {
+		return err
+	}
+	if h.schema, err = schema.Compile(Schemas(h.plugins...)...); err != nil {
+		return err
+	}
+	options, err := httpserver.ReadOptions(config)
+	if err != nil {
+		return err
+	}
+	listener, err := httpserver.Listen(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if h.server == nil {
+			_ = listener.Close()
+		}
+	}()
+	if err := h.complete(ctx, config, listener.Addr(), root); err != nil {
+		return err
+	}
+	config = h.overlaid(config)
+	settings, err := h.check(config)
+	if err != nil {
+		return err
+	}
+	if err := h.mountAll(running, config, settings, root); err != nil {
+		return err
+	}
+	h.listen = options
+	if err := h.wrap(options); err != nil {
+		return err
+	}
+	h.server = httpserver.Serve(listener, options.TLS, root.With(zap.String("service", "rootHttpRouter")), http.HandlerFunc(h.serve))
+	h.health.SetReady()
+	h.report(config)
+	return h.watch(running, config)
+}
+
+// URL returns a URL at which the open host answers on this machine.
+func (h *Host) URL() string { return h.server.URL() }
+
+// Close stops serving once the requests in flight are answered, has the plugins clean up and ends the
+// sandbox. It does what is left to do, so it may follow an Open that failed, or another Close.
+func (h *Host) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	var errs []error
+	h.health.SetStopping()
+	if h.server != nil {
+		errs = append(errs, h.server.Shutdown(ctx))
+	}
+	h.stop()
+	if h.watching != nil {
+		<-h.watching
+	}
+	errs = append(errs, h.hooks.Shutdown(ctx))
+	if h.sandbox != nil {
+		errs = append(errs, h.sandbox.Close(ctx))
+		h.sandbox = nil
+	}
+	return errors.Join(errs...)
+}
+
+// serve answers with the handler of the newest configuration.
+func (h *Host) serve(w http.ResponseWriter, r *http.Request) { (*h.handler.Load()).ServeHTTP(w, r) }
+
+// wrap makes the handler of the given server options the one in use.
+func (h *Host) wrap(o httpserver.Options) error {
+	handler, err := httpserver.Wrap(o, &h.health, h.log.With(zap.String("service", "rootHttpRouter")), h.routes)
+	if err == nil {
+		h.handler.Store(&handler)
+	}
+	return err
+}
+
+// settings are what the host reads for itself.
+type settings struct {
+	baseURL string // backend.baseUrl, without a trailing slash
+}
+
+// check validates the whole configuration, takes its secrets out of the log from now on and reads the host's
+// own settings. All problems are reported at once.
+func (h *Host) check(config *appconfig.Config) (settings, error) {
+	if err := h.schema.Validate(config); err != nil {
+		return settings{}, err
+	}
+	h.redactor.SetSecrets(h.schema.Secrets(config))
+	return readSettings(config)
+}
+
+// mountAll builds each plugin's environment and handler, and the apiRouter over them.
+func (h *Host) mountAll(ctx context.Context, config *appconfig.Config, s settings, root *zap.Logger) error {
+	router := mux.NewRouter().SkipClean(true)
+	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	var errs []error
+	for _, p := range h.plugins {
+		own, err := schema.Compile(schema.Source{PackageName: p.ID, Path: "schema.json", Value: p.Schema})
+		if err != nil {
+			return fmt.Errorf("plugin %s: %w", p.ID, err)
+		}
+		if i := slices.IndexFunc(h.mounts, func(m *mount) bool {
+			return m.plugin.ID == p.ID || nested(m.plugin.Path, p.Path)
+		}); i >= 0 {
+			return fmt.Errorf("plugin %s at %s conflicts with plugin %s at %s", p.ID, p.Path, h.mounts[i].plugin.ID, h.mounts[i].plugin.Path)
+		}
+		m := &mount{plugin: p, schema: own, prefix: "/api" + p.Path, env: plugin.Environment{
+			Logger: root.With(zap.String("type", "plugin"), zap.String("plugin", p.ID)), Lifecycle: &h.hooks,
+		}}
+		_, err = m.build(ctx, config, s)
+		errs = append(errs, err)
+		h.mounts = append(h.mounts, m)
+		router.NewRoute().MatcherFunc(m.match).Handler(m)
+	}
+	h.routes = router
+	return errors.Join(errs...)
+}
+
+// nested tells whether one path is the other or lies below it.
+func nested(a, b string) bool {
+	a, b = strings.ToLower(a)+"/", strings.ToLower(b)+"/"
+	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+}
+
+func (h *Host) source() appconfig.Options {
+	return appconfig.Options{RootDir: h.options.RootDir, Args: h.options.Args, Environ: h.options.Environ}
+}
+
+// environ returns the last value of an environment variable.
+func (h *Host) environ(name string) string {
+	for _, entry := range slices.Backward(h.options.Environ) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

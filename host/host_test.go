@@ -1,0 +1,316 @@
+package host_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/mux"
+	"go.uber.org/goleak"
+
+	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/plugin"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// lines is a log that tests read while the host writes it.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+const baseConfig = `
+app: {baseUrl: http://localhost:3000}
+backend: {baseUrl: http://localhost:0, listen: 127.0.0.1:0}
+`
+
+// configured writes app-config.yaml into a folder of its own and returns a host that reads it.
+func configured(t testing.TB, yaml string, plugins ...plugin.Plugin) (*host.Host, string, *lines) {
+	t.Helper()
+	dir, log := t.TempDir(), new(lines)
+	write(t, dir, yaml)
+	h := host.New(host.Options{RootDir: dir, Log: log})
+	for _, p := range plugins {
+		h.Add(p)
+	}
+	return h, dir, log
+}
+
+func write(t testing.TB, dir, yaml string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "app-config.yaml"), []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t testing.TB, h *host.Host) {
+	t.Helper()
+	if err := h.Open(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func get(t testing.TB, url string) (status int, body string, header http.Header) {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(text), answer.Header
+}
+
+const echoSchema = `{"type": "object", "properties": {"echo": {"type": "object", "properties": {
+	"word": {"type": "string"}, "password": {"type": "string", "visibility": "secret"}}}}}`
+
+// echo is a plugin that tells what it was given.
+func echo() plugin.Plugin {
+	return plugin.Plugin{ID: "echo", Path: "/echo", Schema: []byte(echoSchema), New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+		word, err := env.Config.GetString("echo.word")
+		if err != nil {
+			return nil, err
+		}
+		if word == "fail" {
+			return nil, errors.New("config key 'echo.word' is fail, expected anything else")
+		}
+		password, _, err := env.Config.GetOptionalString("echo.password")
+		if err != nil {
+			return nil, err
+		}
+		_, foreign, err := env.Config.GetOptional("other.key")
+		if err != nil {
+			return nil, err
+		}
+		env.Logger.Info("set up with " + password)
+		router := mux.NewRouter().SkipClean(true)
+		router.HandleFunc("/word", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, word) })
+		router.HandleFunc("/foreign", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, foreign) })
+		router.HandleFunc("/base", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, env.Discovery.ExternalBaseURL("/echo"))
+		})
+		router.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("out of " + password) })
+		router.HandleFunc("/late", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, strings.Repeat("x", 4096))
+			panic("late")
+		})
+		router.PathPrefix("/path").HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, r.URL.Path+" "+r.URL.EscapedPath()+" "+r.RequestURI)
+		})
+		return router, nil
+	}}
+}
+
+func TestPluginIsServedBelowItsMount(t *testing.T) {
+	h, _, log := configured(t, baseConfig+"echo: {word: hello}\nother: {key: 1}\n", echo())
+	open(t, h)
+	for path, want := range map[string]string{
+		"/api/echo/word":         "200 hello",
+		"/API/Echo/word":         "200 hello",
+		"/api/echo/foreign":      "200 false", // the plugin sees only what its schema declares
+		"/api/echo/base":         "200 " + h.URL() + "/api/echo",
+		"/api/echo/path/a%2Fb?x": "200 /path/a/b /path/a%2Fb /api/echo/path/a%2Fb?x",
+		"/api/echo%2Fword":       "404 ",
+		"/api/echoes":            "404 ",
+		"/api":                   "404 ",
+		"/":                      "404 ",
+	} {
+		status, body, header := get(t, h.URL()+path)
+		if got := fmt.Sprintf("%d %s", status, body); strings.ReplaceAll(got, "127.0.0.1", "localhost") != strings.ReplaceAll(want, "127.0.0.1", "localhost") &&
+			status != 404 {
+			t.Errorf("GET %s: %s, want %s", path, got, want)
+		} else if status == 404 && (want != "404 " || body != "" && !strings.HasPrefix(path, "/api/echo/") || header.Get("Content-Type") != "") {
+			t.Errorf("GET %s: %s (%s), want %s", path, got, header.Get("Content-Type"), want)
+		}
+		if header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("GET %s: no security headers", path)
+		}
+	}
+	if got := log.String(); !strings.Contains(got, `"type": "plugin", "plugin": "echo"`) {
+		t.Errorf("the plugin's log lines do not name it:\n%s", got)
+	}
+}
+
+func TestSecretsOfTheSchemaAreNotLogged(t *testing.T) {
+	h, _, log := configured(t, baseConfig+"echo: {word: hello, password: open-sesame}\n", echo())
+	open(t, h)
+	get(t, h.URL()+"/api/echo/panic")
+	if got := log.String(); strings.Contains(got, "open-sesame") || !strings.Contains(got, "set up with ***") {
+		t.Errorf("log:\n%s", got)
+	}
+}
+
+func TestPanicOfAPluginIsItsOwn(t *testing.T) {
+	h, _, log := configured(t, baseConfig+"echo: {word: hello, password: open-sesame}\n", echo())
+	open(t, h)
+	status, body, header := get(t, h.URL()+"/api/echo/panic?code=s3cret")
+	want := `{"error":{"name":"Error","message":"Internal Server Error"},"request":{"method":"GET","url":"/api/echo/panic?code=***"},"response":{"statusCode":500}}`
+	if status != 500 || body != want || header.Get("Content-Type") != "application/json; charset=utf-8" {
+		t.Errorf("answer %d %s %s\nwant 500 %s", status, header.Get("Content-Type"), body, want)
+	}
+	if got := log.String(); !strings.Contains(got, "request handler panicked") || !strings.Contains(got, "host_test.go") || strings.Contains(got, "s3cret") {
+		t.Errorf("the log does not tell of the panic, or tells too much:\n%s", got)
+	}
+	if answer, err := http.Get(h.URL() + "/api/echo/late"); err == nil {
+		_, err = io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err == nil {
+			t.Error("an answer that panicked half-way looks whole")
+		}
+	}
+	if status, body, _ := get(t, h.URL()+"/api/echo/word"); status != 200 || body != "hello" {
+		t.Errorf("after a panic: %d %s", status, body)
+	}
+}
+
+func TestStartStopsAtProblems(t *testing.T) {
+	panicky := plugin.Plugin{ID: "panicky", Path: "/panicky", Schema: []byte(`{}`), New: func(context.Context, plugin.Environment) (http.Handler, error) {
+		panic("no")
+	}}
+	empty := plugin.Plugin{ID: "empty", Path: "/empty", Schema: []byte(`{}`), New: func(context.Context, plugin.Environment) (http.Handler, error) { return nil, nil }}
+	twin := echo()
+	twin.ID, twin.Path = "twin", "/echo/inner"
+	for _, c := range []struct {
+		name, yaml string
+		plugins    []plugin.Plugin
+		want       []string
+	}{
+		{"a missing key of a plugin", baseConfig, []plugin.Plugin{echo()}, []string{"Missing required config value at 'echo.word' in 'understudy'"}},
+		{"problems of two plugins", baseConfig + "echo: {word: fail}\n", []plugin.Plugin{echo(), empty}, []string{
+			"config key 'echo.word' is fail, expected anything else", "plugin empty returned no handler",
+		}},
+		{"a panic in New", baseConfig, []plugin.Plugin{panicky}, []string{"plugin panicky panicked while it was set up: no"}},
+		{"no base URL", "app: {baseUrl: http://localhost:3000}\nbackend: {listen: 127.0.0.1:0}\n", nil, []string{"'backend.baseUrl'"}},
+		{"a base URL that is none", "app: {baseUrl: localhost}\nbackend: {baseUrl: '/api', listen: 127.0.0.1:0}\n", nil, []string{
+			"config key 'backend.baseUrl' in 'app-config.yaml'", "config key 'app.baseUrl' in 'app-config.yaml'", "expected one like https://",
+		}},
+		{"overlapping mounts", baseConfig + "echo: {word: hello}\n", []plugin.Plugin{echo(), twin}, []string{"plugin twin at /echo/inner conflicts with plugin echo at /echo"}},
+		{"a value of the wrong type", baseConfig + "echo: {word: {}}\n", []plugin.Plugin{echo()}, []string{"echo/word"}},
+		{"a file that is not YAML", "a: [", nil, []string{"app-config.yaml"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, _, _ := configured(t, c.yaml, c.plugins...)
+			err := h.Open(context.Background())
+			if err == nil {
+				_ = h.Close()
+				t.Fatal("the host starts")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q:\n%v", want, err)
+				}
+			}
+			if strings.Contains(err.Error(), "goroutine") {
+				t.Errorf("the error holds a stack:\n%v", err)
+			}
+		})
+	}
+}
+
+func TestRunFinishesRequestsAndRunsHooks(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	var order []string
+	slow := plugin.Plugin{ID: "slow", Path: "/slow", Schema: []byte(`{}`), New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+		for _, name := range []string{"first", "second"} {
+			env.Lifecycle.OnShutdown(func(context.Context) error { order = append(order, name); return nil })
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			close(entered)
+			<-release
+			_, _ = io.WriteString(w, "finished")
+		}), nil
+	}}
+	ready := make(chan string, 1)
+	log := &watcher{lines: new(lines), wanted: "listening on ", found: ready}
+	dir := t.TempDir()
+	write(t, dir, baseConfig)
+	h := host.New(host.Options{RootDir: dir, Log: log})
+	h.Add(slow)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- h.Run(ctx) }()
+	url := <-ready
+	answered := make(chan string)
+	go func() {
+		_, body, _ := get(t, url+"/api/slow/x")
+		answered <- body
+	}()
+	<-entered
+	stop()
+	close(release)
+	if got := <-answered; got != "finished" {
+		t.Errorf("the request in flight got %q", got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"second", "first"}, order); diff != "" {
+		t.Errorf("order of the shutdown hooks (-want +got):\n%s", diff)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// watcher tells once what follows a phrase in the log.
+type watcher struct {
+	*lines
+	wanted string
+	found  chan string
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	if _, rest, ok := strings.Cut(string(p), w.wanted); ok {
+		word, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		select {
+		case w.found <- word:
+		default:
+		}
+	}
+	return w.lines.Write(p)
+}
+
+func TestConcurrentRequests(t *testing.T) {
+	h, _, _ := configured(t, baseConfig+"echo: {word: hello}\n", echo())
+	open(t, h)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 20 {
+				if status, body, _ := get(t, h.URL()+"/api/echo/word"); status != 200 || body != "hello" {
+					t.Errorf("%d %s", status, body)
+				}
+			}
+		})
+	}
+	group.Wait()
+}

@@ -1,0 +1,44 @@
+package host
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/httpserver"
+)
+
+// reload puts a changed configuration into use: plugins whose own part changed get a new handler, the others
+// notice nothing. What is wrong is logged, and the last good state goes on.
+func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
+	config = h.overlaid(config)
+	s, err := h.check(config)
+	if err != nil {
+		h.log.Error("the changed config is not used: it has an error", zap.Error(err))
+		return
+	}
+	options, err := httpserver.ReadOptions(config)
+	if err == nil {
+		err = h.wrap(options)
+	}
+	errs := []error{err}
+	if options.Host != h.listen.Host || options.Port != h.listen.Port || (options.TLS == nil) != (h.listen.TLS == nil) {
+		h.log.Warn("backend.listen or backend.https changed: restart the host to put it into use")
+	}
+	for _, m := range h.mounts {
+		changed, err := m.build(ctx, config, s)
+		errs = append(errs, err)
+		if changed {
+			h.log.Info("plugin " + m.plugin.ID + " uses the changed config")
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		h.log.Error("a part of the changed config is not used: it has an error", zap.Error(err))
+		return
+	}
+	h.log.Info("the changed config is in use")
+}
+
+func (h *Host) watch(context.Context, *appconfig.Config) error { return nil }

@@ -1,0 +1,32 @@
+package host
+
+import (
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// report says what was loaded, where the host listens and where to look.
+func (h *Host) report(config *appconfig.Config) {
+	h.log.Info("loaded config from " + strings.Join(layerNames(config), ", "))
+	h.log.Info("secrets are struck out of this log", zap.Int("values", h.redactor.SetSecrets(h.schema.Secrets(config))))
+	for _, m := range h.mounts {
+		h.log.Info("plugin " + m.plugin.ID + " serves " + h.URL() + m.prefix)
+	}
+	h.log.Info("health checks are at " + h.URL() + "/.backstage/health/v1/readiness")
+	h.log.Info("listening on " + h.URL())
+	if h.sandbox != nil {
+		h.log.Info("the sandbox stands in for Coder at " + h.sandbox.CoderURL())
+		h.log.Info("open " + h.sandbox.DemoURL() + " in a browser to sign in")
+	}
+}
+
+func layerNames(config *appconfig.Config) []string {
+	var names []string
+	for _, layer := range config.Layers() {
+		names = append(names, layer.Name)
+	}
+	return names
+}

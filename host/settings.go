@@ -1,0 +1,100 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/origin"
+)
+
+// readSettings reads what the host and every plugin need.
+func readSettings(config *appconfig.Config) (settings, error) {
+	base, err1 := readURL(config, "backend.baseUrl")
+	_, err2 := readURL(config, "app.baseUrl")
+	return settings{baseURL: base}, errors.Join(err1, err2)
+}
+
+// readURL reads a required absolute URL and returns it without trailing slashes.
+func readURL(config *appconfig.Config, key string) (string, error) {
+	value, err := config.GetString(key)
+	if err != nil {
+		return "", err
+	}
+	if _, err := origin.Of(value); err != nil {
+		return "", fmt.Errorf("config key '%s' in '%s': %w, expected one like https://backstage.example.com", key, layerOf(config, key), err)
+	}
+	return strings.TrimRight(value, "/"), nil
+}
+
+// layerOf returns the name of the layer that the value of key comes from.
+func layerOf(config *appconfig.Config, key string) string {
+	layers := config.Layers()
+	for i := len(layers) - 1; i >= 0; i-- {
+		if ok, err := appconfig.New(layers[i]).Has(key); ok && err == nil {
+			return layers[i].Name
+		}
+	}
+	return "config"
+}
+
+// complete puts into the overlay what the configuration cannot know: the port taken when backend.baseUrl
+// names port 0, and the sandbox's addresses and client, when it is enabled.
+func (h *Host) complete(ctx context.Context, config *appconfig.Config, address net.Addr, root *zap.Logger) error {
+	h.overlay = appconfig.Layer{Name: "understudy", Data: new(appconfig.Object)}
+	base, ok, err := config.GetOptionalString("backend.baseUrl")
+	if err != nil {
+		return err
+	}
+	if u, err := url.Parse(base); ok && err == nil && u.Port() == "0" {
+		_, port, _ := net.SplitHostPort(address.String())
+		u.Host = net.JoinHostPort(u.Hostname(), port)
+		base = u.String()
+		set(h.overlay.Data, "backend.baseUrl", base)
+	}
+	enabled, _, err := config.GetOptionalBoolean("understudy.sandbox.enabled")
+	if err != nil || !enabled {
+		return err
+	}
+	return h.openSandbox(ctx, config, strings.TrimRight(base, "/"), root)
+}
+
+// overlaid returns config with the overlay on top of its layers.
+func (h *Host) overlaid(config *appconfig.Config) *appconfig.Config {
+	if h.overlay.Data.Len() == 0 {
+		return config
+	}
+	return appconfig.New(append(config.Layers(), h.overlay)...)
+}
+
+// set stores value at a dotted key.
+func set(o *appconfig.Object, key string, value any) {
+	head, rest, nested := strings.Cut(key, ".")
+	if !nested {
+		o.Set(head, value)
+		return
+	}
+	inner, _ := o.Get(head)
+	object, ok := inner.(*appconfig.Object)
+	if !ok {
+		object = new(appconfig.Object)
+		o.Set(head, object)
+	}
+	set(object, rest, value)
+}
+
+// listenAddress returns the host:port of a URL, its scheme's port when it names none.
+func listenAddress(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = strconv.Itoa(map[string]int{"http": 80, "https": 443}[u.Scheme])
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
