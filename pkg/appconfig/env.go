@@ -12,6 +12,7 @@ const envPrefix = "APP_CONFIG_"
 type environ struct {
 	values map[string]string
 	names  []string
+	lax    bool // a variable that is not set, or empty, is "x" to ${…} and $env
 }
 
 func newEnviron(pairs []string) *environ {
@@ -32,6 +33,9 @@ func newEnviron(pairs []string) *environ {
 // lookup returns the trimmed value of a variable.
 func (e *environ) lookup(name string) (string, bool) {
 	value, ok := e.values[name]
+	if e.lax && value == "" {
+		return "x", true
+	}
 	return trim(value), ok
 }
 

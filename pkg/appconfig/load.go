@@ -29,6 +29,7 @@ type Options struct {
 	Environ []string // NAME=value in order, as os.Environ gives it
 
 	AllowMissingDefault bool // do without app-config.yaml
+	Lax                 bool // take "x" for variables that are not set, as backstage-cli config:check --lax does
 	LocalOnly           bool // refuse URLs, as Backstage does unless its remote option is set
 }
 
@@ -64,6 +65,7 @@ type target struct {
 
 func newLoader(o Options) (*loader, error) {
 	l := &loader{options: o, environ: newEnviron(o.Environ)}
+	l.environ.lax = o.Lax
 	args, err := configArgs(o.Args)
 	if err != nil {
 		return nil, err
@@ -170,6 +172,10 @@ func (l *loader) load(ctx context.Context) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	data, err := l.environ.config()
+	if err != nil {
+		return nil, err // before any problem with a file, as in Backstage
+	}
 	var layers []Layer
 	for _, t := range targets {
 		if err := ctx.Err(); err != nil {
@@ -182,10 +188,6 @@ func (l *loader) load(ctx context.Context) (*Config, error) {
 		if layer.Data != nil {
 			layers = append(layers, layer)
 		}
-	}
-	data, err := l.environ.config()
-	if err != nil {
-		return nil, err
 	}
 	if data != nil {
 		layers = append(layers, Layer{Name: "env", Data: data})
