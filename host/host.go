@@ -57,6 +57,7 @@ type Host struct {
 	schema   *schema.Schema // the host's and all plugins'
 	log      *zap.Logger    // child of the root logger for the host's own lines
 	redactor *logging.Redactor
+	secrets  []string // of all configurations so far
 	mounts   []*mount
 	routes   http.Handler // the apiRouter
 	handler  atomic.Pointer[http.Handler]
@@ -131,6 +132,9 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	if h.schema, err = schema.Compile(Schemas(h.plugins...)...); err != nil {
 		return err
 	}
+	if err := h.schema.Validate(config); err != nil {
+		return err
+	}
 	options, err := httpserver.ReadOptions(config)
 	if err != nil {
 		return err
@@ -148,11 +152,9 @@ func (h *Host) Open(ctx context.Context) (err error) {
 		return err
 	}
 	config = h.overlaid(config)
-	settings, err := h.check(config)
-	if err != nil {
-		return err
-	}
-	if err := h.mountAll(running, config, settings, root); err != nil {
+	h.hide(config)
+	settings, err := readSettings(config)
+	if err := errors.Join(err, h.mountAll(running, config, settings, root)); err != nil {
 		return err
 	}
 	h.listen = options
@@ -202,19 +204,11 @@ func (h *Host) wrap(o httpserver.Options) error {
 	return err
 }
 
-// settings are what the host reads for itself.
-type settings struct {
-	baseURL string // backend.baseUrl, without a trailing slash
-}
-
-// check validates the whole configuration, takes its secrets out of the log from now on and reads the host's
-// own settings. All problems are reported at once.
-func (h *Host) check(config *appconfig.Config) (settings, error) {
-	if err := h.schema.Validate(config); err != nil {
-		return settings{}, err
-	}
-	h.redactor.SetSecrets(h.schema.Secrets(config))
-	return readSettings(config)
+// hide strikes the secrets of config out of the log, from now on and for good: a handler of an earlier
+// configuration may still be at work. It returns how many there are.
+func (h *Host) hide(config *appconfig.Config) int {
+	h.secrets = slices.Compact(slices.Sorted(slices.Values(append(h.secrets, h.schema.Secrets(config)...))))
+	return h.redactor.SetSecrets(h.secrets)
 }
 
 // mountAll builds each plugin's environment and handler, and the apiRouter over them.

@@ -14,16 +14,14 @@ import (
 // notice nothing. What is wrong is logged, and the last good state goes on.
 func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
 	config = h.overlaid(config)
-	s, err := h.check(config)
-	if err != nil {
+	h.hide(config)
+	s, err1 := readSettings(config)
+	options, err2 := httpserver.ReadOptions(config)
+	if err := errors.Join(h.schema.Validate(config), err1, err2); err != nil {
 		h.log.Error("the changed config is not used: it has an error", zap.Error(err))
 		return
 	}
-	options, err := httpserver.ReadOptions(config)
-	if err == nil {
-		err = h.wrap(options)
-	}
-	errs := []error{err}
+	errs := []error{h.wrap(options)}
 	if options.Host != h.listen.Host || options.Port != h.listen.Port || (options.TLS == nil) != (h.listen.TLS == nil) {
 		h.log.Warn("backend.listen or backend.https changed: restart the host to put it into use")
 	}

@@ -11,7 +11,7 @@ import (
 // report says what was loaded, where the host listens and where to look.
 func (h *Host) report(config *appconfig.Config) {
 	h.log.Info("loaded config from " + strings.Join(layerNames(config), ", "))
-	h.log.Info("secrets are struck out of this log", zap.Int("values", h.redactor.SetSecrets(h.schema.Secrets(config))))
+	h.log.Info("secrets are struck out of this log", zap.Int("values", h.hide(config)))
 	for _, m := range h.mounts {
 		h.log.Info("plugin " + m.plugin.ID + " serves " + h.URL() + m.prefix)
 	}

@@ -15,7 +15,12 @@ import (
 	"github.com/understudy-host/understudy/pkg/origin"
 )
 
-// readSettings reads what the host and every plugin need.
+// settings are what the host reads for itself.
+type settings struct {
+	baseURL string // backend.baseUrl, without a trailing slash
+}
+
+// readSettings reads what the host and every plugin need. It reports all problems at once.
 func readSettings(config *appconfig.Config) (settings, error) {
 	base, err1 := readURL(config, "backend.baseUrl")
 	_, err2 := readURL(config, "app.baseUrl")
