@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/httpserver"
@@ -214,7 +215,7 @@ func (h *Host) hide(config *appconfig.Config) int {
 // mountAll builds each plugin's environment and handler, and the apiRouter over them.
 func (h *Host) mountAll(ctx context.Context, config *appconfig.Config, s settings, root *zap.Logger) error {
 	router := mux.NewRouter().SkipClean(true)
-	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	router.NotFoundHandler = http.HandlerFunc(notFound)
 	var errs []error
 	for _, p := range h.plugins {
 		own, err := schema.Compile(schema.Source{PackageName: p.ID, Path: "schema.json", Value: p.Schema})
@@ -236,6 +237,21 @@ func (h *Host) mountAll(ctx context.Context, config *appconfig.Config, s setting
 	}
 	h.routes = router
 	return errors.Join(errs...)
+}
+
+// notFound answers for what no plugin serves, as a Node backend does: without a body, but for sign-in
+// providers that are not there, of which its auth backend speaks.
+func notFound(w http.ResponseWriter, r *http.Request) {
+	const auth = "/api/auth"
+	path := r.URL.Path
+	if len(path) > len(auth)+1 && strings.EqualFold(path[:len(auth)+1], auth+"/") {
+		provider, _, _ := strings.Cut(strings.TrimLeft(path[len(auth):], "/"), "/")
+		if provider != "" {
+			apierror.Write(w, r, logging.URL(r.URL.RequestURI()[len(auth):]), apierror.NotFound("Unknown auth provider '"+provider+"'"))
+			return
+		}
+	}
+	w.WriteHeader(http.StatusNotFound)
 }
 
 // nested tells whether one path is the other or lies below it.

@@ -8,8 +8,8 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 )
 
-// compress packs bodies of 1024 bytes and more, of the types that Backstage packs, with gzip. What is not to
-// be stored carries tokens, or text about them next to what a client sent, and is left alone.
+// compress packs bodies of 1024 bytes and more, of the types that Backstage packs, with gzip. A success that is
+// not to be stored carries a token, whose text the length of a packed body could give away; it is left alone.
 func compress(next http.Handler) (http.Handler, error) {
 	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypeFilter(compressible))
 	if err != nil {
@@ -34,7 +34,7 @@ func (w *varyWriter) WriteHeader(status int) {
 		if !compressible(header.Get("Content-Type")) {
 			dropVary(header)
 		}
-		if strings.Contains(header.Get("Cache-Control"), "no-store") {
+		if status < 300 && strings.Contains(header.Get("Cache-Control"), "no-store") {
 			header.Set(gzhttp.HeaderNoCompression, "1")
 		}
 	}

@@ -167,14 +167,16 @@ func TestCompression(t *testing.T) {
 	for _, c := range []struct {
 		name, accept, contentType, cacheControl, body string
 		packed, vary                                  bool
+		status                                        int
 	}{
-		{"long JSON", "gzip, deflate, br", "application/json; charset=utf-8", "", long, true, true},
-		{"refused by quality", "gzip;q=0", "application/json; charset=utf-8", "", long, false, true},
-		{"not asked for", "", "application/json; charset=utf-8", "", long, false, true},
-		{"short", "gzip", "application/json; charset=utf-8", "", "{}", false, true},
-		{"not to be stored", "gzip", "text/html; charset=utf-8", "no-store", long, false, true},
-		{"not packable", "gzip", "image/png", "", long, false, false},
-		{"no body", "gzip", "", "", "", false, false},
+		{"long JSON", "gzip, deflate, br", "application/json; charset=utf-8", "", long, true, true, 200},
+		{"refused by quality", "gzip;q=0", "application/json; charset=utf-8", "", long, false, true, 200},
+		{"not asked for", "", "application/json; charset=utf-8", "", long, false, true, 200},
+		{"short", "gzip", "application/json; charset=utf-8", "", "{}", false, true, 200},
+		{"not to be stored", "gzip", "text/html; charset=utf-8", "no-store", long, false, true, 200},
+		{"not packable", "gzip", "image/png", "", long, false, false, 200},
+		{"no body", "gzip", "", "", "", false, false, 200},
+		{"an error, not to be stored", "gzip", "application/json; charset=utf-8", "no-store", long, true, true, 404},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			do, _, _ := wrapped(t, "", func(w http.ResponseWriter, _ *http.Request) {
@@ -184,6 +186,7 @@ func TestCompression(t *testing.T) {
 				if c.cacheControl != "" {
 					w.Header().Set("Cache-Control", c.cacheControl)
 				}
+				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)
 			})
 			r := httptest.NewRequest("GET", "/x", nil)
