@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +41,6 @@ type metadata struct {
 	ctx        context.Context // ends when the plugin's handler is no longer used
 	known      atomic.Pointer[endpoints]
 	due        atomic.Int64 // when to ask again, in Unix seconds
-	fetches    sync.WaitGroup
 }
 
 func newMetadata(ctx context.Context, deployment string, c *http.Client, log *zap.Logger) *metadata {
@@ -60,7 +58,7 @@ func (m *metadata) fixed() *endpoints {
 func (m *metadata) endpoints() endpoints {
 	now, due := time.Now().Unix(), m.due.Load()
 	if now >= due && m.ctx.Err() == nil && m.due.CompareAndSwap(due, now+int64(metadataRetry/time.Second)) {
-		m.fetches.Go(m.update)
+		go m.update()
 	}
 	return *m.known.Load()
 }

@@ -1,0 +1,317 @@
+package coder
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/understudy-host/understudy/plugin/plugintest"
+)
+
+// suite collects what all tests of this package logged and answered, and is searched for secrets at the end.
+var suite struct {
+	sync.Mutex
+	logs  []*observer.ObservedLogs
+	found []string
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, logs := range suite.logs {
+		for _, entry := range logs.All() {
+			text := entry.Message + " " + fmt.Sprint(entry.ContextMap())
+			for _, secret := range []string{clientSecret, accessPrefix, refreshPrefix, codePrefix, upstreamProse, "6e6f6e63653d"} {
+				if strings.Contains(text, secret) {
+					suite.found = append(suite.found, "log line: "+text)
+				}
+			}
+		}
+	}
+	for _, found := range suite.found {
+		fmt.Println("a secret got out:", found)
+		code = 1
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Println(err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// backend is the plugin behind a server, as the host mounts it.
+type backend struct {
+	*httptest.Server
+	handler http.Handler
+	logs    *observer.ObservedLogs
+	coder   *fakeCoder
+}
+
+const appURL = "http://app.example:3000"
+
+// config is a configuration for both generations; extra is appended to it.
+func config(base, deployment, extra string) string {
+	return fmt.Sprintf(`
+app: {baseUrl: %q}
+backend: {baseUrl: %q}
+understudy: {session: {keys: [0123456789abcdef0123456789abcdef]}}
+coder:
+  deployment: {accessUrl: %q}
+  oauth: {clientId: backstage, clientSecret: %q, timeout: {milliseconds: 1500}}
+%s`, appURL, base, deployment, clientSecret, extra)
+}
+
+// providers configures two environments at one deployment.
+func providers(deployment string) string {
+	return fmt.Sprintf(`
+auth:
+  environment: development
+  experimentalExtraAllowedOrigins: ['https://*.preview.example', 'https://other.example']
+  providers:
+    coder:
+      development: {clientId: backstage, clientSecret: %q, deploymentUrl: %q}
+      staging: {clientId: backstage-staging, clientSecret: %q, deploymentUrl: %q, additionalScopes: [a, b], sessionDuration: {hours: 24}}
+`, clientSecret, deployment, clientSecret, deployment)
+}
+
+// start runs the plugin with a configuration made for the server's address.
+func start(t testing.TB, coder *fakeCoder, yaml func(base string) string) *backend {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &backend{coder: coder}
+	ctx, cancel := context.WithCancel(context.Background())
+	env, logs := plugintest.Environment(t, Plugin(), yaml("http://"+listener.Addr().String()))
+	b.logs = logs
+	if b.handler, err = Plugin().New(ctx, env); err != nil {
+		t.Fatal(err)
+	}
+	b.Server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: recorded(http.StripPrefix("/api/auth/coder", b.handler))}}
+	b.Start()
+	t.Cleanup(func() { b.Close(); cancel() })
+	suite.Lock()
+	suite.logs = append(suite.logs, logs)
+	suite.Unlock()
+	return b
+}
+
+// both starts the plugin with both generations configured.
+func both(t testing.TB) *backend {
+	t.Helper()
+	coder := newFakeCoder(t)
+	return start(t, coder, func(base string) string { return config(base, coder.URL, providers(coder.URL)) })
+}
+
+// recorded searches every answer for what must never be in one.
+func recorded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := httptest.NewRecorder()
+		next.ServeHTTP(recorder, r)
+		body := recorder.Body.String()
+		secrets := []string{clientSecret, refreshPrefix, codePrefix}
+		if recorder.Code != http.StatusOK {
+			secrets = append(secrets, accessPrefix, upstreamProse)
+		}
+		for _, secret := range secrets {
+			if strings.Contains(body, secret) {
+				suite.Lock()
+				suite.found = append(suite.found, "body of "+r.URL.Path+": "+body)
+				suite.Unlock()
+			}
+		}
+		for name, values := range recorder.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(recorder.Code)
+		if r.Method != http.MethodHead {
+			_, _ = w.Write(recorder.Body.Bytes())
+		}
+	})
+}
+
+// browser is an http.Client with a cookie jar that does not follow redirects.
+type browser struct {
+	t testing.TB
+	b *backend
+	*http.Client
+}
+
+func (b *backend) browser(t testing.TB) *browser {
+	jar, _ := cookiejar.New(nil)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &browser{t, b, &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// response is an answer whose body has been read.
+type response struct {
+	*http.Response
+	body string
+}
+
+func (br *browser) do(method, path string, body io.Reader, headers ...string) response {
+	br.t.Helper()
+	if !strings.HasPrefix(path, "http") {
+		path = br.b.URL + "/api/auth/coder" + path
+	}
+	request, err := http.NewRequest(method, path, body)
+	if err != nil {
+		br.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := br.Do(request)
+	if err != nil {
+		br.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		br.t.Fatal(err)
+	}
+	return response{answer, string(text)}
+}
+
+func (br *browser) get(path string, headers ...string) response {
+	br.t.Helper()
+	return br.do(http.MethodGet, path, nil, headers...)
+}
+
+func (br *browser) refresh(env string) response {
+	br.t.Helper()
+	return br.do(http.MethodPost, "/refresh?env="+env, nil, "X-Requested-With", "XMLHttpRequest")
+}
+
+func (br *browser) logout(env string) response {
+	br.t.Helper()
+	return br.do(http.MethodPost, "/logout?env="+env, nil, "X-Requested-With", "XMLHttpRequest")
+}
+
+// begin opens a sign-in and returns where Coder would send the browser back to, with a code.
+func (br *browser) begin(path string, headers ...string) (callback, state string) {
+	br.t.Helper()
+	answer := br.get(path, headers...)
+	if answer.StatusCode != http.StatusFound {
+		br.t.Fatalf("%s: status %d: %s", path, answer.StatusCode, answer.body)
+	}
+	to, err := url.Parse(answer.Header.Get("Location"))
+	if err != nil {
+		br.t.Fatal(err)
+	}
+	query := to.Query()
+	state = query.Get("state")
+	back := query.Get("redirect_uri")
+	return back + "?code=" + br.b.coder.code(query.Get("code_challenge")) + "&state=" + url.QueryEscape(state), state
+}
+
+// signIn does a whole sign-in in a popup and returns what it told the app.
+func (br *browser) signIn(env string) told {
+	br.t.Helper()
+	callback, _ := br.begin("/start?env=" + env)
+	return br.get(callback).told(br.t)
+}
+
+// cookie is the value of a cookie that the browser would send to the plugin's path.
+func (br *browser) cookie(path, name string) string {
+	at, _ := url.Parse(br.b.URL + "/api/auth/coder" + path)
+	for _, c := range br.Jar.Cookies(at) {
+		if c.Name == name {
+			value, _ := url.PathUnescape(c.Value)
+			return value
+		}
+	}
+	return ""
+}
+
+// flows counts the pending flows of the browser.
+func (br *browser) flows() int {
+	at, _ := url.Parse(br.b.URL + "/api/auth/coder/start")
+	n := 0
+	for _, c := range br.Jar.Cookies(at) {
+		if strings.HasPrefix(c.Name, stateCookie) {
+			n++
+		}
+	}
+	return n
+}
+
+// told is what a page posts to its opener.
+type told struct {
+	Messages []struct {
+		Data struct {
+			Type, Token, TargetOrigin, Message string
+			Response                           struct {
+				Profile      profile
+				ProviderInfo struct {
+					AccessToken string
+					Scope       string
+				}
+			}
+			Error json.RawMessage
+		}
+		Origins []string
+	}
+	Close int
+	Alone string
+}
+
+// failure is the error of the last message, as "name: message" or as the older callback's code.
+func (m told) failure() string {
+	last := m.Messages[len(m.Messages)-1].Data
+	var e struct{ Name, Message string }
+	if json.Unmarshal(last.Error, &e) == nil && e.Name != "" {
+		return e.Name + ": " + e.Message
+	}
+	var code string
+	_ = json.Unmarshal(last.Error, &code)
+	return code
+}
+
+func (m told) token() string {
+	last := m.Messages[len(m.Messages)-1].Data
+	return last.Token + last.Response.ProviderInfo.AccessToken
+}
+
+// to is where the last message goes.
+func (m told) to() string { return strings.Join(m.Messages[len(m.Messages)-1].Origins, " ") }
+
+var tellScript = regexp.MustCompile(`(?s)<script type="application/json" id="tell">(.*?)</script>`)
+
+func (r response) told(t testing.TB) told {
+	t.Helper()
+	match := tellScript.FindStringSubmatch(r.body)
+	if match == nil {
+		t.Fatalf("status %d, no page that tells its opener: %s", r.StatusCode, r.body)
+	}
+	var out told
+	if err := json.NewDecoder(bytes.NewReader([]byte(match[1]))).Decode(&out); err != nil {
+		t.Fatalf("the page's data is not JSON: %v", err)
+	}
+	return out
+}
+
+var tags = regexp.MustCompile(`(?s)<(script|style)[^>]*>.*?</(script|style)>|<[^>]*>`)
+
+// visible is the text that a person reads.
+func (r response) visible() string {
+	_, body, _ := strings.Cut(r.body, "<body>")
+	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(body, " "))), " ")
+}
