@@ -137,6 +137,7 @@ type deviations struct {
 	Kinds []struct {        // what other cases may differ in
 		Cases  string // a regular expression for their paths; "" for any
 		Reads  string // a regular expression for a key that they read; "" for any
+		Error  string // a regular expression for the recorded load error; "" for any
 		Node   bool   // their error text comes partly from Node
 		Reason string
 	}
@@ -159,8 +160,10 @@ func (d deviations) reason(c conformanceCase) string {
 	if reason := d.Cases[c.path]; reason != "" {
 		return reason
 	}
+	var expect struct{ Error string }
+	_ = json.Unmarshal(c.Expect, &expect)
 	for _, kind := range d.Kinds {
-		if kind.Node && !c.NodeText || !regexp.MustCompile(kind.Cases).MatchString(c.path) ||
+		if !regexp.MustCompile(kind.Error).MatchString(expect.Error) || kind.Node && !c.NodeText || !regexp.MustCompile(kind.Cases).MatchString(c.path) ||
 			kind.Reads != "" && !readsKey(c.Reads, regexp.MustCompile(kind.Reads)) {
 			continue
 		}

@@ -134,6 +134,11 @@ func (c *constructor) sequence(node *yaml.Node, pos position) (any, position) {
 	pos.items = make([]position, len(node.Content))
 	for i, item := range node.Content {
 		array[i], pos.items[i] = c.value(item)
+		if isBareKey(node, item) {
+			pair := &Object{}
+			pair.set("", nil, pos.items[i])
+			array[i] = pair
+		}
 	}
 	if tag := tagOf(node); tag == "!!omap" || tag == "!!pairs" {
 		return c.pairs(node, array, pos, tag)
@@ -154,7 +159,7 @@ func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag stri
 			key = item.Content[0]
 		default:
 			pair := &Object{}
-			pair.Set(c.key(item, &ignored), nil)
+			pair.Set(c.key(node, item, &ignored), nil)
 			array[i] = pair
 		}
 		if key.Kind == yaml.ScalarNode && tag == "!!omap" {
@@ -180,7 +185,7 @@ func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 			c.mergeInto(object, value)
 			continue
 		}
-		name := c.key(key, &keys)
+		name := c.key(node, key, &keys)
 		made, at := c.value(value)
 		if isSet && made != nil {
 			c.fail(node, "Set items must all have null values")
@@ -257,9 +262,19 @@ func resolveAlias(node *yaml.Node) *yaml.Node {
 	return node
 }
 
+// isBareKey tells whether an item of a flow collection is just the indicator "?", which begins a key, here an
+// empty one. go-yaml takes it for a text.
+func isBareKey(in, node *yaml.Node) bool {
+	return in.Style&yaml.FlowStyle != 0 && node.Value == "?" && node.Kind == yaml.ScalarNode &&
+		node.Style&quoted == 0 && tagOf(node) == ""
+}
+
 // key makes the text that a key is in JavaScript, and adds a scalar one to keys.
-func (c *constructor) key(node *yaml.Node, keys *keySet) string {
+func (c *constructor) key(in, node *yaml.Node, keys *keySet) string {
 	value, _ := c.value(node)
+	if isBareKey(in, node) {
+		value = nil
+	}
 	switch target := resolveAlias(node); {
 	case target.Kind != yaml.ScalarNode:
 		var b strings.Builder

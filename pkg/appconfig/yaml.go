@@ -49,7 +49,7 @@ func parseYAML(text string, from *source) (any, position, error) {
 		var root *yaml.Node
 		if root, err = compose(doc.text); err != nil {
 			err = doc.locate(err)
-		} else if problem := doc.strict(root); problem != nil {
+		} else if problem := scan(doc.text); problem != nil {
 			err = problem
 		} else {
 			value, pos, problem := doc.construct(root, from)
@@ -140,6 +140,9 @@ func (d *document) locate(err error) error {
 			last := lastScalar(root)
 			at.Line, at.Column = last.Line, last.Column
 		}
+	}
+	if earlier := scan(before(at.Line + 1)); earlier != nil && earlier.Line <= at.Line {
+		return earlier
 	}
 	// What comes before may have a problem of another kind, which go-yaml does not look for. It can be parsed by
 	// itself where it ends before a line that is not indented.

@@ -1,0 +1,374 @@
+package appconfig
+
+import (
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// scanner goes through the tokens of a document as npm's yaml does, to find what that refuses and go-yaml lets
+// pass or notices only further down: lines of a quoted text or of a flow collection that are not indented enough,
+// and implicit keys of more than 1024 characters. Everything else is left to go-yaml.
+type scanner struct {
+	text       string
+	pos        int
+	indent     int    // of the line, with the indicators "- ", "? " and ": " at its beginning
+	indentNext int    // the least that lines which go on must have
+	flow       []byte // the open brackets
+	afterKey   bool   // in a flow collection, behind what a ":" may follow without a blank
+	key        int    // where the item at hand begins, or -1
+	explicit   bool   // it began with "? "
+	problem    *SyntaxError
+}
+
+// maxKey is how far a colon may be from the beginning of its implicit key, in UTF-16 units.
+const maxKey = 1024
+
+// scan returns the first problem of a text, or nil.
+func scan(text string) *SyntaxError {
+	s := scanner{text: text, key: -1}
+	s.lineStart()
+	for s.pos < len(s.text) && s.problem == nil {
+		before := s.pos
+		if len(s.flow) > 0 {
+			s.inFlow()
+		} else {
+			s.inBlock()
+		}
+		if s.pos == before {
+			s.pos++ // something out of place, which is go-yaml's to tell
+		}
+	}
+	return s.problem
+}
+
+func (s *scanner) fail(pos int, problem string) {
+	line := strings.LastIndexByte(s.text[:pos], '\n') + 1
+	s.problem = &SyntaxError{
+		Line: strings.Count(s.text[:pos], "\n") + 1, Column: utf8.RuneCountInString(s.text[line:pos]) + 1, Problem: problem,
+	}
+}
+
+// at returns the character that many bytes ahead, 0 at the end.
+func (s *scanner) at(ahead int) byte {
+	if s.pos+ahead < len(s.text) {
+		return s.text[s.pos+ahead]
+	}
+	return 0
+}
+
+func isBlank(ch byte) bool { return ch == 0 || ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n' }
+
+func isFlowIndicator(ch byte) bool { return ch != 0 && strings.IndexByte(",[]{}", ch) >= 0 }
+
+// skip goes past the characters of a set and returns their number.
+func (s *scanner) skip(set string) int {
+	rest := strings.TrimLeft(s.text[s.pos:], set)
+	n := len(s.text) - s.pos - len(rest)
+	s.pos += n
+	return n
+}
+
+func (s *scanner) skipTo(set string) {
+	if n := strings.IndexAny(s.text[s.pos:], set); n >= 0 {
+		s.pos += n
+	} else {
+		s.pos = len(s.text)
+	}
+}
+
+// isMarker tells whether a document begins or ends here.
+func isMarker(text string) bool {
+	return (strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...")) && (len(text) == 3 || isBlank(text[3]))
+}
+
+// newline goes past a line end, if there is one.
+func (s *scanner) newline() bool {
+	switch {
+	case s.at(0) == '\n':
+		s.pos++
+	case s.at(0) == '\r' && s.at(1) == '\n':
+		s.pos += 2
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *scanner) lineStart() {
+	s.key, s.explicit = -1, false
+	if isMarker(s.text[s.pos:]) {
+		s.pos += 3
+		s.indent, s.indentNext = 0, 0
+		return
+	}
+	s.indent = s.skip(" ")
+	if s.indentNext > s.indent && !isBlank(s.at(1)) {
+		s.indentNext = s.indent
+	}
+	for ch := s.at(0); (ch == '-' || ch == '?' || ch == ':') && isBlank(s.at(1)); ch = s.at(0) {
+		s.explicit = ch == '?'
+		s.pos++
+		s.indentNext = s.indent + 1
+		s.indent += 1 + s.skip(" \t")
+	}
+}
+
+func (s *scanner) inBlock() {
+	s.skip(" \t")
+	s.indicators()
+	if s.pos >= len(s.text) || s.problem != nil {
+		return
+	}
+	if s.newline() {
+		s.lineStart()
+		return
+	}
+	switch ch := s.at(0); ch {
+	case '#':
+		s.skipTo("\n")
+	case '{', '[':
+		s.open(ch)
+	case '}', ']':
+		s.pos++
+	case '*':
+		s.begin()
+		s.skipTo(" ,[]{}\n\r\t")
+	case '"', '\'':
+		s.quoted(ch)
+	case '|', '>':
+		s.block()
+	default:
+		s.plain()
+	}
+}
+
+// begin notes where a key may begin.
+func (s *scanner) begin() {
+	if s.key < 0 {
+		s.key = s.pos
+	}
+}
+
+func (s *scanner) open(ch byte) {
+	s.begin()
+	s.flow = append(s.flow, ch)
+	s.pos++
+	s.afterKey, s.key, s.explicit = false, -1, false
+}
+
+// indicators goes past tags, anchors, and "- ", "? " and ": ".
+func (s *scanner) indicators() {
+	for s.problem == nil {
+		switch ch := s.at(0); {
+		case ch == '!', ch == '&':
+			s.begin()
+			s.skipTo(" ,[]{}\n\r\t")
+		case (ch == '-' || ch == '?' || ch == ':') &&
+			(isBlank(s.at(1)) || len(s.flow) > 0 && isFlowIndicator(s.at(1))):
+			if len(s.flow) == 0 {
+				s.indentNext = s.indent + 1
+			}
+			s.afterKey = false
+			s.indicator(ch)
+		default:
+			return
+		}
+		s.skip(" \t")
+	}
+}
+
+func (s *scanner) indicator(ch byte) {
+	inMap := len(s.flow) > 0 && s.flow[len(s.flow)-1] == '{'
+	if ch == ':' && s.key >= 0 && !s.explicit && !inMap && s.pos-s.key > maxKey {
+		if len(utf16.Encode([]rune(s.text[s.key:s.pos]))) > maxKey {
+			s.fail(s.key, "The : indicator must be at most 1024 chars after the start of an implicit key")
+		}
+	}
+	s.key, s.explicit = -1, ch == '?'
+	s.pos++
+}
+
+func (s *scanner) inFlow() {
+	indent := -1
+	for {
+		if s.newline() {
+			indent = s.skip(" ")
+			s.indent = indent
+		}
+		if s.skip(" \t") == 0 && s.at(0) != '\n' && !strings.HasPrefix(s.text[s.pos:], "\r\n") {
+			break
+		}
+	}
+	ch := s.at(0)
+	if ch == 0 {
+		return
+	}
+	if indent >= 0 && indent < s.indentNext && ch != '#' || indent == 0 && isMarker(s.text[s.pos:]) {
+		// The last bracket may be as far to the left as what the collection is the value of.
+		if indent != s.indentNext-1 || len(s.flow) != 1 || ch != ']' && ch != '}' {
+			s.fail(s.pos, "Flow collection in block collection must be sufficiently indented and closed")
+			return
+		}
+	}
+	for s.at(0) == ',' {
+		s.pos++
+		s.skip(" \t")
+		s.afterKey, s.key, s.explicit = false, -1, false
+	}
+	s.indicators()
+	switch ch := s.at(0); ch {
+	case 0, '\n':
+	case '#':
+		s.skipTo("\n")
+	case '{', '[':
+		s.open(ch)
+	case '}', ']':
+		s.pos++
+		s.flow = s.flow[:len(s.flow)-1]
+		s.afterKey = true
+	case '*':
+		s.begin()
+		s.skipTo(" ,[]{}\n\r\t")
+	case '"', '\'':
+		s.quoted(ch)
+		s.afterKey = true
+	case ':':
+		if s.afterKey {
+			s.afterKey = false
+			s.indicator(ch)
+			return
+		}
+		s.plain()
+	default:
+		s.afterKey = false
+		s.plain()
+	}
+}
+
+// goesOn tells whether a scalar goes on in the line that begins at pos, and where its text is there.
+func (s *scanner) goesOn(pos int) (int, bool) {
+	rest := s.text[pos:]
+	if s.indentNext == 0 {
+		return pos, !isMarker(rest)
+	}
+	text := strings.TrimLeft(rest, " ")
+	indent := len(rest) - len(text)
+	return pos + indent, strings.HasPrefix(text, "\n") || strings.HasPrefix(text, "\r\n") || indent >= s.indentNext
+}
+
+func (s *scanner) quoted(mark byte) {
+	s.begin()
+	end := s.pos + 1
+	for ; end < len(s.text) && s.text[end] != mark; end++ {
+		if mark == '"' && s.text[end] == '\\' {
+			end++
+		}
+	}
+	if mark == '\'' {
+		for strings.HasPrefix(s.text[min(end, len(s.text)):], "''") {
+			next := strings.IndexByte(s.text[end+2:], mark)
+			if next < 0 {
+				end = len(s.text)
+				break
+			}
+			end += 2 + next
+		}
+	}
+	if end >= len(s.text) {
+		s.pos = len(s.text) // not closed at all: go-yaml tells
+		return
+	}
+	for at := s.pos; ; {
+		n := strings.IndexByte(s.text[at:end], '\n')
+		if n < 0 {
+			break
+		}
+		next, ok := s.goesOn(at + n + 1)
+		if !ok {
+			s.fail(at+n, "Missing closing "+string(mark)+"quote")
+			return
+		}
+		at = min(next, end)
+	}
+	s.pos = end + 1
+}
+
+func (s *scanner) plain() {
+	s.begin()
+	inFlow := len(s.flow) > 0
+	for s.pos < len(s.text) {
+		switch ch := s.text[s.pos]; {
+		case ch == ':' && (isBlank(s.at(1)) || inFlow && isFlowIndicator(s.at(1))), inFlow && isFlowIndicator(ch):
+			return
+		case ch == '\n':
+			next, ok := s.goesOn(s.pos + 1)
+			if !ok || next < len(s.text) && s.text[next] == '#' {
+				return
+			}
+			s.pos = max(s.pos, next-1)
+		case isBlank(ch) && s.at(1) == '#':
+			return
+		}
+		s.pos++
+	}
+}
+
+// skipComments returns the rest of a text behind blank lines and comments.
+func skipComments(text string) string {
+	for text = strings.TrimLeft(text, " \r\n"); strings.HasPrefix(text, "#"); text = strings.TrimLeft(text, " \r\n") {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return text
+}
+
+// block goes past a block scalar.
+func (s *scanner) block() {
+	explicit, outer := 0, s.indentNext
+	for s.pos++; ; s.pos++ {
+		if ch := s.at(0); ch > '0' && ch <= '9' {
+			explicit = int(ch - '0')
+		} else if ch != '-' && ch != '+' {
+			break
+		}
+	}
+	s.skipTo("\n")
+	if !s.newline() {
+		return
+	}
+	// The first line that is not blank tells the indentation.
+	rest := strings.TrimLeft(s.text[s.pos:], " \r\n")
+	begin := len(s.text) - len(rest)
+	indent := begin - 1 - strings.LastIndexByte(s.text[:begin], '\n')
+	end := s.pos
+	if indent >= s.indentNext {
+		if explicit > 0 {
+			s.indentNext = explicit - 1 + max(s.indentNext, 1)
+		} else {
+			s.indentNext = indent
+		}
+		for at := s.pos; at < len(s.text); {
+			next, ok := s.goesOn(at)
+			if !ok {
+				break
+			}
+			n := strings.IndexByte(s.text[next:], '\n')
+			if n < 0 {
+				n = len(s.text) - next - 1
+			}
+			if strings.Trim(s.text[at:next+n], " \r\n") != "" {
+				end = next + n + 1
+			}
+			at = next + n + 1
+		}
+	}
+	s.pos = end
+	if next := skipComments(s.text[end:]); next != "" && strings.IndexByte("!&", next[0]) < 0 {
+		line := s.text[:len(s.text)-len(next)]
+		if outer > 0 && len(line)-1-strings.LastIndexByte(line, '\n') >= outer {
+			s.fail(end, "Block scalar lines must not be less indented than their first line")
+			return
+		}
+	}
+	s.lineStart()
+}
