@@ -1,0 +1,421 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+)
+
+//go:embed client/client.html
+var clientHTML string
+
+var clientPage = template.Must(template.New("client").Parse(clientHTML))
+
+// bundle is client/client.js with Backstage's OAuth2 client in it. What npm installs is kept below .cache until
+// the lockfile changes.
+var bundle = sync.OnceValues(func() ([]byte, error) {
+	dir := "../../.cache/e2e"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock := sha256.New()
+	for _, name := range []string{"package.json", "package-lock.json", ".npmrc", "client.js"} {
+		text, err := os.ReadFile(filepath.Join("client", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if name != "client.js" {
+			lock.Write(text)
+		}
+	}
+	mark, sum := filepath.Join(dir, "installed"), hex.EncodeToString(lock.Sum(nil))
+	if old, _ := os.ReadFile(mark); string(old) != sum {
+		npm := exec.Command("npm", "ci")
+		npm.Dir = dir
+		if output, err := npm.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("npm ci: %w\n%s", err, output)
+		}
+		if err := os.WriteFile(mark, []byte(sum), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	esbuild := exec.Command("node_modules/.bin/esbuild", "client.js", "--bundle", "--format=esm",
+		`--define:process.env.NODE_ENV="production"`)
+	esbuild.Dir = dir
+	var problems strings.Builder
+	esbuild.Stderr = &problems
+	script, err := esbuild.Output()
+	if err != nil {
+		return nil, fmt.Errorf("esbuild: %w\n%s", err, problems.String())
+	}
+	return script, nil
+})
+
+// client is a web server with the client's page.
+type client struct {
+	url    string // of the page: its origin and "/"
+	origin string
+	values struct{ Backend, Environment, Flow, AccessURL, ClientID string }
+}
+
+// newClient starts the app that is signed in to, on an origin with the given host name.
+func newClient(t *testing.T, name func(string) string) *client {
+	t.Helper()
+	if chromium.missing != "" {
+		unable(t, chromium.missing)
+	}
+	if find("npm") == "" {
+		unable(t, "there is no npm, which installs Backstage's client: install Node 20")
+	}
+	script, err := bundle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{}
+	c.origin = name(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/client.js" {
+			w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+			_, _ = w.Write(script)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none';script-src 'self';img-src data:;connect-src "+c.values.Backend)
+		if err := clientPage.Execute(w, c.values); err != nil {
+			t.Error(err)
+		}
+	})))
+	c.url = c.origin + "/"
+	return c
+}
+
+// of points the client at a host.
+func (c *client) of(s *stack) *client {
+	c.values.Backend, c.values.Environment, c.values.ClientID = s.backend, "development", clientID
+	c.values.AccessURL = s.coder
+	return c
+}
+
+// bridged points the older plugin at the bridge, as its accessUrl in the app's configuration does.
+func (c *client) bridged() *client {
+	c.values.AccessURL = c.values.Backend + "/api/auth/coder"
+	return c
+}
+
+// newerConfig is the configuration as Backstage's auth backend spells it.
+const newerConfig = `
+auth:
+  environment: development
+  providers:
+    coder:
+      development:
+        clientId: ` + clientID + `
+        clientSecret: ` + clientSecret + `
+        deploymentUrl: CODER
+`
+
+// firstRefresh is what the browser notes when Backstage's client looks for a session and there is none.
+const firstRefresh = "network error: Failed to load resource: the server responded with a status of 401 (Unauthorized)"
+
+// signIn presses the buttons up to Coder's consent page.
+func (tb *tab) signIn() *tab {
+	tb.t.Helper()
+	tb.wait(signedOut)
+	tb.click("#sign-in")
+	tb.click("#log-in")
+	return tb.popup()
+}
+
+// dataset returns one of the values that the client shows on its page.
+func (tb *tab) dataset(name string) string {
+	tb.t.Helper()
+	return get[string](tb, fmt.Sprintf("document.body.dataset[%q] ?? ''", name))
+}
+
+func TestClient(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, localhost)
+	s := start(t, setup{app: c.origin, config: newerConfig})
+	page := newProfile(t).open(c.of(s).url)
+	popup := page.signIn()
+	popup.click("#user-lin")
+	popup.click("#allow")
+	page.wait(signedIn)
+	popup.closed()
+	popup.clean()
+	if token := page.dataset("token"); !s.works(token) {
+		t.Error("the client's token is not one of Coder's")
+	}
+	profile := page.dataset("profile")
+	for _, want := range []string{`"displayName":"Lin`, `"email":"lin@`, `"picture":"` + s.coder} {
+		if !strings.Contains(profile, want) {
+			t.Errorf("the profile %s has no %s", profile, want)
+		}
+	}
+
+	before := page.dataset("token")
+	page.do(chromedp.Reload())
+	page.wait(signedIn)
+	if after := page.dataset("token"); after == before || !s.works(after) {
+		t.Error("a reload did not renew the session")
+	}
+	if got := page.dataset("session"); got != "SignedIn" {
+		t.Errorf("the session state after a reload is %s", got)
+	}
+	kept := page.dataset("token")
+	page.click("#sign-out")
+	page.wait(signedOut)
+	if s.works(kept) {
+		t.Error("the token still works after signing out")
+	}
+	page.do(chromedp.Reload())
+	page.wait(signedOut)
+	page.clean(firstRefresh)
+}
+
+// A token with three minutes or less to live is renewed at each use.
+func TestClientRenewsExpiringToken(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, localhost)
+	s := start(t, setup{app: c.origin, config: newerConfig, sandbox: func(o *sandbox.Options) { o.AccessTokenTTL = 2 * time.Minute }})
+	page := newProfile(t).open(c.of(s).url)
+	page.signIn().click("#allow")
+	page.wait(signedIn)
+	for range 2 {
+		before := page.dataset("token")
+		page.click("#token")
+		page.wait(fmt.Sprintf("document.body.dataset.token !== %q", before))
+		if token := page.dataset("token"); !s.works(token) {
+			t.Fatal("the renewed token does not work")
+		}
+	}
+	page.clean(firstRefresh)
+}
+
+// In Backstage's redirect flow there is no popup: the page itself goes to Coder and comes back.
+func TestClientRedirectFlow(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, localhost)
+	s := start(t, setup{app: c.origin, config: newerConfig})
+	c.of(s).values.Flow = "redirect"
+	page := newProfile(t).open(c.url)
+	page.wait(signedOut)
+	page.click("#sign-in")
+	page.click("#log-in")
+	page.click("#allow")
+	page.wait("location.origin === '" + c.origin + "' && " + signedIn)
+	if !s.works(page.dataset("token")) {
+		t.Error("the client's token is not one of Coder's")
+	}
+	page.clean(firstRefresh)
+}
+
+func TestClientCancel(t *testing.T) {
+	for name, stateless := range map[string]bool{"with the state": false, "without the state": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, localhost)
+			s := start(t, setup{app: c.origin, config: newerConfig, sandbox: func(o *sandbox.Options) { o.CancelWithoutState = stateless }})
+			page := newProfile(t).open(c.of(s).url)
+			popup := page.signIn()
+			popup.click("#cancel")
+			page.wait("document.body.dataset.error")
+			if got := page.dataset("error"); !strings.HasPrefix(got, "Authentication rejected, ") {
+				t.Errorf("the client says %q", got)
+			}
+			popup.closed()
+			popup.clean()
+
+			// The request is still there, and the second attempt succeeds.
+			page.click("#log-in")
+			page.popup().click("#allow")
+			page.wait(signedIn)
+			page.clean(firstRefresh)
+		})
+	}
+}
+
+func TestClientPopupClosedByUser(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, localhost)
+	s := start(t, setup{app: c.origin, config: newerConfig})
+	page := newProfile(t).open(c.of(s).url)
+	popup := page.signIn()
+	popup.wait("document.querySelector('#allow')")
+	get[any](popup, "window.close()")
+	page.wait("document.body.dataset.error === 'Login failed, popup was closed'")
+	page.click("#reject")
+	page.wait("document.body.dataset.error === 'Login failed, rejected by user'")
+}
+
+func TestClientTwoTabsSignIn(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, localhost)
+	s := start(t, setup{app: c.origin, config: newerConfig})
+	browser := newProfile(t)
+	one, two := browser.open(c.of(s).url), browser.open(c.url)
+	first, second := one.signIn(), two.signIn()
+	second.click("#user-lin")
+	second.click("#allow")
+	first.click("#allow")
+	one.wait(signedIn)
+	two.wait(signedIn)
+	if !s.works(one.dataset("token")) || !s.works(two.dataset("token")) {
+		t.Error("one of the two tokens does not work")
+	}
+	for _, page := range []*tab{one, two, first, second} {
+		page.clean(firstRefresh)
+	}
+}
+
+// Coder rotates refresh tokens, so of two tabs that refresh at once with the same one, one would lose its
+// session if the backend did not let them share the answer.
+func TestClientTwoTabsRefresh(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, localhost)
+	var gate sync.RWMutex // shut while Coder is to wait
+	s := start(t, setup{app: c.origin, config: newerConfig, coder: func(r *http.Request) {
+		if r.URL.Path == "/oauth2/tokens" {
+			gate.RLock()
+			defer gate.RUnlock()
+		}
+	}})
+	browser := newProfile(t)
+	one := browser.open(c.of(s).url)
+	one.signIn().click("#allow")
+	one.wait(signedIn)
+	two := browser.open(c.url)
+	two.wait(signedIn)
+
+	// Chromium sends the second request when the first is answered, yet with the cookie of the moment at which
+	// the page asked: with the old refresh token.
+	gate.Lock()
+	for _, page := range []*tab{one, two} {
+		asked := page.requests("/refresh")
+		page.do(chromedp.Reload())
+		waitFor(t, page.describe, func() bool { return page.requests("/refresh") > asked })
+	}
+	gate.Unlock()
+	one.wait(signedIn)
+	two.wait(signedIn)
+	for _, page := range []*tab{one, two} {
+		if !s.works(page.dataset("token")) {
+			t.Error("a tab has a token that does not work")
+		}
+	}
+	for _, page := range []*tab{one, two} {
+		page.do(chromedp.Reload())
+		page.wait(signedIn)
+		page.clean(firstRefresh)
+	}
+}
+
+// The older plugin signs in through the bridge, or with a Coder that demands no PKCE by itself.
+func TestOlderClient(t *testing.T) {
+	for name, direct := range map[string]bool{"through the bridge": false, "at Coder itself": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, localhost)
+			s := start(t, setup{app: c.origin, sandbox: func(o *sandbox.Options) { o.PKCEOptional = direct }})
+			if c.of(s); !direct {
+				c.bridged()
+			}
+			page := newProfile(t).open(c.url)
+			page.wait(signedOut)
+			page.click("#sign-in-legacy")
+			popup := page.popup()
+			popup.click("#allow")
+			page.wait(signedIn)
+			popup.closed()
+			popup.clean()
+			page.clean(firstRefresh)
+			if !s.works(page.dataset("token")) {
+				t.Error("the token does not work")
+			}
+		})
+	}
+}
+
+// A token is data, whatever it is made of.
+func TestClientOddToken(t *testing.T) {
+	const odd = `"'\</script><script>document.title='run'</script><!--`
+	for _, button := range []string{"#sign-in", "#sign-in-legacy"} {
+		t.Run(button, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, localhost)
+			s := start(t, setup{
+				app: c.origin, config: newerConfig,
+				grant: func(answer map[string]any) { answer["access_token"] = answer["access_token"].(string) + odd },
+				coder: func(r *http.Request) {
+					r.Header.Set("Authorization", strings.TrimSuffix(r.Header.Get("Authorization"), odd))
+				},
+			})
+			page := newProfile(t).open(c.of(s).bridged().url)
+			page.wait(signedOut)
+			page.click(button)
+			if button == "#sign-in" {
+				page.click("#log-in")
+			}
+			popup := page.popup()
+			popup.click("#allow")
+			page.wait(signedIn)
+			if got := page.dataset("token"); !strings.HasSuffix(got, odd) || !s.works(got) {
+				t.Error("the token did not arrive as it was")
+			}
+			popup.closed()
+			popup.clean()
+			page.clean(firstRefresh)
+		})
+	}
+}
+
+// A state that was changed on the way, by one character, signs nobody in.
+func TestClientTamperedState(t *testing.T) {
+	for _, button := range []string{"#sign-in", "#sign-in-legacy"} {
+		t.Run(button, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, localhost)
+			s := start(t, setup{
+				app: c.origin, config: newerConfig,
+				coder: func(r *http.Request) {
+					query := r.URL.Query()
+					if state := []byte(query.Get("state")); r.URL.Path == "/oauth2/authorize" {
+						state[29] ^= 1 // in the nonce; a digit of hex stays one
+						query.Set("state", string(state))
+						r.URL.RawQuery = query.Encode()
+					}
+				},
+			})
+			page := newProfile(t).open(c.of(s).bridged().url)
+			page.wait(signedOut)
+			page.click(button)
+			if button == "#sign-in" {
+				page.click("#log-in")
+			}
+			page.popup().click("#allow")
+			page.wait("document.body.dataset.error")
+			t.Log(page.dataset("error"))
+			if len(s.tokens()) > 0 || page.dataset("token") != "" {
+				t.Error("the code was spent")
+			}
+		})
+	}
+}

@@ -1,0 +1,148 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+)
+
+// protocol is one of the two ways in which frontends sign in, with its button on the demo page.
+type protocol struct{ name, button string }
+
+var protocols = []protocol{
+	{"current", "#sign-in"},
+	{"older through the bridge", "#sign-in-legacy"},
+}
+
+const (
+	signedIn  = `document.body.dataset.state === 'signed-in'`
+	signedOut = `document.body.dataset.state === 'signed-out'`
+	listed    = signedIn + ` && document.querySelector('#workspaces').ariaBusy === 'false'`
+)
+
+// What `make run` shows works from the first click to the last, and the browser has nothing to complain about.
+func TestDemo(t *testing.T) {
+	for _, way := range protocols {
+		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
+			s := makeRun(t)
+			page := newProfile(t).open(s.demo)
+			page.wait(signedOut)
+
+			page.click(way.button)
+			popup := page.popup()
+			popup.click("#user-lin")
+			popup.click("#allow")
+			page.wait(listed)
+			popup.closed()
+			popup.clean()
+
+			if got := page.text("#user-email"); got != "lin@sandbox.invalid" && !strings.HasPrefix(got, "lin") {
+				t.Errorf("signed in as %q, want the user who was chosen", got)
+			}
+			if got := get[int](page, `document.querySelectorAll('#workspaces tbody tr').length`); got == 0 {
+				t.Error("there are no workspaces")
+			}
+			if got := get[string](page, `location.href`); got != s.demo+"/" {
+				t.Errorf("the page is at %s", got)
+			}
+			page.clean()
+		})
+	}
+}
+
+// A session of the current protocol outlives the page: it is in the refresh cookie.
+func TestDemoSession(t *testing.T) {
+	t.Parallel()
+	s := makeRun(t)
+	page := newProfile(t).open(s.demo)
+	page.click("#sign-in")
+	page.popup().click("#allow")
+	page.wait(listed)
+
+	page.do(chromedp.Reload())
+	page.wait(listed)
+	if got := page.text("#status"); got != "Session restored." {
+		t.Errorf("after a reload the page says %q", got)
+	}
+	page.click("#refresh")
+	page.wait(listed + ` && document.querySelector('#status').textContent.startsWith('Session refreshed')`)
+	page.click("#sign-out")
+	page.wait(signedOut)
+	page.do(chromedp.Reload())
+	page.wait(signedOut)
+	if got := page.text("#status"); got != "Not signed in." {
+		t.Errorf("after a sign-out and a reload the page says %q", got)
+	}
+	page.clean()
+}
+
+// An older frontend keeps its token itself; signing out forgets it.
+func TestDemoOlderSession(t *testing.T) {
+	t.Parallel()
+	s := makeRun(t)
+	page := newProfile(t).open(s.demo)
+	page.click("#sign-in-legacy")
+	page.popup().click("#allow")
+	page.wait(listed)
+	page.click("#sign-out")
+	page.wait(signedOut)
+	page.clean()
+}
+
+// Cancel at Coder ends the sign-in with a reason that the page can show, with every version of Coder.
+func TestDemoCancel(t *testing.T) {
+	for _, way := range protocols {
+		for name, stateless := range map[string]bool{"with the state": false, "without the state": true} {
+			t.Run(way.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := start(t, setup{sandbox: func(o *sandbox.Options) { o.CancelWithoutState = stateless }})
+				page := newProfile(t).open(s.demo)
+				page.click(way.button)
+				popup := page.popup()
+				popup.click("#cancel")
+				page.wait(signedOut + ` && !document.querySelector('#error').hidden`)
+				reason := page.text("#error")
+				t.Log(reason)
+				if !strings.Contains(reason, "rejected") && !strings.Contains(reason, "denied") {
+					t.Errorf("the page says %q, which is not the reason", reason)
+				}
+				if len(s.tokens()) > 0 {
+					t.Error("a token was issued")
+				}
+			})
+		}
+	}
+}
+
+// Two tabs sign in at once, each as somebody else, and neither disturbs the other.
+func TestDemoTwoTabs(t *testing.T) {
+	for _, way := range protocols {
+		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
+			s := makeRun(t)
+			browser := newProfile(t)
+			one, two := browser.open(s.demo), browser.open(s.demo)
+			one.click(way.button)
+			first := one.popup()
+			two.click(way.button)
+			second := two.popup()
+			second.click("#user-lin")
+			first.click("#allow")
+			second.click("#allow")
+			one.wait(listed)
+			two.wait(listed)
+			if a, b := one.text("#user-name"), two.text("#user-name"); a == b {
+				t.Errorf("both tabs are signed in as %s", a)
+			}
+			for _, page := range []*tab{one, two, first, second} {
+				page.clean()
+			}
+		})
+	}
+}

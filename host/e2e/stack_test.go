@@ -1,0 +1,278 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/plugin/coder"
+	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+)
+
+// The OAuth2 client of the tests' host, which is not one of makeRun's.
+const (
+	clientID     = "e2e-client"
+	clientSecret = "e2e-client-secret-that-nobody-may-see"
+)
+
+// setup says what differs from one test's stack to another's.
+type setup struct {
+	config  string                 // YAML, on top of what every stack has
+	app     string                 // the app's origin; empty is the sandbox's demo page
+	sandbox func(*sandbox.Options) // changes the options of the stand-in
+	coder   func(*http.Request)    // sees, and may change, each request to the stand-in
+	backend func(*http.Request)    // the same for the host
+	grant   func(map[string]any)   // changes the answers of the token endpoint
+}
+
+// stack is a running host with a stand-in for Coder, behind a reverse proxy, as a host is in production.
+type stack struct {
+	t       *testing.T
+	backend string // backend.baseUrl
+	app     string // the app's origin
+	coder   string // the stand-in
+	demo    string // the sandbox's demo page
+
+	mu     sync.Mutex
+	log    bytes.Buffer
+	issued []string // all tokens that the stand-in has given
+}
+
+// start runs a host whose stand-in the test can bend.
+func start(t *testing.T, o setup) *stack {
+	t.Helper()
+	s := &stack{t: t}
+	// The proxy's address is known before the host and the sandbox, which need each other's, are there.
+	var target *url.URL
+	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		if o.backend != nil {
+			o.backend(r.In)
+		}
+		r.SetURL(target)
+		r.SetXForwarded()
+		r.Out.Host = r.In.Host
+	}})
+	t.Cleanup(front.Close)
+	s.backend = localhost(front.URL)
+
+	options := sandbox.Options{
+		CoderAddr: "localhost:0", DemoAddr: "localhost:0", BackendURL: s.backend,
+		Client: sandbox.Client{ID: clientID, Secret: clientSecret, RedirectURIs: []string{
+			s.backend + "/api/auth/coder/handler/frame", s.backend + "/api/auth/coder/oauth/callback",
+		}},
+		Middleware: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if o.coder != nil {
+					o.coder(r)
+				}
+				if r.URL.Path != "/oauth2/tokens" {
+					next.ServeHTTP(w, r)
+					return
+				}
+				s.token(w, r, next, o.grant)
+			})
+		},
+	}
+	if o.sandbox != nil {
+		o.sandbox(&options)
+	}
+	box, err := sandbox.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closing(t, box.Close) })
+	s.coder, s.demo, s.app = box.CoderURL(), box.DemoURL(), o.app
+	if s.app == "" {
+		s.app = s.demo
+	}
+
+	config := filepath.Join(t.TempDir(), "app-config.yaml")
+	common := strings.NewReplacer("BACKEND", s.backend, "APP", s.app, "CODER", s.coder).Replace(`
+app:
+  baseUrl: APP
+backend:
+  baseUrl: BACKEND
+  listen: 127.0.0.1:0
+  cors:
+    origin: APP
+    credentials: true
+coder:
+  deployment:
+    accessUrl: CODER
+  oauth:
+    clientId: ` + clientID + `
+    clientSecret: ` + clientSecret + `
+`)
+	write(t, config, common)
+	args := []string{"--config", config}
+	if o.config != "" {
+		more := filepath.Join(filepath.Dir(config), "app-config.more.yaml")
+		write(t, more, strings.ReplaceAll(o.config, "CODER", s.coder))
+		args = append(args, "--config", more)
+	}
+	running := s.open(host.Options{Args: args, Log: s})
+	if target, err = url.Parse(running); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// makeRun runs what `make run` runs: the committed configuration with the host's own sandbox. Only the ports
+// are free ones.
+func makeRun(t *testing.T) *stack {
+	t.Helper()
+	s := &stack{t: t}
+	s.backend = s.open(host.Options{
+		Args: []string{"--config", "../../app-config.yaml", "--config", "../../app-config.local.yaml"},
+		Environ: []string{
+			"APP_CONFIG_app_baseUrl=http://localhost:0", "APP_CONFIG_backend_baseUrl=http://localhost:0",
+			"APP_CONFIG_backend_listen_port=0", "APP_CONFIG_coder_deployment_accessUrl=http://localhost:0",
+			"APP_ORIGIN=http://localhost:*",
+		},
+		Log: s,
+	})
+	s.coder = s.logged(`stands in for Coder at (http://localhost:\d+)`)
+	s.demo = s.logged(`open (http://localhost:\d+) in a browser`)
+	s.app = s.demo
+	return s
+}
+
+// open starts a host, which is closed when the test ends, and returns its URL. Its log is shown when the test
+// has failed.
+func (s *stack) open(o host.Options) string {
+	s.t.Helper()
+	h := host.New(o)
+	h.Add(coder.Plugin())
+	if err := h.Open(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			s.t.Errorf("close the host: %v", err)
+		}
+		log := s.text()
+		if s.t.Failed() {
+			s.t.Logf("the host's log:\n%s", log)
+		}
+		for _, secret := range append(s.tokens(), clientSecret) {
+			if strings.Contains(log, secret) {
+				s.t.Error("a token or the client secret is in the host's log")
+			}
+		}
+	})
+	return h.URL()
+}
+
+// token answers for the token endpoint and notes which tokens were given.
+func (s *stack) token(w http.ResponseWriter, r *http.Request, next http.Handler, change func(map[string]any)) {
+	recorder := httptest.NewRecorder()
+	next.ServeHTTP(recorder, r)
+	body := recorder.Body.Bytes()
+	var answer map[string]any
+	if json.Unmarshal(body, &answer) == nil && answer["access_token"] != nil {
+		if change != nil {
+			change(answer)
+			body, _ = json.Marshal(answer)
+		}
+		s.mu.Lock()
+		for _, name := range []string{"access_token", "refresh_token"} {
+			if token, ok := answer[name].(string); ok {
+				s.issued = append(s.issued, token)
+			}
+		}
+		s.mu.Unlock()
+	}
+	for name, values := range recorder.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(recorder.Code)
+	_, _ = w.Write(body)
+}
+
+// tokens are all access and refresh tokens that the stand-in has given so far.
+func (s *stack) tokens() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.issued)
+}
+
+// Write takes the host's log.
+func (s *stack) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.Write(line)
+}
+
+func (s *stack) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+// logged returns the first group of a pattern that the host has logged.
+func (s *stack) logged(pattern string) string {
+	s.t.Helper()
+	found := regexp.MustCompile(pattern).FindStringSubmatch(s.text())
+	if found == nil {
+		s.t.Fatalf("the log has nothing like %q", pattern)
+	}
+	return found[1]
+}
+
+// works tells whether Coder takes an access token.
+func (s *stack) works(token string) bool {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.coder+"/api/v2/users/me", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// serve runs a web server for a test and returns its URL with the given host name.
+func serve(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL // http://127.0.0.1:port
+}
+
+// localhost names the same address as an origin of its own.
+func localhost(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func closing(t *testing.T, end func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := end(ctx); err != nil {
+		t.Error(err)
+	}
+}
