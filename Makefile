@@ -33,3 +33,6 @@ fuzz: ## run each fuzz test for FUZZTIME (default 30s)
 	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 	  done; \
 	done
+
+e2e: ## the browser tests, with Chromium and Backstage's own client
+	$(GO) test -race -tags e2e -count=1 -timeout 10m ./host/e2e
