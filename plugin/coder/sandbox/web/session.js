@@ -15,7 +15,7 @@ export class Unreachable extends Error {}
 export async function signIn() {
   const query = `scope=&origin=${encodeURIComponent(location.origin)}&flow=popup&env=development`;
   let expected = '';
-  const response = await popup(`${auth}/start?${query}`, 'Coder Login', 450, 730, data => {
+  const response = await popup(`${auth}/start?${query}`, 450, 730, data => {
     if (data.type === 'config_info') expected = data.targetOrigin;
     if (data.type !== 'authorization_response') return undefined;
     if (data.error) throw new Error(messageOf(data.error));
@@ -32,8 +32,8 @@ export async function signInLegacy() {
   const redirect = encodeURIComponent(`${auth}/oauth/callback`);
   const state = btoa(JSON.stringify({ returnTo: location.pathname }));
   const query = `client_id=${encodeURIComponent(clientId)}&redirect_uri=${redirect}&response_type=code&state=${state}`;
-  const token = await popup(`${auth}/oauth2/authorize?${query}`, 'Coder OAuth', 600, 700, data => {
-    if (data.type === 'coder-oauth-error') throw new Error(messageOf(data.error));
+  const token = await popup(`${auth}/oauth2/authorize?${query}`, 600, 700, data => {
+    if (data.type === 'coder-oauth-error') throw new Error(data.message || messageOf(data.error));
     return data.type === 'coder-oauth-success' && data.token ? data.token : undefined;
   }, () => 'Login failed, popup was closed');
   return { protocol: 'legacy', token };
@@ -89,12 +89,15 @@ function fromResponse({ profile, providerInfo }) {
   };
 }
 
-// Opens url in a popup and waits until take returns a value for one of its messages, or throws.
-function popup(url, name, width, height, take, closed) {
+// Opens url in a popup and waits until take returns a value for one of its messages, or throws. The popup has no
+// name, unlike the plugins': a second attempt must not land in the first one's window just before that closes.
+function popup(url, width, height, take, closed) {
   const left = screen.width / 2 - width / 2;
   const top = screen.height / 2 - height / 2;
-  const opened = window.open(url, name, `popup=yes,width=${width},height=${height},top=${top},left=${left}`);
-  if (!opened || opened.closed) return Promise.reject(new Error('The browser blocked the popup; allow it and try again.'));
+  const opened = window.open(url, '_blank', `popup=yes,width=${width},height=${height},top=${top},left=${left}`);
+  if (!opened || opened.closed) {
+    return Promise.reject(new Error('The browser blocked the popup; allow it and try again.'));
+  }
   return new Promise((resolve, reject) => {
     const finish = (settle, value) => {
       window.removeEventListener('message', listen);
