@@ -68,8 +68,7 @@ func (c *standIn) decide(w http.ResponseWriter, r *http.Request) {
 	case a == nil:
 		return
 	case problems != nil:
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request",
-			"Invalid query params: "+strings.Join(problems, ", "))
+		writeOAuthError(w, oauthError{"invalid_request", "Invalid query params: " + strings.Join(problems, ", ")})
 		return
 	case a.failure != "":
 		http.Redirect(w, r, a.errorURL(), http.StatusFound)
@@ -77,7 +76,7 @@ func (c *standIn) decide(w http.ResponseWriter, r *http.Request) {
 	}
 	who, ok := c.user(r.PostFormValue("user"))
 	if !ok {
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "There is no such demo user")
+		writeOAuthError(w, oauthError{"invalid_request", "There is no such demo user"})
 		return
 	}
 	secret := c.store.addCode(code{

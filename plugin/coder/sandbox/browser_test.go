@@ -194,7 +194,13 @@ func (b *tab) popup(button string, actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	opened := chromedp.WaitNewTarget(b, func(i *target.Info) bool { return i.Type == "page" })
 	b.run(chromedp.Click(chromedp.CSS(button)))
-	ctx, cancel := chromedp.NewContext(b, chromedp.WithTargetID(<-opened), chromedp.WithDetachOnCancel())
+	var id target.ID
+	select {
+	case id = <-opened:
+	case <-b.Done():
+		b.t.Fatalf("no popup opened; the console says %q", b.console())
+	}
+	ctx, cancel := chromedp.NewContext(b, chromedp.WithTargetID(id), chromedp.WithDetachOnCancel())
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil && !strings.Contains(err.Error(), "closed") {
 		b.t.Fatal(err)

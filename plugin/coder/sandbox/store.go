@@ -102,13 +102,13 @@ func (s *store) rotate(refresh, resource string) (grant, error) {
 		case !equal(g.refresh, refresh):
 			continue
 		case s.now().After(g.refreshExpires):
-			return grant{}, errExpiredToken
+			return grant{}, errBadRefresh
 		case resource != "" && resource != g.resource:
 			return grant{}, errInvalidResource
 		}
 		return s.replace(g.user, g.resource), nil
 	}
-	return grant{}, errUnknownToken
+	return grant{}, errBadRefresh
 }
 
 // session finds the grant of an access token.

@@ -11,64 +11,42 @@ import (
 	"go.uber.org/zap"
 )
 
+// oauthError is an error of RFC 6749 section 5.2. It has no secret in it, so that it may be logged.
+type oauthError struct{ name, text string }
+
+func (e oauthError) Error() string { return e.name + ": " + e.text }
+
+// The errors of the token endpoint, in Coder's words.
 var (
-	errBadClient      = errors.New("bad client credentials")
-	errTwoCredentials = errors.New("different client credentials in header and body")
-	errBadCode        = errors.New("bad authorization code")
-	errBadVerifier    = errors.New("bad code verifier")
-	errBadRedirect    = errors.New("bad redirect URI")
-
-	errInvalidResource = errors.New("bad resource")
-
-	tokenFields = []string{
-		"client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token",
-		"resource", "scope",
+	errNoClientID     = oauthError{"invalid_request", "Missing client_id parameter"}
+	errTwoCredentials = oauthError{
+		"invalid_request", "Conflicting client credentials between Authorization header and request body",
 	}
+	errMalformed = oauthError{
+		"invalid_request", "The request is missing required parameters or is otherwise malformed",
+	}
+	errInURL           = oauthError{"invalid_request", "Parameters must be sent in the request body, not in the URL"}
+	errGrantType       = oauthError{"unsupported_grant_type", "The grant type is missing or unsupported"}
+	errBadClient       = oauthError{"invalid_client", "The client credentials are invalid"}
+	errBadCode         = oauthError{"invalid_grant", "The authorization code is invalid or expired"}
+	errBadVerifier     = oauthError{"invalid_grant", "The PKCE code verifier is invalid"}
+	errBadRedirect     = oauthError{"invalid_grant", "The redirect_uri does not match the one in the authorization request"}
+	errBadRefresh      = oauthError{"invalid_grant", "The refresh token is invalid or expired"}
+	errInvalidResource = oauthError{"invalid_target", "The resource parameter is invalid"}
 )
 
-// token answers POST /oauth2/tokens: RFC 6749 sections 4.1.3 and 6, with Coder's order of checks and its words.
+var tokenFields = []string{
+	"client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "resource",
+	"scope",
+}
+
+// token answers POST /oauth2/tokens: RFC 6749 sections 4.1.3 and 6.
 func (c *standIn) token(w http.ResponseWriter, r *http.Request) {
-	form, ok := c.form(w, r)
-	if !ok {
-		return
-	}
-	id, secret, err := clientCredentials(r, form)
-	grantType := form.Get("grant_type")
-	switch {
-	case err == nil && id == "":
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "Missing client_id parameter")
-		return
-	case err == nil && id != c.client.ID:
-		err = errBadClient
-	case err == nil && grantType != "authorization_code" && grantType != "refresh_token":
-		writeOAuthError(w, http.StatusBadRequest, "unsupported_grant_type",
-			"The grant type is missing or unsupported")
-		return
-	case err == nil:
-		if missing := missingField(form, grantType, secret); missing != "" {
-			writeOAuthError(w, http.StatusBadRequest, "invalid_request", "Missing required parameter: "+missing)
-			return
-		}
-		if unknownNames(form, tokenFields) != nil || c.callback(form.Get("redirect_uri")) == nil ||
-			!validResource(form.Get("resource")) {
-			writeOAuthError(w, http.StatusBadRequest, "invalid_request",
-				"The request is missing required parameters or is otherwise malformed")
-			return
-		}
-	}
-	var g grant
-	switch {
-	case err != nil:
-	case !equal(secret, c.client.Secret):
-		err = errBadClient
-	case grantType == "refresh_token":
-		g, err = c.store.rotate(form.Get("refresh_token"), form.Get("resource"))
-	default:
-		g, err = c.exchange(form)
-	}
+	noStore(w)
+	g, err := c.grant(w, r)
 	if err != nil {
-		c.logger.Info("sandbox: token refused", zap.String("grantType", grantType), zap.Error(err))
-		writeGrantError(w, err)
+		c.logger.Info("sandbox: token refused", zap.Error(err))
+		writeOAuthError(w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, struct {
@@ -78,6 +56,40 @@ func (c *standIn) token(w http.ResponseWriter, r *http.Request) {
 		ExpiresIn    int64     `json:"expires_in"`
 		Expiry       time.Time `json:"expiry"`
 	}{g.access, "Bearer", g.refresh, int64(g.expires.Sub(c.store.now()).Seconds()), g.expires.UTC()})
+}
+
+// grant makes the tokens that r asks for. The order of the checks is Coder's.
+func (c *standIn) grant(w http.ResponseWriter, r *http.Request) (grant, error) {
+	form, id, secret, err := clientForm(w, r)
+	switch {
+	case err != nil:
+		return grant{}, err
+	case id != c.client.ID:
+		return grant{}, errBadClient
+	}
+	var credential string
+	switch form.Get("grant_type") {
+	case "authorization_code":
+		credential = "code"
+	case "refresh_token":
+		credential = "refresh_token"
+	default:
+		return grant{}, errGrantType
+	}
+	switch {
+	case form.Get(credential) == "":
+		return grant{}, missing(credential)
+	case secret == "":
+		return grant{}, missing("client_secret")
+	case unknownNames(form, tokenFields) != nil, c.callback(form.Get("redirect_uri")) == nil,
+		!validResource(form.Get("resource")):
+		return grant{}, errMalformed
+	case !equal(secret, c.client.Secret):
+		return grant{}, errBadClient
+	case credential == "refresh_token":
+		return c.store.rotate(form.Get("refresh_token"), form.Get("resource"))
+	}
+	return c.exchange(form)
 }
 
 // exchange redeems an authorization code. A code can be offered once, with the right verifier or not.
@@ -100,37 +112,17 @@ func (c *standIn) exchange(form url.Values) (grant, error) {
 	return c.store.issue(code.user, code.resource), nil
 }
 
-// missingField names the first field that a grant cannot do without.
-func missingField(form url.Values, grantType, secret string) string {
-	credential := "code"
-	if grantType == "refresh_token" {
-		credential = "refresh_token"
-	}
-	switch {
-	case form.Get(credential) == "":
-		return credential
-	case secret == "":
-		return "client_secret"
-	}
-	return ""
-}
-
-// revoke answers POST /oauth2/revoke (RFC 7009): 200 for every token that it ends, and for every other.
+// revoke answers POST /oauth2/revoke (RFC 7009): 200 for a token that it ends, and for one that it does not know.
 func (c *standIn) revoke(w http.ResponseWriter, r *http.Request) {
-	form, ok := c.form(w, r)
-	if !ok {
-		return
-	}
-	id, secret, err := clientCredentials(r, form)
+	noStore(w)
+	form, id, secret, err := clientForm(w, r)
 	switch {
 	case err != nil:
-		writeGrantError(w, err)
-	case id == "":
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "Missing client_id parameter")
+		writeOAuthError(w, err)
 	case form.Get("token") == "":
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "missing token parameter")
+		writeOAuthError(w, oauthError{"invalid_request", "missing token parameter"})
 	case id != c.client.ID || !equal(secret, c.client.Secret):
-		writeGrantError(w, errBadClient)
+		writeOAuthError(w, errBadClient)
 	default:
 		c.store.revoke(form.Get("token"))
 		w.WriteHeader(http.StatusOK)
@@ -141,82 +133,71 @@ func (c *standIn) revoke(w http.ResponseWriter, r *http.Request) {
 func (c *standIn) revokeApp(w http.ResponseWriter, r *http.Request, u user) {
 	switch r.URL.Query().Get("client_id") {
 	case "":
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "Missing client_id parameter")
+		writeOAuthError(w, errNoClientID)
 	case c.client.ID:
 		c.store.forget(u)
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		writeGrantError(w, errBadClient)
+		writeOAuthError(w, errBadClient)
 	}
 }
 
-// form reads a form of at most 64 kB and refuses credentials in the URL, where logs would keep them.
-func (c *standIn) form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Pragma", "no-cache")
+// clientForm reads a form of at most 64 kB and the client's credentials: client_secret_basic or
+// client_secret_post (RFC 6749 section 2.3.1). But for the client ID nothing may be in the URL, where logs
+// would keep it. The secret is not checked here, and may be missing.
+func clientForm(w http.ResponseWriter, r *http.Request) (form url.Values, id, secret string, err error) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request",
-			"The request is missing required parameters or is otherwise malformed")
-		return nil, false
+		return nil, "", "", errMalformed
 	}
-	query := r.URL.Query()
-	if query.Del("client_id"); len(query) > 0 {
-		writeOAuthError(w, http.StatusBadRequest, "invalid_request",
-			"Parameters must be sent in the request body, not in the URL")
-		return nil, false
-	}
-	return r.PostForm, true
-}
-
-// clientCredentials reads client_secret_basic or client_secret_post (RFC 6749 section 2.3.1).
-func clientCredentials(r *http.Request, form url.Values) (id, secret string, err error) {
+	form, query := r.PostForm, r.URL.Query()
 	id, secret = form.Get("client_id"), form.Get("client_secret")
 	if id == "" {
-		id = r.URL.Query().Get("client_id")
+		id = query.Get("client_id")
 	}
-	user, password, ok := r.BasicAuth()
-	if !ok || user == "" {
-		return id, secret, nil
+	if query.Del("client_id"); len(query) > 0 {
+		return nil, "", "", errInURL
 	}
-	user, errID := url.QueryUnescape(user)
-	password, errSecret := url.QueryUnescape(password)
-	switch {
-	case errID != nil || errSecret != nil:
-		return "", "", errBadClient
-	case id != "" && id != user, secret != "" && !equal(secret, password):
-		return "", "", errTwoCredentials
+	if user, password, ok := r.BasicAuth(); ok && user != "" {
+		user, errID := url.QueryUnescape(user)
+		password, errSecret := url.QueryUnescape(password)
+		switch {
+		case errID != nil || errSecret != nil:
+			return nil, "", "", errBadClient
+		case id != "" && id != user, secret != "" && !equal(secret, password):
+			return nil, "", "", errTwoCredentials
+		}
+		id, secret = user, password
 	}
-	return user, password, nil
+	if id == "" {
+		return nil, "", "", errNoClientID
+	}
+	return form, id, secret, nil
 }
 
-// writeGrantError answers with the OAuth2 error that err stands for.
-func writeGrantError(w http.ResponseWriter, err error) {
-	status, name, text := http.StatusBadRequest, "invalid_grant", "The refresh token is invalid or expired"
-	switch {
-	case errors.Is(err, errBadClient):
-		status, name, text = http.StatusUnauthorized, "invalid_client", "The client credentials are invalid"
-		w.Header().Set("WWW-Authenticate", `Basic realm="coder"`)
-	case errors.Is(err, errTwoCredentials):
-		name = "invalid_request"
-		text = "Conflicting client credentials between Authorization header and request body"
-	case errors.Is(err, errBadCode):
-		text = "The authorization code is invalid or expired"
-	case errors.Is(err, errBadVerifier):
-		text = "The PKCE code verifier is invalid"
-	case errors.Is(err, errBadRedirect):
-		text = "The redirect_uri does not match the one in the authorization request"
-	case errors.Is(err, errInvalidResource):
-		name, text = "invalid_target", "The resource parameter is invalid"
-	}
-	writeOAuthError(w, status, name, text)
+func missing(field string) error {
+	return oauthError{"invalid_request", "Missing required parameter: " + field}
 }
 
-func writeOAuthError(w http.ResponseWriter, status int, name, description string) {
+func noStore(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Pragma", "no-cache")
+}
+
+// writeOAuthError answers with err, an oauthError: 401 for a client that is not who it says, else 400.
+func writeOAuthError(w http.ResponseWriter, err error) {
+	e := oauthError{"server_error", "Internal server error"}
+	status := http.StatusInternalServerError
+	if errors.As(err, &e) {
+		status = http.StatusBadRequest
+	}
+	if e.name == errBadClient.name {
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Basic realm="coder"`)
+	}
+	noStore(w)
 	writeJSON(w, status, struct {
 		Error       string `json:"error"`
-		Description string `json:"error_description,omitempty"`
-	}{name, description})
+		Description string `json:"error_description"`
+	}{e.name, e.text})
 }

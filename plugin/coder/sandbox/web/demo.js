@@ -3,8 +3,8 @@ import { Unreachable, coder, refresh, restore, signIn, signInLegacy, signOut } f
 const $ = id => document.getElementById(id);
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 const protocols = {
-  current: 'Current frontend plugin (Backstage’s OAuth2 client)',
-  legacy: 'Older frontend plugin (through the bridge)',
+  current: 'Current frontend plugin',
+  legacy: 'Older frontend plugin',
 };
 let session = null;
 
@@ -136,7 +136,7 @@ function row(workspace) {
 
   const status = document.createElement('td');
   status.append(element('span', `pill ${build.status}`, build.status));
-  if (!health.healthy) status.append(' ', element('span', 'pill unhealthy', 'agent not responding'));
+  if (!health.healthy) status.append(' ', element('span', 'pill unhealthy', 'unhealthy'));
 
   const template = element('td', '', workspace.template_display_name || workspace.template_name);
   const used = document.createElement('time');
