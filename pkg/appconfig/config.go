@@ -2,11 +2,16 @@
 // them as @backstage/config does.
 package appconfig
 
+import "github.com/knadh/koanf/v2"
+
 // A Layer is one source's part of a configuration.
 type Layer struct {
 	Name string  // what errors call it: a file's base name, a URL, or "env"
 	Path string  // the file's absolute path or the URL; "" for the environment
 	Data *Object // never nil in a loaded configuration
+
+	store *koanf.Koanf // what it was loaded into
+	unset []unsetKey
 }
 
 // Config reads a configuration: layers, lowest first, key by key. It is immutable and safe for concurrent

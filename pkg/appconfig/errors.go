@@ -69,3 +69,42 @@ func typeOf(value any) string {
 	}
 	return fmt.Sprintf("%T", value)
 }
+
+// A LoadError says that a source was read but does not make a configuration.
+type LoadError struct {
+	Path string // the file or URL
+	Err  error
+
+	remote bool
+}
+
+func (e *LoadError) Error() string {
+	if e.remote {
+		return fmt.Sprintf("Failed to read config from %s, %v", e.Path, e.Err)
+	}
+	return fmt.Sprintf(`Failed to read config file at "%s", %v`, e.Path, e.Err)
+}
+
+func (e *LoadError) Unwrap() error { return e.Err }
+
+// A NotFoundError says that a file is not there.
+type NotFoundError struct {
+	Path    string
+	problem string
+}
+
+func (e *NotFoundError) Error() string { return e.problem }
+
+// textError is a text that must be as Backstage has it.
+type textError string
+
+func (e textError) Error() string { return string(e) }
+
+// classError is an error under the name of the class that it has in Backstage.
+type classError struct {
+	class string
+	err   error
+}
+
+func (e *classError) Error() string { return e.class + ": " + e.err.Error() }
+func (e *classError) Unwrap() error { return e.err }

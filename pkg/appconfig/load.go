@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -31,15 +35,11 @@ type Options struct {
 	AllowMissingDefault bool // do without app-config.yaml
 	Lax                 bool // take "x" for variables that are not set, as backstage-cli config:check --lax does
 	LocalOnly           bool // refuse URLs, as Backstage does unless its remote option is set
-}
 
-// A NotFoundError says that a file is not there.
-type NotFoundError struct {
-	Path    string
-	problem string
+	Providers []Provider    // further layers, between the files and the environment
+	Client    *http.Client  // for remote documents; nil is http.DefaultClient
+	Poll      time.Duration // how often Watch reads remote documents again; 0 is a minute, as in Backstage
 }
-
-func (e *NotFoundError) Error() string { return e.problem }
 
 // Load reads all sources: the files that --config names or else the default files, then the APP_CONFIG_
 // variables.
@@ -48,13 +48,15 @@ func Load(ctx context.Context, o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.load(ctx)
+	config, _, err := l.load(ctx)
+	return config, err
 }
 
 type loader struct {
 	options Options
 	environ *environ
 	targets []target
+	remote  func(ctx context.Context, u *url.URL) (string, error)
 }
 
 // target is a file or a URL to load.
@@ -65,6 +67,7 @@ type target struct {
 
 func newLoader(o Options) (*loader, error) {
 	l := &loader{options: o, environ: newEnviron(o.Environ)}
+	l.remote = l.fetch
 	l.environ.lax = o.Lax
 	args, err := configArgs(o.Args)
 	if err != nil {
@@ -73,8 +76,8 @@ func newLoader(o Options) (*loader, error) {
 	for _, arg := range args {
 		if u, err := url.Parse(strings.TrimFunc(arg, func(r rune) bool { return r <= ' ' })); err == nil && u.Scheme != "" && u.Host != "" {
 			if o.LocalOnly {
-				return nil, fmt.Errorf(`Config argument "%s" looks like a URL but remote configuration is `+
-					"not enabled. Enable it by passing the `remote` option", arg)
+				return nil, textError(`Config argument "` + arg + `" looks like a URL but remote configuration is ` +
+					"not enabled. Enable it by passing the `remote` option")
 			}
 			l.targets = append(l.targets, target{url: u})
 			continue
@@ -133,7 +136,7 @@ func isFlag(arg string) bool {
 }
 
 // sources returns the files and URLs to load, lowest first.
-func (l *loader) sources() ([]target, error) {
+func (l *loader) sources(files *files) ([]target, error) {
 	if len(l.targets) > 0 {
 		return l.targets, nil
 	}
@@ -151,7 +154,7 @@ func (l *loader) sources() ([]target, error) {
 	add := func(format string, envs ...string) {
 		for _, env := range envs {
 			path := filepath.Join(root, strings.ReplaceAll(format, "*", env))
-			if _, err := os.Stat(path); err == nil {
+			if _, err := files.stat(path); err == nil {
 				targets = append(targets, target{path: path})
 			}
 		}
@@ -167,72 +170,99 @@ func (l *loader) sources() ([]target, error) {
 	return targets, nil
 }
 
-func (l *loader) load(ctx context.Context) (*Config, error) {
-	targets, err := l.sources()
+// load reads all sources at once. Where several fail the lowest one's error is returned.
+func (l *loader) load(ctx context.Context) (*Config, *files, error) {
+	files := &files{seen: map[string]fs.FileInfo{}}
+	targets, err := l.sources(files)
 	if err != nil {
-		return nil, err
+		return nil, files, err
 	}
-	data, err := l.environ.config()
+	env, err := l.environ.config()
 	if err != nil {
-		return nil, err // before any problem with a file, as in Backstage
+		return nil, files, err // before any problem with a file, as in Backstage
 	}
-	var layers []Layer
-	for _, t := range targets {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		layer, err := l.loadFile(t.path)
+	layers, errs := make([]Layer, len(targets)), make([]error, len(targets))
+	var group sync.WaitGroup
+	for i, t := range targets {
+		group.Go(func() {
+			if t.url != nil {
+				layers[i], errs[i] = l.loadURL(ctx, t.url)
+			} else {
+				layers[i], errs[i] = l.loadFile(t.path, files)
+			}
+		})
+	}
+	group.Wait()
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return nil, files, errs[i]
+	}
+	layers = slices.DeleteFunc(layers, func(layer Layer) bool { return layer.Data == nil })
+	for _, p := range l.options.Providers {
+		layer, err := p.layer()
 		if err != nil {
-			return nil, err
+			return nil, files, &LoadError{p.Name, err, true}
 		}
-		if layer.Data != nil {
-			layers = append(layers, layer)
-		}
+		layers = append(layers, layer)
 	}
-	if data != nil {
-		layers = append(layers, Layer{Name: "env", Data: data})
+	if env != nil {
+		none := func() (string, error) { return "", nil }
+		store, data, err := load(none, func(string) (*Object, error) { return env, nil })
+		if err != nil {
+			return nil, files, err
+		}
+		layers = append(layers, Layer{Name: "env", Data: data, store: store})
 	}
 	if len(layers) == 0 {
-		return nil, &MissingError{"", noLayer} // as ConfigSources.toConfig does
+		return nil, files, &MissingError{"", noLayer} // as ConfigSources.toConfig does
 	}
-	return New(layers...), nil
+	return New(layers...), files, nil
 }
 
-func (l *loader) loadFile(path string) (Layer, error) {
-	layer := Layer{Name: filepath.Base(path), Path: path}
-	text, err := readFile(path)
+// files notes which files a load looked at, and in which state they were.
+type files struct {
+	mu   sync.Mutex
+	seen map[string]fs.FileInfo // by absolute path; nil for one that is not there
+}
+
+// stat looks at a file.
+func (f *files) stat(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.seen[path]; !ok { // the state before it was read counts
+		f.seen[path] = info
+	}
+	return info, err
+}
+
+// read reads a text file; missing is what the error says of one that is not there. A file that is empty is given
+// a moment, for a program that is just writing it.
+func (f *files) read(path, missing string) (string, error) {
+	info, err := f.stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return layer, &NotFoundError{path, fmt.Sprintf(`Config file "%s" does not exist`, path)}
-	} else if err != nil {
-		return layer, err
+		return "", &NotFoundError{path, fmt.Sprintf(missing, path)}
 	}
-	value, pos, err := parseYAML(text, &source{path: path})
-	if err != nil || value == nil {
-		return layer, err
+	if err == nil && info.Size() > maxFileSize {
+		return "", fmt.Errorf("file %s is larger than %d bytes", path, maxFileSize)
 	}
-	t := &transformer{environ: l.environ, readFile: func(path string) (string, error) {
-		text, err := readFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = &NotFoundError{path, fmt.Sprintf(`failed to include "%s", file does not exist`, path)}
-		}
-		return text, err
-	}}
-	layer.Data, err = t.document(value, pos, scope{filepath.Dir(path), &include{path: path}})
-	if err != nil {
-		return layer, fmt.Errorf(`Failed to read config file at "%s", %w`, path, err)
+	text, err := readSome(path)
+	if err == nil && text == "" {
+		time.Sleep(10 * time.Millisecond)
+		text, err = readSome(path)
 	}
-	return layer, nil
+	return text, err
 }
 
-// readFile reads a text file. One that is empty is given a moment, for a program that is just writing it.
-func readFile(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err == nil && len(text) == 0 {
-		time.Sleep(10 * time.Millisecond)
-		text, err = os.ReadFile(path)
+// readSome reads a file up to the limit, whatever it claims to be: a pipe or a device has no size.
+func readSome(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
 	}
-	if len(text) > maxFileSize {
-		return "", fmt.Errorf("file %s is larger than %d bytes", path, maxFileSize)
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFileSize+1))
+	if err == nil && len(text) > maxFileSize {
+		err = fmt.Errorf("file %s is larger than %d bytes", path, maxFileSize)
 	}
 	return validUTF8(text), err
 }

@@ -324,9 +324,9 @@ func named(err error) error {
 	var missing *NotFoundError
 	switch {
 	case errors.As(err, &syntax):
-		return fmt.Errorf("SyntaxError: %w", err)
+		return &classError{"SyntaxError", err}
 	case errors.As(err, &missing):
-		return fmt.Errorf("NotFoundError: %w", err)
+		return &classError{"NotFoundError", err}
 	}
-	return fmt.Errorf("Error: %w", err)
+	return &classError{"Error", err}
 }

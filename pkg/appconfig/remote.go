@@ -1,0 +1,110 @@
+package appconfig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"time"
+)
+
+const (
+	defaultPoll   = time.Minute
+	remoteTimeout = 30 * time.Second
+)
+
+// displayURL returns a URL as it may be shown: without a password and without its query, which may hold a token.
+func displayURL(u *url.URL) string {
+	shown := *u
+	shown.RawQuery, shown.Fragment = "", ""
+	return shown.Redacted()
+}
+
+// fetch reads a remote document.
+func (l *loader) fetch(ctx context.Context, u *url.URL) (string, error) {
+	fail := func(err error) (string, error) {
+		var inner *url.Error
+		if errors.As(err, &inner) {
+			err = inner.Err // it would repeat the URL
+		}
+		return "", &LoadError{displayURL(u), err, true}
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return fail(errors.New("only http and https URLs can be read"))
+	}
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return fail(err)
+	}
+	client := l.options.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fail(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return fail(textError("Request failed with " + response.Status))
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxFileSize+1))
+	if err != nil {
+		return fail(err)
+	}
+	if len(text) > maxFileSize {
+		return fail(fmt.Errorf("larger than %d bytes", maxFileSize))
+	}
+	return validUTF8(text), nil
+}
+
+// loadURL loads a remote document. Nothing can be included into it, as in Backstage.
+func (l *loader) loadURL(ctx context.Context, u *url.URL) (layer Layer, err error) {
+	name := displayURL(u)
+	t := &transformer{environ: l.environ}
+	layer = Layer{Name: name, Path: name}
+	read := func() (string, error) { return l.remote(ctx, u) }
+	layer.store, layer.Data, err = load(read, func(text string) (*Object, error) {
+		value, pos, err := parseYAML(text, &source{path: name})
+		if err == nil && value == nil {
+			err = errors.New("configuration data is null")
+		}
+		var object *Object
+		if err == nil {
+			object, err = t.document(value, pos, scope{})
+		}
+		if syntax := (*SyntaxError)(nil); err != nil && !errors.As(err, &syntax) {
+			err = &LoadError{name, err, true}
+		}
+		return object, err
+	})
+	layer.unset = t.unset
+	return layer, err
+}
+
+// loadFile loads a local file and all that it includes. read notes what it reads.
+func (l *loader) loadFile(path string, files *files) (layer Layer, err error) {
+	t := &transformer{environ: l.environ, readFile: func(path string) (string, error) {
+		return files.read(path, `failed to include "%s", file does not exist`)
+	}}
+	layer = Layer{Name: filepath.Base(path), Path: path}
+	read := func() (string, error) { return files.read(path, `Config file "%s" does not exist`) }
+	layer.store, layer.Data, err = load(read, func(text string) (*Object, error) {
+		value, pos, err := parseYAML(text, &source{path: path})
+		if err != nil || value == nil {
+			return nil, err // an empty file is no layer at all
+		}
+		object, err := t.document(value, pos, scope{filepath.Dir(path), &include{path: path}})
+		if err != nil {
+			err = &LoadError{path, err, false}
+		}
+		return object, err
+	})
+	layer.unset = t.unset
+	return layer, err
+}

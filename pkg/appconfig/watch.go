@@ -1,0 +1,267 @@
+package appconfig
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	settle     = 100 * time.Millisecond // without an event before a change is looked at
+	settleMost = time.Second            // but no longer than that after the first event
+)
+
+// Watch reports each change of a configuration until ctx ends, and then returns nil. current is the one in use,
+// as Load made it of the same options; what changed since is reported too.
+//
+// report is called with a new snapshot or with the error why there is none, one call at a time. What is called a
+// change is one of the data: a save that changes nothing is not reported, nor is the same error twice. After an
+// error the last good snapshot stays what changes are compared with.
+//
+// All files that are involved are watched, included ones and default files that are not there yet, through
+// editors that write a new file, Kubernetes' swap of a symlink, and files that go and come back. Remote documents
+// are read again at an interval. Backstage watches files and remote documents alike, but gives up on an error.
+func Watch(ctx context.Context, o Options, current *Config, report func(*Config, error)) error {
+	l, err := newLoader(o)
+	if err != nil {
+		return err
+	}
+	notifier, err := fsnotify.NewWatcher()
+	if err != nil {
+		return err
+	}
+	defer notifier.Close()
+	w := &watcher{loader: l, notifier: notifier, current: current, report: report, remote: documents{
+		fetch: l.fetch, texts: map[string]string{}, fails: map[string]string{},
+	}}
+	l.remote = w.remote.read
+	w.check(ctx, true)
+	return w.run(ctx)
+}
+
+type watcher struct {
+	loader   *loader
+	notifier *fsnotify.Watcher
+	report   func(*Config, error)
+	current  *Config
+	failed   string // the error last reported, "" after a success
+	files    *files // of the last load
+	remote   documents
+}
+
+// run reports changes until ctx ends.
+func (w *watcher) run(ctx context.Context) error {
+	interval := w.loader.options.Poll
+	if interval <= 0 {
+		interval = defaultPoll
+	}
+	poll := time.NewTicker(interval)
+	defer poll.Stop()
+	var settled <-chan time.Time
+	var latest time.Time // when to look at the changes under way at the latest
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-w.notifier.Events:
+			if !ok {
+				return nil
+			}
+			now := time.Now()
+			if settled == nil {
+				latest = now.Add(settleMost)
+			}
+			settled = time.After(min(settle, latest.Sub(now)))
+		case err, ok := <-w.notifier.Errors:
+			if !ok {
+				return nil
+			}
+			if errors.Is(err, fsnotify.ErrEventOverflow) {
+				settled = time.After(settle) // events were lost: look at the files
+				continue
+			}
+			w.report(nil, err)
+		case <-settled:
+			settled = nil
+			w.check(ctx, false)
+		case <-poll.C:
+			// Some file systems give no events, so files are looked at too.
+			w.check(ctx, w.refresh(ctx))
+		}
+	}
+}
+
+// check reloads if anything changed, until nothing has and the right folders are watched.
+func (w *watcher) check(ctx context.Context, changed bool) {
+	for range 5 { // a file that changes all the time must not keep the watcher from ending
+		switch {
+		case ctx.Err() != nil:
+			return
+		case changed || w.files.changed():
+			changed = false
+			w.reload(ctx)
+		case !w.follow(): // what happened in a folder before it was watched gave no event
+			return
+		}
+	}
+}
+
+// reload loads everything and reports what came of it.
+func (w *watcher) reload(ctx context.Context) {
+	config, files, err := w.loader.load(ctx)
+	w.files = files
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		if err.Error() != w.failed {
+			w.failed = err.Error()
+			w.report(nil, err)
+		}
+	default:
+		w.failed = ""
+		if w.current == nil || !sameLayers(w.current, config) {
+			w.current = config
+			w.report(config, nil)
+		}
+	}
+}
+
+func sameLayers(a, b *Config) bool {
+	return slices.EqualFunc(a.Layers(), b.Layers(), func(a, b Layer) bool {
+		return a.Name == b.Name && a.Path == b.Path && equal(a.Data, b.Data)
+	})
+}
+
+// documents holds the remote documents as they were last read, by URL.
+type documents struct {
+	fetch func(context.Context, *url.URL) (string, error)
+	mu    sync.Mutex
+	texts map[string]string
+	fails map[string]string // the error that was last reported
+}
+
+// read returns a remote document, from memory where it was read before.
+func (d *documents) read(ctx context.Context, u *url.URL) (string, error) {
+	d.mu.Lock()
+	text, ok := d.texts[u.String()]
+	d.mu.Unlock()
+	if ok {
+		return text, nil
+	}
+	text, err := d.fetch(ctx, u)
+	if err == nil {
+		d.store(u, text)
+	}
+	return text, err
+}
+
+// store tells whether the text is another than before.
+func (d *documents) store(u *url.URL, text string) (changed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before, ok := d.texts[u.String()]
+	d.texts[u.String()] = text
+	delete(d.fails, u.String())
+	return !ok || before != text
+}
+
+// refresh reads the remote documents again, and tells whether one changed. One that cannot be read stays as it was.
+func (w *watcher) refresh(ctx context.Context) (changed bool) {
+	for _, t := range w.loader.targets {
+		if t.url == nil {
+			continue
+		}
+		text, err := w.loader.fetch(ctx, t.url)
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err == nil:
+			changed = w.remote.store(t.url, text) || changed
+		case w.failed != err.Error() && w.remote.fails[t.url.String()] != err.Error():
+			w.remote.fails[t.url.String()] = err.Error()
+			w.report(nil, err)
+		}
+	}
+	return changed
+}
+
+// changed tells whether any file is in another state than when it was read.
+func (f *files) changed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for path, before := range f.seen {
+		now, err := os.Stat(path)
+		if (err != nil) != (before == nil) {
+			return true
+		}
+		if err == nil && (!os.SameFile(before, now) || !before.ModTime().Equal(now.ModTime()) || before.Size() != now.Size()) {
+			return true
+		}
+	}
+	return false
+}
+
+// follow has the notifier watch the folders that decide what the files of the last load are, and no others. It
+// tells whether some are new.
+func (w *watcher) follow() (added bool) {
+	folders := map[string]bool{}
+	w.files.mu.Lock()
+	for path := range w.files.seen {
+		addFolders(folders, path)
+	}
+	w.files.mu.Unlock()
+	for _, folder := range w.notifier.WatchList() {
+		if !folders[folder] {
+			_ = w.notifier.Remove(folder)
+		}
+		delete(folders, folder)
+	}
+	for folder := range folders {
+		if err := w.notifier.Add(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.report(nil, err)
+		} else if err == nil {
+			added = true
+		}
+	}
+	return added
+}
+
+// addFolders adds the folders in which a change may make path another file: its own, those of the symbolic links
+// on the way, and where it is missing the deepest folder that is there.
+func addFolders(folders map[string]bool, path string) {
+	at, rest := string(filepath.Separator), strings.TrimPrefix(filepath.Clean(path), string(filepath.Separator))
+	for hops := 0; rest != "" && hops < 40; {
+		part, tail, _ := strings.Cut(rest, string(filepath.Separator))
+		next := filepath.Join(at, part)
+		info, err := os.Lstat(next)
+		switch {
+		case err != nil:
+			folders[at] = true
+			return
+		case info.Mode()&fs.ModeSymlink != 0:
+			folders[at] = true
+			target, err := os.Readlink(next)
+			if err != nil {
+				return
+			}
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(at, target)
+			}
+			at, rest = string(filepath.Separator), strings.TrimPrefix(filepath.Join(target, tail), string(filepath.Separator))
+			hops++
+			continue
+		case tail == "":
+			folders[at] = true
+		}
+		at, rest = next, tail
+	}
+}
