@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"maps"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 const (
@@ -127,6 +130,9 @@ func TestSignInRefreshRevoke(t *testing.T) {
 	}
 	if !strings.HasPrefix(first.Refresh, "coder_") {
 		t.Error("a refresh token begins with coder_")
+	}
+	if got := send(t, "GET", s.CoderURL()+"/api/v2/users/me", "", "Authorization", "Basic "+first.Access); got.status != 401 {
+		t.Errorf("a token that is not a bearer: %d", got.status)
 	}
 	got := send(t, "GET", s.CoderURL()+"/api/v2/users/me", "", "Coder-Session-Token", first.Access)
 	var u map[string]any
@@ -363,7 +369,7 @@ func TestTokenRules(t *testing.T) {
 		"no grant type":            {with(fresh(), "grant_type", ""), "", form, 400, "unsupported_grant_type"},
 		"password grant":           {with(fresh(), "grant_type", "password"), "", form, 400, "unsupported_grant_type"},
 		"unknown field":            {with(fresh(), "access_type", "offline"), "", form, 400, `"error":"invalid_request"`},
-		"secret in the query":      {with(fresh(), "client_secret", ""), "?client_secret=" + testSecret, form, 400, `"error":"invalid_request"`},
+		"secret in the query":      {fresh(), "?client_secret=" + testSecret, form, 400, "not in the URL"},
 		"client ID in the query":   {with(fresh(), "client_id", ""), "?client_id=backstage", form, 200, "access_token"},
 		"JSON":                     {fresh(), "", []string{"Content-Type", "application/json"}, 400, `"error":"invalid_request"`},
 		"made-up code":             {with(fresh(), "code", "coder_a_b"), "", form, 400, `"error":"invalid_grant","error_description":"The authorization code is invalid or expired"`},
@@ -465,5 +471,58 @@ func TestMiddlewareWrapsTheStandIn(t *testing.T) {
 	}
 	if got := send(t, "GET", s.CoderURL()+"/", ""); got.status != 200 {
 		t.Errorf("index: %d", got.status)
+	}
+}
+
+func TestCallbackMatching(t *testing.T) {
+	c := &standIn{client: Client{RedirectURIs: []string{
+		"http://localhost/cb", "http://[::1]:7007/cb?a=b", "https://localhost:7007/cb", "http://app.example:7007/cb",
+	}}}
+	for uri, want := range map[string]bool{
+		"":                                   true, // the first
+		"http://localhost/cb":                true,
+		"http://localhost:1234/cb":           true,
+		"http://[::1]/cb?a=b":                true,
+		"http://[::1]/cb":                    false,
+		"https://localhost:7007/cb":          true,
+		"https://localhost:7008/cb":          false,
+		"http://app.example:7007/cb":         true,
+		"http://app.example:7008/cb":         false,
+		"http://localhost:1234/cb/":          false,
+		"http://localhost:1234/cb#f":         false,
+		"http://u@localhost:1234/cb":         false,
+		"http://localhost:1@evil.example/cb": false,
+		"http://localhost.evil.example/cb":   false,
+		"http://LOCALHOST/cb":                false,
+		"//localhost/cb":                     false,
+	} {
+		if got := c.callback(uri) != nil; got != want {
+			t.Errorf("%q: %v", uri, got)
+		}
+	}
+}
+
+// Neither the log nor an error names what a thief could use.
+func TestLogHoldsNoSecret(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	o := options()
+	o.Logger = zap.New(core)
+	s := open(t, o)
+	code := allow(t, s, "dana", authorizeQuery())
+	got := exchange(t, s, tokenForm(code))
+	next := exchange(t, s, refreshForm(got.Refresh))
+	send(t, "POST", s.CoderURL()+"/oauth2/tokens", tokenForm(code).Encode(), form...)
+	send(t, "POST", s.CoderURL()+"/oauth2/tokens", refreshForm(got.Refresh).Encode(), form...)
+	me(t, s, next.Access)
+	if logs.Len() < 4 {
+		t.Fatalf("%d entries", logs.Len())
+	}
+	for _, entry := range logs.All() {
+		line := fmt.Sprint(entry.Message, entry.ContextMap())
+		for _, secret := range []string{testSecret, code, verifier, got.Access, got.Refresh, next.Access, next.Refresh} {
+			if strings.Contains(line, secret) {
+				t.Errorf("a secret is in the log entry %q", entry.Message)
+			}
+		}
 	}
 }
