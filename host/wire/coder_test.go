@@ -1,0 +1,408 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What the fake Coder gives out that a script or a page could trip over.
+const (
+	nastyToken  = `a'b"c</script><img>`
+	clientKey   = "wire-client-secret-7f3a"
+	profileFull = `{"id":"0d9c2a1e-1111-4222-8333-444455556666","username":"wren","name":"Wren Tester",` +
+		`"email":"wren@example.com","avatar_url":"https://avatars.example.com/wren.png","status":"active"}`
+	profileMinimal = `{"id":"0d9c2a1e-1111-4222-8333-444455556666","username":"wren"}`
+)
+
+// fakeCoder is a scriptable stand-in for a Coder deployment: it plays the authorize page (whose user says yes at
+// once), the token endpoint, users/me, revocation and the RFC 8414 metadata, and remembers what it was asked.
+type fakeCoder struct {
+	address string
+	server  *http.Server
+
+	mu     sync.Mutex
+	does   behaviour
+	modes  map[string]string // by place: tokens, users-me, revoke
+	log    []record
+	issued map[string]*code
+	given  int // tokens given out, which their names count
+}
+
+// behaviour is what a scenario may ask of the fake Coder.
+type behaviour struct {
+	Mode      string   `json:"mode"`
+	On        []string `json:"on"`   // the places where the mode acts; by default the one it is about
+	Keep      bool     `json:"keep"` // leaves the modes of other places as they are
+	MS        int      `json:"ms"`   // how slow
+	Size      int      `json:"size"` // of big refresh tokens
+	Authorize string   `json:"authorize"`
+}
+
+// places tells where a mode acts when the scenario does not say; its keys are all the modes there are.
+var places = map[string]string{
+	"ok": "tokens", "slow": "tokens", "400-invalid_grant": "tokens", "401-invalid_client": "tokens", "500": "tokens",
+	"html-200": "tokens", "json-without-token": "tokens", "hang-up": "tokens", "huge-body": "tokens",
+	"token-with-quotes": "tokens", "rotate-refresh": "tokens", "no-refresh-token": "tokens",
+	"big-refresh-token": "tokens", "pkce-required": "tokens", "down": "", "token-not-a-string": "tokens",
+	"error-with-html": "tokens", "users-me-401": "users-me", "profile-minimal": "users-me", "profile-not-json": "users-me",
+}
+
+// code is an authorization code that was issued.
+type code struct {
+	challenge, method string
+	used              bool
+}
+
+// record is one request that came in.
+type record struct {
+	method, path string
+	header       http.Header
+	body         string
+	form         url.Values // nil when the body is no form
+	pkce         string     // what became of the verifier, for code grants
+}
+
+func startCoder(t *testing.T, address string) *fakeCoder {
+	t.Helper()
+	c := &fakeCoder{address: address}
+	c.reset()
+	if err := c.up(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.down()
+	})
+	return c
+}
+
+func (c *fakeCoder) origin() string { return "http://" + c.address }
+
+// up listens, at the address of the first time.
+func (c *fakeCoder) up() error {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", c.address)
+	if err != nil {
+		return err
+	}
+	c.address = listener.Addr().String()
+	c.server = &http.Server{Handler: c, ReadHeaderTimeout: time.Minute}
+	go func(s *http.Server) { _ = s.Serve(listener) }(c.server)
+	return nil
+}
+
+// down ends all connections and refuses new ones.
+func (c *fakeCoder) down() {
+	if c.server != nil {
+		_ = c.server.Close()
+	}
+	c.server = nil
+}
+
+func (c *fakeCoder) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.does, c.modes, c.log, c.issued, c.given = behaviour{}, map[string]string{}, nil, map[string]*code{}, 0
+}
+
+func (c *fakeCoder) behave(b behaviour) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b.Authorize != "" {
+		c.does.Authorize = b.Authorize
+	}
+	if b.Mode == "" {
+		return nil
+	}
+	place, known := places[b.Mode]
+	if !known {
+		return fmt.Errorf("the fake coder has no mode %q", b.Mode)
+	}
+	if !b.Keep {
+		c.modes = map[string]string{}
+	}
+	if b.On == nil {
+		b.On = []string{place}
+	}
+	for _, place := range b.On {
+		c.modes[place] = b.Mode
+	}
+	c.does.MS, c.does.Size = b.MS, b.Size
+	if b.Mode == "down" {
+		c.down()
+	}
+	return nil
+}
+
+// takeLog returns what came in since the last call. A server that was down is up again afterwards.
+func (c *fakeCoder) takeLog() ([]record, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	log := c.log
+	c.log = nil
+	if c.server == nil {
+		c.modes = map[string]string{}
+		return log, c.up()
+	}
+	return log, nil
+}
+
+func (c *fakeCoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	rec := record{method: r.Method, path: r.RequestURI, header: r.Header, body: string(body)}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		rec.form, _ = url.ParseQuery(rec.body)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch r.Method + " " + r.URL.Path {
+	case "GET /.well-known/oauth-authorization-server":
+		c.metadata(w) // looked up in the background now and then, so it is in no transcript
+		return
+	case "GET /oauth2/authorize":
+		c.log = append(c.log, rec)
+		c.authorize(w, r)
+	case "POST /oauth2/tokens":
+		if rec.form.Get("grant_type") == "authorization_code" {
+			rec.pkce = c.pkce(rec.form)
+		}
+		c.log = append(c.log, rec)
+		if !c.trouble(w, "tokens") {
+			c.tokens(w, rec)
+		}
+	case "GET /api/v2/users/me":
+		c.log = append(c.log, rec)
+		if !c.trouble(w, "users-me") {
+			c.me(w, r)
+		}
+	case "POST /oauth2/revoke":
+		c.log = append(c.log, rec)
+		if !c.trouble(w, "revoke") {
+			w.WriteHeader(http.StatusOK)
+		}
+	default:
+		c.log = append(c.log, rec)
+		reply(w, http.StatusNotFound, `{"message":"Route not found."}`)
+	}
+}
+
+func reply(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+// trouble plays the modes that do not depend on the endpoint and tells whether the answer is given. It is
+// called with the lock held, which a slow answer lets go of meanwhile.
+func (c *fakeCoder) trouble(w http.ResponseWriter, place string) bool {
+	mode := c.modes[place]
+	if mode == "" {
+		mode = c.modes["*"]
+	}
+	switch mode {
+	case "slow":
+		c.mu.Unlock()
+		time.Sleep(time.Duration(c.does.MS) * time.Millisecond)
+		c.mu.Lock()
+		return false
+	case "hang-up":
+		panic(http.ErrAbortHandler)
+	case "500":
+		reply(w, 500, `{"message":"An internal server error occurred.","detail":"fake-coder internal detail 5150"}`)
+	case "html-200":
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html><title>Sign in</title><p>This is a sign-in page, not an API.</p>")
+	case "error-with-html":
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "<h1>upstream <script>alert(1)</script> unavailable</h1>")
+	default:
+		return false
+	}
+	return true
+}
+
+// pkce tells what RFC 7636 makes of a code grant.
+func (c *fakeCoder) pkce(form url.Values) string {
+	entry, verifier := c.issued[form.Get("code")], form.Get("code_verifier")
+	switch {
+	case (entry == nil || entry.challenge == "") && verifier == "":
+		return "absent"
+	case entry == nil || entry.challenge == "":
+		return "unexpected"
+	case verifier == "":
+		return "missing"
+	}
+	expected := verifier
+	if entry.method == "S256" {
+		sum := sha256.Sum256([]byte(verifier))
+		expected = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	if expected != entry.challenge {
+		return "mismatch"
+	}
+	return "verified"
+}
+
+func (c *fakeCoder) tokens(w http.ResponseWriter, rec record) {
+	mode, form := c.modes["tokens"], rec.form
+	invalid := func(why string) {
+		reply(w, 400, `{"error":"invalid_grant","error_description":"`+why+`"}`)
+	}
+	switch mode {
+	case "400-invalid_grant":
+		invalid("The authorization code is invalid or expired")
+		return
+	case "401-invalid_client":
+		w.Header().Set("WWW-Authenticate", `Basic realm="coder"`)
+		reply(w, 401, `{"error":"invalid_client","error_description":"The client credentials are invalid"}`)
+		return
+	case "json-without-token":
+		reply(w, 200, `{"token_type":"Bearer","expires_in":86400}`)
+		return
+	}
+	if form.Get("grant_type") == "authorization_code" {
+		entry := c.issued[form.Get("code")]
+		switch {
+		case entry != nil && entry.used:
+			invalid("The authorization code was already used")
+			return
+		case rec.pkce == "mismatch" || rec.pkce == "missing":
+			invalid("The PKCE code verifier is invalid")
+			return
+		case mode == "pkce-required" && rec.pkce != "verified":
+			invalid("A PKCE code verifier is required")
+			return
+		}
+		if entry != nil {
+			entry.used = true
+		}
+	}
+	c.given++
+	answer := map[string]any{
+		"access_token": fmt.Sprintf("wire-access-token-%d", c.given), "token_type": "Bearer", "expires_in": 86400,
+		"refresh_token": "wire-refresh-token-1", "expiry": "2031-05-05T05:05:05Z",
+	}
+	if form.Get("grant_type") == "refresh_token" {
+		answer["refresh_token"] = form.Get("refresh_token")
+	}
+	switch mode {
+	case "token-with-quotes":
+		answer["access_token"] = nastyToken
+	case "token-not-a-string":
+		answer["access_token"] = map[string]any{"nested": []string{"wire-access-token"}}
+	case "rotate-refresh":
+		answer["refresh_token"] = fmt.Sprintf("wire-refresh-token-%d", c.given)
+	case "no-refresh-token":
+		delete(answer, "refresh_token")
+	case "big-refresh-token":
+		answer["refresh_token"] = bigToken(c.does.Size, c.given)
+	case "huge-body":
+		answer["padding"] = strings.Repeat("x", 32<<20)
+	}
+	text, _ := json.Marshal(answer)
+	w.Header().Set("Cache-Control", "no-store")
+	reply(w, 200, string(text))
+}
+
+// bigToken makes a refresh token whose every stretch differs, so that chunks put together wrongly show.
+func bigToken(size, salt int) string {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "big-%d-", salt)
+	for i := int64(0); out.Len() < size; i++ {
+		out.WriteString(strconv.FormatInt(i, 36) + ".")
+	}
+	return out.String()[:size]
+}
+
+func (c *fakeCoder) me(w http.ResponseWriter, r *http.Request) {
+	switch mode := c.modes["users-me"]; {
+	case mode == "users-me-401" || len(r.Header.Get("Authorization")) <= len("Bearer "):
+		reply(w, 401, `{"message":"You are signed out or your session has expired.","detail":"fake-coder session detail 6060"}`)
+	case mode == "profile-not-json":
+		reply(w, 200, `{"id":`)
+	case mode == "profile-minimal":
+		reply(w, 200, profileMinimal)
+	default:
+		reply(w, 200, profileFull)
+	}
+}
+
+func (c *fakeCoder) authorize(w http.ResponseWriter, r *http.Request) {
+	ask := r.URL.Query()
+	to, err := url.Parse(ask.Get("redirect_uri"))
+	if err != nil {
+		reply(w, 400, `{"message":"bad redirect_uri"}`)
+		return
+	}
+	query := to.Query()
+	if c.does.Authorize == "deny" {
+		query.Set("error", "access_denied")
+		query.Set("error_description", "The user said no")
+	} else {
+		name := fmt.Sprintf("wire-code-%d", len(c.issued)+1)
+		c.issued[name] = &code{challenge: ask.Get("code_challenge"), method: ask.Get("code_challenge_method")}
+		query.Set("code", name)
+	}
+	if ask.Has("state") {
+		query.Set("state", ask.Get("state"))
+	}
+	to.RawQuery = query.Encode()
+	w.Header().Set("Location", to.String())
+	w.WriteHeader(http.StatusFound)
+}
+
+func (c *fakeCoder) metadata(w http.ResponseWriter) {
+	base := c.origin()
+	reply(w, 200, fmt.Sprintf(`{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q,"revocation_endpoint":%q,`+
+		`"code_challenge_methods_supported":["S256"],"token_endpoint_auth_methods_supported":["client_secret_post"]}`,
+		base, base+"/oauth2/authorize", base+"/oauth2/tokens", base+"/oauth2/revoke"))
+}
+
+// transcript of what came in, without the headers that belong to the HTTP client.
+func (n *normalizer) upstream(rec record) map[string]any {
+	headers := map[string]any{}
+	for _, name := range []string{"Content-Type", "Accept", "Authorization", "Cookie"} {
+		if values := rec.header.Values(name); len(values) > 0 {
+			headers[strings.ToLower(name)] = n.text(strings.Join(values, ", "))
+		}
+	}
+	out := map[string]any{"request": rec.method + " " + n.text(rec.path), "headers": headers}
+	if rec.form == nil {
+		if rec.body != "" {
+			out["body"] = n.text(shortText(rec.body))
+		}
+		return out
+	}
+	form := map[string]any{}
+	for key, values := range rec.form {
+		texts := slices.Clone(values)
+		for i, value := range texts {
+			texts[i] = n.text(value)
+			if key == "code_verifier" {
+				texts[i] = fmt.Sprintf("<code_verifier: %d characters>", len(value))
+			}
+		}
+		form[key] = single(texts)
+	}
+	out["form"] = form
+	if rec.pkce != "" {
+		out["pkce"] = rec.pkce
+	}
+	return out
+}

@@ -1,0 +1,175 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/plugin/coder"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// groups names the configuration that the real peers of each group had.
+var groups = map[string]string{"legacy": "subject.yaml", "provider": "subject.yaml", "host": "subject.yaml", "tls": "tls.yaml"}
+
+// secrets are what no log may hold.
+var secrets = map[string]*regexp.Regexp{
+	"client secret":      regexp.MustCompile(clientKey),
+	"access token":       regexp.MustCompile(`wire-access-token-\d+`),
+	"refresh token":      regexp.MustCompile(`wire-refresh-token-\d+|big-[\w-]+-0\.1\.2\.|own-(single|[abd])\b`),
+	"authorization code": regexp.MustCompile(`wire-code-\d+|c0de-[\w-]+|code=plain-[\w-]*`),
+	"OAuth state":        regexp.MustCompile(`state=[0-9a-f]{60,}`),
+	"nonce or cookie":    regexp.MustCompile(`coder-(nonce|refresh-token|state-[0-9a-f]+)=[^;\s"]+`),
+	"nasty token":        regexp.MustCompile(regexp.QuoteMeta(nastyToken)),
+	"user":               regexp.MustCompile(`wren@example\.com`),
+}
+
+func TestScenarios(t *testing.T) {
+	list, err := readAllowances(filepath.Join("testdata", "allowed-differences.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outside() != "" {
+		list = nil
+	}
+	var log safeBuffer
+	var played atomic.Int32
+	var names []string
+	for group, setup := range groups {
+		scenarios, err := readScenarios(group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range scenarios {
+			names = append(names, s.name)
+		}
+		t.Run(group, func(t *testing.T) {
+			rigs := newRigs(t, setup, &log)
+			for _, s := range scenarios {
+				t.Run(strings.TrimPrefix(s.name, group+"/"), func(t *testing.T) {
+					t.Parallel()
+					judge(t, rigs, s, list)
+					played.Add(1)
+				})
+			}
+		})
+	}
+	for kind, pattern := range secrets {
+		if hits := pattern.FindAllString(log.text.String(), -1); hits != nil {
+			t.Errorf("the log holds the %s %d times", kind, len(hits))
+		}
+	}
+	for _, entry := range list {
+		if int(played.Load()) == len(names) && entry.ours && entry.used.Load() == 0 && slices.ContainsFunc(names, entry.scenario.MatchString) {
+			t.Errorf("nothing needs the allowed difference any more: %s %s (%s)", entry.Scenario, entry.Field, entry.Why)
+		}
+	}
+}
+
+// judge plays a scenario and reports the differences that are not on the list. The transcript of the newer
+// auth library, if there is one, is as good as the other: the closer one counts.
+func judge(t *testing.T, rigs rigs, s *scenario, list []*allowance) {
+	r := <-rigs
+	defer func() { rigs <- r }()
+	got, err := r.play(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := refused(list, s.name, compare(s.golden, got))
+	if len(open) > 0 && s.next != nil && list != nil {
+		if other := refused(list, s.name, compare(s.next, got)); len(other) <= len(open) {
+			open = other
+		}
+	}
+	for _, d := range open {
+		t.Errorf("%s:\n  golden %s\n  got    %s", d.field, d.golden, d.got)
+	}
+}
+
+// outside is the host:port of a server under test that was started by hand, "" for none; see the package comment.
+func outside() string { return strings.TrimPrefix(os.Getenv("UNDERSTUDY_WIRE_TARGET"), "http://") }
+
+// rigs is a pool: who takes one out has it alone until it is put back.
+type rigs chan *rig
+
+func newRigs(t *testing.T, setup string, log *safeBuffer) rigs {
+	t.Helper()
+	if target := outside(); target != "" {
+		pool := make(rigs, 1)
+		pool <- outsideRig(t, target, setup)
+		return pool
+	}
+	pool := make(rigs, runtime.GOMAXPROCS(0))
+	for range cap(pool) {
+		pool <- newRig(t, setup, log)
+	}
+	return pool
+}
+
+// newRig starts a fake Coder and a host that is configured for it.
+func newRig(t *testing.T, setup string, log *safeBuffer) *rig {
+	t.Helper()
+	c := startCoder(t, "127.0.0.1:0")
+	text, err := os.ReadFile(filepath.Join("testdata", setup))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "app-config.yaml")
+	if err := os.WriteFile(config, bytes.ReplaceAll(text, []byte("CODER"), []byte(c.origin())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := host.New(host.Options{Args: []string{"--config", config}, Environ: []string{"NODE_ENV=production"}, Log: log})
+	h.Add(coder.Plugin())
+	if err := h.Open(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &rig{target: strings.TrimPrefix(h.URL(), "http://"), backend: backendURL(h.URL(), setup), coder: c}
+}
+
+func outsideRig(t *testing.T, target, setup string) *rig {
+	t.Helper()
+	return &rig{target: target, backend: backendURL("http://"+target, setup), coder: startCoder(t, "127.0.0.1:7191")}
+}
+
+// backendURL is what backend.baseUrl says.
+func backendURL(served, setup string) *url.URL {
+	if setup == "tls.yaml" {
+		return &url.URL{Scheme: "https", Host: "backstage.example.com"}
+	}
+	u, err := url.Parse(served)
+	if err != nil {
+		panic(err)
+	}
+	u.Host = "localhost:" + u.Port()
+	return u
+}
+
+// safeBuffer is a buffer that several hosts may write to.
+type safeBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *safeBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(text)
+}
