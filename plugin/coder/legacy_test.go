@@ -179,7 +179,7 @@ var upstreamFailures = map[string]struct {
 }{
 	"400 invalid_grant":  {failing(400, `{"error":"invalid_grant","error_description":"`+upstreamProse+`"}`), 502, "refused with invalid_grant"},
 	"401 invalid_client": {failing(401, `{"error":"invalid_client"}`), 502, "refused with invalid_client"},
-	"prose as the code":  {failing(400, `{"error":"`+upstreamProse+` and more"}`), 502, "deployment refused."},
+	"prose as the code":  {failing(400, `{"error":"`+upstreamProse+` and more"}`), 502, "in trouble"},
 	"403 HTML":           {failing(403, "<h1>"+upstreamProse), 502, "deployment refused."},
 	"302": {func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Location", "http://127.0.0.1:1/")
@@ -188,7 +188,7 @@ var upstreamFailures = map[string]struct {
 	}, 502, "in trouble"},
 	"429":                {failing(429, upstreamProse), 502, "in trouble"},
 	"500":                {failing(500, `{"message":"`+upstreamProse+`"}`), 502, "in trouble"},
-	"error in a 200":     {failing(200, `{"error":"server_error"}`), 502, "refused with server_error"},
+	"error in a 200":     {failing(200, `{"error":"server_error"}`), 502, "in trouble"},
 	"HTML":               {htmlPage, 502, "did not respond with access token"},
 	"no token":           {failing(200, `{"token_type":"Bearer"}`), 502, "did not respond with access token"},
 	"token is an object": {failing(200, `{"access_token":{"a":"b"}}`), 502, "did not respond with access token"},
@@ -202,6 +202,7 @@ var upstreamFailures = map[string]struct {
 }
 
 func TestL8_UpstreamFailures(t *testing.T) {
+	t.Parallel()
 	b := both(t)
 	for name, test := range upstreamFailures {
 		t.Run(name, func(t *testing.T) {
@@ -222,6 +223,7 @@ func TestL8_UpstreamFailures(t *testing.T) {
 }
 
 func TestL9_UpstreamIsLimitedInTimeAndSize(t *testing.T) {
+	t.Parallel()
 	b := both(t)
 	for name, hook := range map[string]func(http.ResponseWriter, *http.Request) bool{"size": huge, "time": neverEnds} {
 		b.coder.set(func(f *fakeCoder) { f.token = hook })

@@ -26,11 +26,11 @@ const (
 )
 
 //go:embed schema.json
-var schema []byte
+var configSchema []byte
 
 // Plugin returns the Coder plugin.
 func Plugin() plugin.Plugin {
-	return plugin.Plugin{ID: "coder", Path: mountPath, Schema: schema, New: newHandler}
+	return plugin.Plugin{ID: "coder", Path: mountPath, Schema: configSchema, New: newHandler}
 }
 
 // handler serves the plugin's routes with one configuration.

@@ -13,7 +13,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/apierror"
 )
 
-// session is Backstage's OAuthResponse: what a sign-in and a refresh give to the app.
+// sessionResponse is Backstage's OAuthResponse: what a sign-in and a refresh give to the app.
 type sessionResponse struct {
 	Profile      *profile     `json:"profile"`
 	ProviderInfo providerInfo `json:"providerInfo"`
@@ -89,7 +89,7 @@ func (h *handler) renewalFailed(w http.ResponseWriter, r *http.Request, jar *coo
 	text := "Failed to refresh access token, " + upstream.says()
 	if upstream.doing != refreshing {
 		text = "Failed to fetch Coder user profile, " + upstream.says()
-	} else if upstream.code == "invalid_grant" {
+	} else if upstream.kind == refused && upstream.code == "invalid_grant" {
 		text = "Failed to refresh access token, the session has ended (invalid_grant)"
 		clearSession(jar)
 	}
@@ -126,7 +126,7 @@ func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	jar := h.jar(w, r, e, from)
 	if token := h.session(jar, e); token != "" {
-		e.end(token)
+		token = e.end(token)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
 		defer cancel()
 		if err := e.revoke(ctx, token); err != nil {

@@ -41,23 +41,26 @@ func (s *sessions) renew(ctx context.Context, c *client, refreshToken, scope str
 	ctx = context.WithoutCancel(ctx)
 	result, err, _ := s.flights.Do(string(key[:]), func() (any, error) {
 		n := s.known(key)
-		if n == nil {
+		if n != nil && n.profile != nil {
+			return n, nil
+		}
+		next := &renewal{until: time.Now().Add(recentLife)}
+		if n != nil {
+			next.tokens, next.until = n.tokens, n.until
+		} else {
 			granted, err := c.refresh(ctx, refreshToken, scope)
 			if err != nil {
 				return nil, err
 			}
-			n = &renewal{tokens: granted}
+			next.tokens = granted
 			s.forget(granted.refresh)
 		}
 		var err error
-		if n.profile == nil {
-			n = &renewal{tokens: n.tokens}
-			n.profile, err = c.profile(ctx, n.tokens.access)
+		next.profile, err = c.profile(ctx, next.tokens.access)
+		if next.tokens.refresh != refreshToken {
+			s.remember(key, next)
 		}
-		if n.tokens.refresh != refreshToken {
-			s.remember(key, n)
-		}
-		return n, err
+		return next, err
 	})
 	n, _ := result.(*renewal)
 	return n, err
@@ -86,12 +89,10 @@ func (s *sessions) remember(key tokenKey, n *renewal) {
 			}
 		}
 	}
-	n.until = now.Add(recentLife)
 	s.recent[key] = n
 }
 
-// forget drops what is remembered of a token: that it was spent, and that it came of another. A token that
-// Coder has just given is not spent; one that the user has signed out of is not to be handed out.
+// forget drops that a token was spent: Coder has just given it.
 func (s *sessions) forget(refreshToken string) {
 	key := sha256.Sum256([]byte(refreshToken))
 	s.mu.Lock()
@@ -99,14 +100,19 @@ func (s *sessions) forget(refreshToken string) {
 	delete(s.recent, key)
 }
 
-// end is forget for a session that is over, together with the rotation that it came of.
-func (s *sessions) end(refreshToken string) {
-	s.forget(refreshToken)
+// end forgets a session that is over, and returns its live refresh token: the one that was given for
+// refreshToken, when that has just been spent.
+func (s *sessions) end(refreshToken string) string {
+	key := sha256.Sum256([]byte(refreshToken))
+	if n := s.known(key); n != nil {
+		refreshToken = n.tokens.refresh
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, n := range s.recent {
-		if n.tokens.refresh == refreshToken {
-			delete(s.recent, key)
+	for other, n := range s.recent {
+		if other == key || n.tokens.refresh == refreshToken {
+			delete(s.recent, other)
 		}
 	}
+	return refreshToken
 }

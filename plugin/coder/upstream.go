@@ -36,7 +36,7 @@ func (e *upstreamError) Error() string {
 	b.WriteString(e.doing + " at Coder: ")
 	switch {
 	case e.code != "":
-		fmt.Fprintf(&b, "refused with %s (status %d)", e.code, e.status)
+		fmt.Fprintf(&b, "error %s (status %d)", e.code, e.status)
 	case e.kind == timedOut:
 		b.WriteString("no answer in time")
 	case e.err == nil:
@@ -60,7 +60,7 @@ func (e *upstreamError) says() string {
 		return "the Coder deployment did not answer in time"
 	case e.kind == nonsense:
 		return "the Coder deployment gave an answer that is not understood"
-	case e.code != "":
+	case e.kind == refused && e.code != "":
 		return "the Coder deployment refused with " + e.code
 	case e.kind == refused:
 		return "the Coder deployment refused"
@@ -96,13 +96,16 @@ func (e *upstreamError) hint() string {
 	return ""
 }
 
-// statusError makes the error of an answer that is not 2xx, or of a 2xx that holds an error code.
+// statusError makes the error of an answer that is not 2xx, or of a 2xx that holds an error code. Coder has
+// refused when it says so with an error code, or 401 or 403; anything else may be a proxy's word for an outage.
 func statusError(doing string, status int, code string) *upstreamError {
 	e := &upstreamError{kind: trouble, doing: doing, status: status}
 	if isErrorCode(code) {
 		e.code = code
 	}
-	if status < 300 || status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout {
+	switch {
+	case e.code == "server_error", e.code == "temporarily_unavailable", status >= 500, status == http.StatusTooManyRequests:
+	case e.code != "", status == http.StatusUnauthorized, status == http.StatusForbidden:
 		e.kind = refused
 	}
 	return e

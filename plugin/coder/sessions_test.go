@@ -1,0 +1,78 @@
+package coder
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// roundTrip answers requests without a network, which synctest's bubble cannot wait for.
+type roundTrip func(*http.Request) string
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(f(r))), Request: r}, nil
+}
+
+func TestRotationIsRememberedForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refreshes := 0
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // no lookups of metadata
+		c := &client{timeout: time.Second, http: &http.Client{Transport: roundTrip(func(r *http.Request) string {
+			if r.Method == http.MethodGet {
+				return `{"username":"wren"}`
+			}
+			refreshes++
+			return fmt.Sprintf(`{"access_token":"a%d","refresh_token":"r%d"}`, refreshes, refreshes)
+		})}}
+		c.metadata = newMetadata(ctx, "http://coder.example", c.http, nil)
+		var s sessions
+		renew := func(token, want string) {
+			t.Helper()
+			n, err := s.renew(t.Context(), c, token, "")
+			if err != nil || n.tokens.refresh != want {
+				t.Fatalf("%s: got %+v, %v", token, n, err)
+			}
+		}
+		renew("r0", "r1")
+		renew("r0", "r1") // a tab that is a moment late
+		time.Sleep(recentLife - time.Second)
+		renew("r0", "r1")
+		time.Sleep(2 * time.Second)
+		renew("r0", "r2") // forgotten: Coder decides
+		if live := s.end("r0"); live != "r2" {
+			t.Errorf("the live token of r0 is %s", live)
+		}
+		renew("r0", "r3")
+		s.forget("r0") // Coder gave it anew
+		renew("r0", "r4")
+	})
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	var s sessions
+	for i := range 3 * maxRecent {
+		s.remember(sha256.Sum256([]byte{byte(i), byte(i >> 8)}), &renewal{tokens: &tokens{}})
+	}
+	if len(s.recent) > maxRecent {
+		t.Errorf("%d outcomes are remembered, at most %d should be", len(s.recent), maxRecent)
+	}
+}
+
+func TestARefreshOutlivesTheTabThatAskedForIt(t *testing.T) {
+	b := both(t)
+	br := b.browser(t)
+	br.signIn("development")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e := b.handler.(*handler).environments["development"]
+	if n, err := e.renew(ctx, e.client, br.cookie("/refresh", refreshCookie), ""); err != nil || n.profile == nil {
+		t.Errorf("%+v, %v", n, err)
+	}
+}

@@ -1,0 +1,143 @@
+package coder
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/understudy-host/understudy/pkg/seal"
+)
+
+func testRing(t testing.TB) *seal.Ring {
+	ring, err := seal.New("test", []byte("a secret of the test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+func TestStateHasBackstagesForm(t *testing.T) {
+	origin, empty := "https://app.example", ""
+	state, nonce := newState(stateField{"env", ptr("development")}, stateField{"origin", &origin}, stateField{"redirectUrl", nil}, stateField{"flow", &empty})
+	fields, err := readState(state)
+	want := map[string]string{"nonce": nonce, "env": "development", "origin": origin, "flow": ""}
+	if diff := cmp.Diff(want, fields); err != nil || diff != "" || len(nonce) != 24 || state != strings.ToLower(state) {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
+func ptr(s string) *string { return &s }
+
+// TestExpiredState has a sealed cookie whose time is up, as a browser with a wrong clock would send it.
+func TestExpiredState(t *testing.T) {
+	b := both(t)
+	h := b.handler.(*handler)
+	state, nonce := newState(stateField{"env", ptr("development")})
+	jar := &cookieJar{header: http.Header{}}
+	f := jar.begin(h.ring, state, flow{Env: "development"})
+	f.Expires = time.Now().Unix() - 1
+	text, _ := json.Marshal(f)
+	name := flowCookie(state)
+	answer := b.browser(t).get("/handler/frame?code=x&state="+state, "Cookie", nonceCookie+"="+url.QueryEscape(nonce)+"; "+name+"="+h.ring.Seal(text, name))
+	if got := answer.told(t).failure(); got != "NotAllowedError: The sign-in took longer than ten minutes, please try again" {
+		t.Error(got)
+	}
+	if len(b.coder.seen("/oauth2/tokens")) != 0 {
+		t.Error("Coder was asked")
+	}
+}
+
+func TestFlowsOfOneKindAreNotTakenForTheOther(t *testing.T) {
+	b := both(t)
+	br := b.browser(t)
+	bridged, _ := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" + url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"))
+	provided, _ := br.begin("/start?env=development")
+	if answer := br.get(strings.Replace(provided, "/handler/frame", "/oauth/callback", 1)); answer.StatusCode != 403 {
+		t.Errorf("a provider flow at the older callback: status %d", answer.StatusCode)
+	}
+	if said := br.get(strings.Replace(bridged, "/oauth/callback?", "/handler/frame?env=development&", 1)).told(t); !strings.HasPrefix(said.failure(), "NotAllowedError") {
+		t.Errorf("a bridge flow at the frame: %s", said.failure())
+	}
+	if len(b.coder.seen("/oauth2/tokens")) != 0 {
+		t.Error("Coder was asked")
+	}
+}
+
+func TestOlderState(t *testing.T) {
+	for state, want := range map[string]bool{
+		olderState:                        true,
+		"eyJyZXR1cm5UbyI6Ii9+fj8ifQ==":    true, // has a plus in other paddings
+		"eyJyZXR1cm5UbyI6Ii9jYXRhbG9nIn0": false,
+		"e30=":                            false, // {}
+		"bnVsbA==":                        false, // null
+		"eyJyZXR1cm5UbyI6NX0=":            false, // a number
+		"":                                false,
+		"abc":                             false,
+		strings.Repeat("eyJy", 4000):      false,
+	} {
+		if got := isOlderState(state); got != want {
+			t.Errorf("%.40q: %t", state, got)
+		}
+	}
+	if !isOlderState("eyJyZXR1cm5UbyI6Ii8 In0=") { // a plus that became a blank
+		t.Error("a blank for a plus is refused")
+	}
+}
+
+func FuzzFlow(f *testing.F) {
+	ring := testRing(f)
+	state, _ := newState(stateField{"env", ptr("development")})
+	jar := &cookieJar{header: http.Header{}, sent: map[string]string{}}
+	jar.begin(ring, state, flow{Env: "development"})
+	line, _, _ := strings.Cut(jar.header.Get("Set-Cookie"), ";")
+	_, sealed, _ := strings.Cut(line, "=")
+	f.Add(state, sealed)
+	f.Add("", "")
+	f.Add("zz", sealed[:len(sealed)-1])
+	f.Add(strings.ToUpper(state), sealed)
+	f.Fuzz(func(t *testing.T, other, text string) {
+		jar := &cookieJar{header: http.Header{}, sent: map[string]string{flowCookie(other): text}}
+		if _, _, ok := jar.flow(ring, other); ok && (other != state || text != sealed) {
+			t.Errorf("a flow was opened that nobody began: %q %q", other, text)
+		}
+		_, _ = readState(other)
+		_ = isOlderState(other)
+		jar.pending(ring)
+		jar.prune(ring, 0)
+	})
+}
+
+func FuzzCallback(f *testing.F) {
+	b := both(f)
+	for _, query := range []string{"", "code=x", "code=x&state=" + olderState, "error=access_denied", "code=%00&state=%ff", "a;b&%zz", "state[]=x&code[a]=b"} {
+		f.Add(query)
+	}
+	b.coder.set(func(c *fakeCoder) {
+		c.token = failing(400, `{"error":"invalid_grant","error_description":"`+upstreamProse+`"}`)
+	})
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, path := range []string{"/oauth/callback", "/handler/frame", "/start", "/oauth2/authorize"} {
+			r := &http.Request{Method: "GET", URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{}, Proto: "HTTP/1.1"}
+			w := &sink{header: http.Header{}}
+			b.handler.ServeHTTP(w, r.WithContext(t.Context()))
+			if strings.Contains(w.body.String(), clientSecret) || strings.Contains(w.body.String(), upstreamProse) || w.status == 0 {
+				t.Errorf("%s?%s: status %d: %s", path, query, w.status, w.body.String())
+			}
+		}
+	})
+}
+
+type sink struct {
+	header http.Header
+	status int
+	body   strings.Builder
+}
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) WriteHeader(status int)      { s.status = status }
+func (s *sink) Write(p []byte) (int, error) { return s.body.Write(p) }
