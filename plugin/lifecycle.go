@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -27,8 +28,8 @@ func (l *Lifecycle) Shutdown(ctx context.Context) error {
 	l.hooks = nil
 	l.mu.Unlock()
 	var errs []error
-	for i := len(hooks) - 1; i >= 0; i-- {
-		errs = append(errs, hooks[i](ctx))
+	for _, hook := range slices.Backward(hooks) {
+		errs = append(errs, hook(ctx))
 	}
 	return errors.Join(errs...)
 }

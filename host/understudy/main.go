@@ -63,6 +63,7 @@ func command() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().StringArray("config", nil, "config file or URL to load in place of the default files; repeatable")
+	root.AddCommand(configCommands(host.Schemas(plugins()...))...)
 	return root
 }
 
