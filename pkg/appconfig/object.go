@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Object is a JSON object whose keys come in the order JavaScript gives them: integer-like keys first, in
@@ -164,15 +165,24 @@ func writeJSON(b *bytes.Buffer, value any) error {
 			b.WriteString(formatNumber(v))
 		}
 	default:
+		start := b.Len()
 		encoder := json.NewEncoder(b)
 		encoder.SetEscapeHTML(false)
 		if err := encoder.Encode(value); err != nil {
 			return err
 		}
 		b.Truncate(b.Len() - 1) // the newline that Encode adds
+		if text, ok := value.(string); ok && strings.ContainsAny(text, "\u2028\u2029") {
+			plain := lineSeparators.Replace(string(b.Bytes()[start:]))
+			b.Truncate(start)
+			b.WriteString(plain)
+		}
 	}
 	return nil
 }
+
+// lineSeparators undoes escapes that encoding/json makes and JSON.stringify does not, next to no other escape.
+var lineSeparators = strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029")
 
 // formatNumber writes a number as JavaScript's String does.
 func formatNumber(n float64) string {
