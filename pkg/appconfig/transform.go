@@ -175,7 +175,7 @@ func (t *transformer) substitute(text string, at *place) (out string, used []str
 		b.WriteString(value)
 	}
 	if len(missing) > 0 {
-		t.unset = append(t.unset, unsetKey{at.String(), missing})
+		t.unset = append(t.unset, unsetKey{strings.TrimPrefix(at.String(), "."), missing})
 	}
 	if !ok {
 		return "", used, false
@@ -224,7 +224,7 @@ func (t *transformer) include(object *Object, pos position, at *place, in scope)
 		value, set := t.environ.lookup(target)
 		pos.from = &source{path: pos.from.path, variables: append(used, target), parent: pos.from.parent}
 		if !set {
-			t.unset = append(t.unset, unsetKey{at.String(), []string{target}})
+			t.unset = append(t.unset, unsetKey{strings.TrimPrefix(at.String(), "."), []string{target}})
 			return nil, pos, in, gone, nil
 		}
 		return value, pos, in, replaced, nil
