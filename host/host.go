@@ -126,17 +126,17 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	}
 	h.redactor, h.log = redactor, root.With(zap.String("service", "host"))
 
-	config, err := appconfig.Load(ctx, h.source())
+	loaded, err := appconfig.Load(ctx, h.source())
 	if err != nil {
 		return err
 	}
 	if h.schema, err = schema.Compile(Schemas(h.plugins...)...); err != nil {
 		return err
 	}
-	if err := h.schema.Validate(config); err != nil {
+	if err := h.schema.Validate(loaded); err != nil {
 		return err
 	}
-	options, err := httpserver.ReadOptions(config)
+	options, err := httpserver.ReadOptions(loaded)
 	if err != nil {
 		return err
 	}
@@ -149,10 +149,10 @@ func (h *Host) Open(ctx context.Context) (err error) {
 			_ = listener.Close()
 		}
 	}()
-	if err := h.complete(ctx, config, listener.Addr(), root); err != nil {
+	if err := h.complete(ctx, loaded, listener.Addr(), root); err != nil {
 		return err
 	}
-	config = h.overlaid(config)
+	config := h.overlaid(loaded)
 	h.hide(config)
 	settings, err := readSettings(config)
 	if err := errors.Join(err, h.mountAll(running, config, settings, root)); err != nil {
@@ -165,7 +165,8 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	h.server = httpserver.Serve(listener, options.TLS, root.With(zap.String("service", "rootHttpRouter")), http.HandlerFunc(h.serve))
 	h.health.SetReady()
 	h.report(config)
-	return h.watch(running, config)
+	h.watch(running, loaded)
+	return nil
 }
 
 // URL returns a URL at which the open host answers on this machine.

@@ -36,7 +36,24 @@ func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
 		h.log.Error("a part of the changed config is not used: it has an error", zap.Error(err))
 		return
 	}
+	h.warnUnset(config)
 	h.log.Info("the changed config is in use")
 }
 
-func (h *Host) watch(context.Context, *appconfig.Config) error { return nil }
+// watch puts changes of the configuration into use until ctx ends. current is what was loaded at the start.
+func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
+	h.watching = make(chan struct{})
+	go func() {
+		defer close(h.watching)
+		err := appconfig.Watch(ctx, h.source(), current, func(config *appconfig.Config, err error) {
+			if err != nil {
+				h.log.Error("the changed config is not used: it does not load", zap.Error(err))
+				return
+			}
+			h.reload(ctx, config)
+		})
+		if err != nil {
+			h.log.Error("changes of the config go unnoticed until a restart", zap.Error(err))
+		}
+	}()
+}

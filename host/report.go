@@ -11,6 +11,7 @@ import (
 // report says what was loaded, where the host listens and where to look.
 func (h *Host) report(config *appconfig.Config) {
 	h.log.Info("loaded config from " + strings.Join(layerNames(config), ", "))
+	h.warnUnset(config)
 	h.log.Info("secrets are struck out of this log", zap.Int("values", h.hide(config)))
 	for _, m := range h.mounts {
 		h.log.Info("plugin " + m.plugin.ID + " serves " + h.URL() + m.prefix)
@@ -20,6 +21,14 @@ func (h *Host) report(config *appconfig.Config) {
 	if h.sandbox != nil {
 		h.log.Info("the sandbox stands in for Coder at " + h.sandbox.CoderURL())
 		h.log.Info("open " + h.sandbox.DemoURL() + " in a browser to sign in")
+	}
+}
+
+// warnUnset warns once of each variable that is not set and names the keys that vanished with it: Backstage
+// drops them without a word.
+func (h *Host) warnUnset(config *appconfig.Config) {
+	for _, unset := range config.Unset() {
+		h.log.Warn("environment variable " + unset.Name + " is not set: the config has no " + strings.Join(unset.Keys, ", "))
 	}
 }
 
