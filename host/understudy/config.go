@@ -110,11 +110,19 @@ func configCheck(sources []schema.Source) *cobra.Command {
 		Use:   "config:check",
 		Short: "Validate that the given configuration loads and matches schema",
 		Long: "Validate that the given configuration loads and, with --strict, that it matches the schemas of the host\n" +
-			"and its plugins and has no keys that they do not declare.",
+			"and its plugins and has no keys that they do not declare. Variables that are not set are named, with the keys that are\n" +
+			"missing because of them.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := o.load(cmd, sources)
-			return err
+			config, err := o.load(cmd, sources)
+			if err != nil {
+				return err
+			}
+			for _, variable := range config.Unset() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "The environment variable '%s' is not set, which leaves out '%s'\n",
+					variable.Name, strings.Join(variable.Keys, "', '"))
+			}
+			return nil
 		},
 	}
 	o.packageFlag(cmd, "check against the schema of this package alone")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 
 	"go.yaml.in/yaml/v4"
 
@@ -27,7 +29,44 @@ func (f *outputFormat) Set(text string) error {
 }
 
 // write writes a config value: as JSON.stringify(value, null, 2), or as YAML that is read back as the value.
-func (f *outputFormat) write(w io.Writer, value any) error {
+func (f *outputFormat) write(w io.Writer, value any) error { return f.writeCommented(w, value, nil) }
+
+// writeLocated writes values by their full keys: as YAML with the origins in comments, or as JSON.
+func (f *outputFormat) writeLocated(w io.Writer, list []appconfig.Located) error {
+	values, objects, comments := &appconfig.Object{}, &appconfig.Object{}, map[string]string{}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	for _, value := range list {
+		origin := relative(value.Origin, dir).String()
+		object := &appconfig.Object{}
+		object.Set("value", value.Value)
+		object.Set("origin", origin)
+		objects.Set(value.Key, object)
+		values.Set(value.Key, value.Value)
+		comments[value.Key] = origin
+	}
+	if *f == "json" {
+		return f.write(w, objects)
+	}
+	return f.writeCommented(w, values, comments)
+}
+
+// relative returns an origin with paths relative to dir where they are in it.
+func relative(origin appconfig.Origin, dir string) appconfig.Origin {
+	if path, err := filepath.Rel(dir, origin.Path); err == nil && filepath.IsLocal(path) {
+		origin.Path = path
+	}
+	if origin.Includer != nil {
+		includer := relative(*origin.Includer, dir)
+		origin.Includer = &includer
+	}
+	return origin
+}
+
+// writeCommented is write, with YAML comments behind the values of an object.
+func (f *outputFormat) writeCommented(w io.Writer, value any, comments map[string]string) error {
 	var out bytes.Buffer
 	if *f == "json" {
 		if err := json.Indent(&out, appconfig.FormatJSON(value), "", "  "); err != nil {
@@ -35,7 +74,7 @@ func (f *outputFormat) write(w io.Writer, value any) error {
 		}
 		out.WriteByte('\n')
 	} else {
-		text, err := formatYAML(value)
+		text, err := formatYAML(value, comments)
 		if err != nil {
 			return err
 		}
@@ -47,9 +86,13 @@ func (f *outputFormat) write(w io.Writer, value any) error {
 
 // formatYAML lets go-yaml choose the style of each text. Where what it chooses would be read as another value
 // by YAML 1.2's rules, all texts are quoted.
-func formatYAML(value any) ([]byte, error) {
+func formatYAML(value any, comments map[string]string) ([]byte, error) {
 	for _, style := range []yaml.Style{0, yaml.DoubleQuotedStyle} {
-		text, err := yaml.Dump(yamlNode(value, style), yaml.WithV4Defaults(), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(-1))
+		node := yamlNode(value, style)
+		for i := 0; i+1 < len(node.Content) && comments != nil; i += 2 {
+			node.Content[i+1].LineComment = comments[node.Content[i].Value]
+		}
+		text, err := yaml.Dump(node, yaml.WithV4Defaults(), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(-1))
 		if err != nil {
 			return nil, err
 		}

@@ -11,13 +11,14 @@ import (
 
 func configPrint(sources []schema.Source) *cobra.Command {
 	var o configOptions
-	var withSecrets bool
+	var withSecrets, origin bool
 	var format outputFormat
 	cmd := &cobra.Command{
 		Use:   "config:print",
 		Short: "Print the app configuration",
 		Long: "Print the configuration with all layers merged. Values that a schema calls secret are printed as <secret>.\n" +
-			"With --package, what that package sees: the keys that its schema declares.",
+			"With --package, what that package sees: the keys that its schema declares. With --origin, each value by its\n" +
+			"full key with the file and line, the URL or the variable that it came from.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.frontend && withSecrets {
@@ -29,6 +30,13 @@ func configPrint(sources []schema.Source) *cobra.Command {
 			}
 			if o.pkg != "" {
 				config.Config = config.schema.Scope(config.Config)
+			}
+			if origin {
+				list, err := config.located(o.frontend, withSecrets)
+				if err != nil {
+					return err
+				}
+				return format.writeLocated(cmd.OutOrStdout(), list)
 			}
 			visible := config.Config
 			if !withSecrets {
@@ -47,9 +55,13 @@ func configPrint(sources []schema.Source) *cobra.Command {
 	cmd.Flags().BoolVar(&o.lax, "lax", false, "do not require environment variables to be set")
 	cmd.Flags().BoolVar(&o.frontend, "frontend", false, "only print frontend config")
 	cmd.Flags().BoolVar(&withSecrets, "with-secrets", false, "include secrets in the output")
+	cmd.Flags().BoolVar(&origin, "origin", false, "tell where each value came from")
 	cmd.Flags().Var(&format, "format", "output format (yaml or json)")
 	return cmd
 }
+
+// masked is printed for a secret.
+const masked = "<secret>"
 
 // visible returns the configuration as it may be shown: what is for the frontend, or all of it with secrets
 // masked.
@@ -58,7 +70,7 @@ func (c *loadedConfig) visible(frontend bool) (*appconfig.Config, error) {
 	if !frontend {
 		o = schema.Options{Transform: func(value any, visibility, _ string) any {
 			if visibility == "secret" {
-				return "<secret>"
+				return masked
 			}
 			return value
 		}}
@@ -72,4 +84,37 @@ func (c *loadedConfig) visible(frontend bool) (*appconfig.Config, error) {
 		layers = append(layers, layer.Layer)
 	}
 	return appconfig.New(layers...), nil
+}
+
+// located lists the values that may be shown, with their origins.
+func (c *loadedConfig) located(frontend, withSecrets bool) ([]appconfig.Located, error) {
+	all, err := c.Located()
+	if err != nil {
+		return nil, err
+	}
+	visibilities := map[string]string{}
+	note := func(value any, visibility, key string) any {
+		if visibility == "secret" || visibilities[key] == "" {
+			visibilities[key] = visibility
+		}
+		return value
+	}
+	o := schema.Options{Transform: note, IgnoreErrors: withSecrets}
+	if frontend {
+		o.Visibility = []string{"frontend"}
+	}
+	if _, err := c.schema.Process(c.Config, o); err != nil {
+		return nil, err
+	}
+	var list []appconfig.Located
+	for _, value := range all {
+		switch visibility := visibilities[value.Key]; {
+		case frontend && visibility != "frontend":
+			continue
+		case visibility == "secret" && !withSecrets:
+			value.Value = masked
+		}
+		list = append(list, value)
+	}
+	return list, nil
 }

@@ -60,6 +60,7 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 				f.Visibility = Visibilities
 			}
 			data, _ := f.value(layer.Data, "", "", "backend")
+			result.Layer = appconfig.Layer{Name: layer.Name, Path: layer.Path}
 			if result.Data, _ = data.(*appconfig.Object); result.Data == nil {
 				result.Data = &appconfig.Object{}
 			}

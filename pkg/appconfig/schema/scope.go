@@ -10,9 +10,10 @@ import (
 // Its layers keep their names, so that errors still name the layer a value is in. A value that is declared
 // without saying what is in it is kept whole, and so is one of another type than the schema wants.
 func (s *Schema) Scope(c *appconfig.Config) *appconfig.Config {
-	layers := slices.Clone(c.Layers())
-	for i := range layers {
-		layers[i].Data, _ = s.scope(layers[i].Data, []any{s.merged}, true).(*appconfig.Object)
+	var layers []appconfig.Layer
+	for _, layer := range c.Layers() {
+		data, _ := s.scope(layer.Data, []any{s.merged}, true).(*appconfig.Object)
+		layers = append(layers, appconfig.Layer{Name: layer.Name, Path: layer.Path, Data: data})
 	}
 	return appconfig.New(layers...)
 }
