@@ -31,7 +31,8 @@ func readBody(r *http.Request) error {
 		return unsupported("charset", charset, `unsupported charset "`+strings.ToUpper(charset)+`"`)
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return unsupported("encoding", strings.ToLower(encoding), `unsupported content encoding "`+strings.ToLower(encoding)+`"`)
+		encoding = strings.ToLower(encoding)
+		return unsupported("encoding", encoding, `unsupported content encoding "`+encoding+`"`)
 	}
 	if r.ContentLength > maxBody {
 		return tooLarge(map[string]any{"expected": r.ContentLength, "length": r.ContentLength})
@@ -69,7 +70,7 @@ func jsonForm(body []byte) (url.Values, error) {
 			return url.Values{"code": {code}}, nil
 		}
 		return nil, nil
-	case errors.As(err, &syntax) && syntax.Offset >= int64(len(body)) && strings.HasPrefix(syntax.Error(), "unexpected end"):
+	case errors.As(err, &syntax) && strings.HasPrefix(syntax.Error(), "unexpected end"):
 		message = "Unexpected end of JSON input"
 	}
 	return nil, &apierror.Error{
@@ -80,8 +81,9 @@ func jsonForm(body []byte) (url.Values, error) {
 
 func tooLarge(extra map[string]any) error {
 	extra["limit"], extra["type"] = maxBody, "entity.too.large"
+	const message = "request entity too large"
 	return &apierror.Error{
-		Status: http.StatusRequestEntityTooLarge, Name: "PayloadTooLargeError", Message: "request entity too large", Extra: extra,
+		Status: http.StatusRequestEntityTooLarge, Name: "PayloadTooLargeError", Message: message, Extra: extra,
 	}
 }
 

@@ -17,11 +17,12 @@ func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 	app := h.older.app
 	switch {
 	case single(query, "client_id") != app.clientID:
-		h.bridgeRefusal(w, r, "client_id", "The client_id is not the one that this backend is configured with (coder.oauth.clientId).")
+		h.bridgeRefusal(w, r, "client_id", "The client_id is not the one that this backend is configured with "+
+			"(coder.oauth.clientId).")
 		return
 	case single(query, "redirect_uri") != app.callbackURL:
-		h.bridgeRefusal(w, r, "redirect_uri", "The redirect_uri must be "+app.callbackURL+" (coder.oauth.backendUrl in the app's "+
-			"configuration, backend.baseUrl in the backend's).")
+		h.bridgeRefusal(w, r, "redirect_uri", "The redirect_uri must be "+app.callbackURL+
+			" (coder.oauth.backendUrl in the app's configuration, backend.baseUrl in the backend's).")
 		return
 	case single(query, "response_type") != "code":
 		h.bridgeRefusal(w, r, "response_type", "The response_type must be code.")
@@ -47,7 +48,8 @@ func (h *handler) opener(r *http.Request) string {
 }
 
 func (h *handler) bridgeRefusal(w http.ResponseWriter, r *http.Request, parameter, text string) {
-	h.log.Warn("bridge refused a sign-in", zap.String("parameter", parameter), zap.String("callbackUrl", h.older.app.callbackURL))
+	h.log.Warn("bridge refused a sign-in", zap.String("parameter", parameter),
+		zap.String("callbackUrl", h.older.app.callbackURL))
 	h.olderFailure(w, r, http.StatusBadRequest, flow{}, "invalid_request", text)
 }
 

@@ -87,7 +87,8 @@ func (c *client) revoke(ctx context.Context, refreshToken string) error {
 	}
 	ctx, cancel := c.context(ctx, "application/json")
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.metadata.endpoints().revoke, strings.NewReader(form.Encode()))
+	endpoint := c.metadata.endpoints().revoke
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (c *client) profile(ctx context.Context, accessToken string) (*profile, err
 		AvatarURL string `json:"avatar_url"`
 	}
 	if err := json.Unmarshal(body, &user); err != nil {
-		return nil, &upstreamError{kind: nonsense, doing: doing, status: http.StatusOK, err: errors.New("not the JSON of a user")}
+		return nil, nonsenseError(doing, "not the JSON of a user")
 	}
 	name := user.Name
 	for _, other := range []string{user.Username, user.ID} {
@@ -178,10 +179,10 @@ func (c *client) tokens(ctx context.Context, doing string, token *oauth2.Token, 
 	case errors.As(err, &transport), err != nil && ctx.Err() != nil:
 		return nil, unreachableError(ctx, doing, err)
 	case err != nil:
-		return nil, &upstreamError{kind: nonsense, doing: doing, status: http.StatusOK, err: errors.New("no access token in the answer")}
+		return nil, nonsenseError(doing, "no access token in the answer")
 	}
 	if !isToken(token.AccessToken) || !isToken(token.RefreshToken) {
-		return nil, &upstreamError{kind: nonsense, doing: doing, status: http.StatusOK, err: errors.New("a token with characters that none has")}
+		return nil, nonsenseError(doing, "a token with characters that none has")
 	}
 	scope, _ := token.Extra("scope").(string)
 	return &tokens{

@@ -36,6 +36,7 @@ type settings struct {
 	mainEnv     string                 // auth.environment
 	secrets     [][]byte               // for sealing, empty for random ones
 	timeout     time.Duration
+	warnings    []string // what is allowed, but will not do what it looks like
 }
 
 // application is one OAuth2 application at one Coder deployment.
@@ -70,7 +71,8 @@ func readSettings(config *appconfig.Config, discovery plugin.Discovery) (*settin
 	s.exactOrigins = []string{s.appOrigin}
 	extra := r.texts("auth.experimentalExtraAllowedOrigins")
 	for _, pattern := range extra {
-		if o, err := origin.Of(pattern); err == nil && !strings.ContainsAny(pattern, `*?[{\!`) && !slices.Contains(s.exactOrigins, o) {
+		o, err := origin.Of(pattern)
+		if err == nil && !strings.ContainsAny(pattern, `*?[{\!`) && !slices.Contains(s.exactOrigins, o) {
 			s.exactOrigins = append(s.exactOrigins, o)
 		}
 	}
@@ -113,11 +115,27 @@ func (r *reader) environments(s *settings) {
 		} else if _, err := origin.Of(app.callbackURL); err != nil {
 			r.problem(at+".callbackUrl", err)
 		}
+		if has, _ := r.config.Has(at + ".signIn"); has {
+			s.warnings = append(s.warnings, at+".signIn has no effect: no Backstage identity is issued here, "+
+				"the session is for access to Coder")
+		}
+		if u, err := url.Parse(app.callbackURL); err == nil && !strings.EqualFold(u.Host, hostOf(s.mount)) {
+			s.warnings = append(s.warnings, at+".callbackUrl is on another host than backend.baseUrl: "+
+				"the browser will not bring the cookies of a sign-in there")
+		}
 		s.byEnv[env] = app
 	}
 	if len(s.byEnv) == 0 {
 		r.problem(key, errors.New("expected at least one environment, such as auth.providers.coder.development"))
 	}
+}
+
+func hostOf(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // olderApplication reads coder.oauth, the older spelling. Each spelling stands in for the other when that is

@@ -170,6 +170,16 @@ func TestKeysComeFromWhatThereIs(t *testing.T) {
 	}
 }
 
+func TestWarnings(t *testing.T) {
+	s, err := read(t, `
+app: {baseUrl: 'https://app.example'}
+auth: {providers: {coder: {production: {clientId: a, clientSecret: b, deploymentUrl: 'https://coder.example',
+  callbackUrl: 'https://elsewhere.example/api/auth/coder/handler/frame', signIn: {resolvers: [{resolver: usernameMatchingUserEntityName}]}}}}}`)
+	if err != nil || len(s.warnings) != 2 || !strings.Contains(s.warnings[0], "signIn") || !strings.Contains(s.warnings[1], "callbackUrl") {
+		t.Errorf("%v, %v", s, err)
+	}
+}
+
 func TestReplicasShareSignIns(t *testing.T) {
 	coder := newFakeCoder(t)
 	one := start(t, coder, func(base string) string { return config(base, coder.URL, providers(coder.URL)) })

@@ -117,7 +117,8 @@ func (r *reader) secrets() [][]byte {
 	var secrets [][]byte
 	for i, text := range r.texts("understudy.session.keys") {
 		if len(text) < minSecret {
-			r.problem("understudy.session.keys", fmt.Errorf("key %d has %d characters, expected at least %d", i+1, len(text), minSecret))
+			r.problem("understudy.session.keys",
+				fmt.Errorf("key %d has %d characters, expected at least %d", i+1, len(text), minSecret))
 		}
 		secrets = append(secrets, []byte(text))
 	}

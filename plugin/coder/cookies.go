@@ -31,13 +31,13 @@ type cookiePolicy struct {
 func (app *application) policy(mount, appOrigin string) cookiePolicy {
 	callback, _ := url.Parse(app.callbackURL) // was checked at start
 	from, _ := url.Parse(appOrigin)
-	base, ok := strings.CutSuffix(callback.Path, framePath)
-	p := cookiePolicy{domain: callback.Hostname(), secure: callback.Scheme == "https", sameSite: "Lax"}
-	if ok && strings.HasSuffix(base, "coder") {
+	at, _ := url.Parse(mount)
+	p := cookiePolicy{domain: callback.Hostname(), secure: callback.Scheme == "https", sameSite: "Lax",
+		sessionPath: at.Path, statePath: callback.Path, noncePath: callback.Path}
+	if base, ok := strings.CutSuffix(callback.Path, framePath); ok && strings.HasSuffix(base, "coder") {
 		p.sessionPath, p.statePath, p.noncePath = base, base, base+"/handler"
-	} else {
-		at, _ := url.Parse(mount)
-		p.sessionPath, p.statePath, p.noncePath = at.Path, callback.Path, callback.Path
+	} else if strings.HasPrefix(callback.Path, at.Path+"/") {
+		p.statePath = at.Path
 	}
 	if p.secure && from != nil && !strings.EqualFold(from.Hostname(), callback.Hostname()) {
 		p.sameSite = "None"

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +18,10 @@ var humanUnits = map[string]time.Duration{
 	"minutes": time.Minute, "seconds": time.Second, "milliseconds": time.Millisecond,
 }
 
-const day = 24 * time.Hour
+const (
+	day       = 24 * time.Hour
+	unitNames = "years, months, weeks, days, hours, minutes, seconds, milliseconds"
+)
 
 var (
 	isoDuration = regexp.MustCompile(`^P(?:([\d.]+)Y)?(?:([\d.]+)M)?(?:([\d.]+)W)?(?:([\d.]+)D)?` +
@@ -65,7 +67,7 @@ func sumDuration(config *appconfig.Config, key string, object *appconfig.Object)
 	for _, unit := range object.Keys() {
 		length, known := humanUnits[unit]
 		if !known {
-			return 0, fmt.Errorf("unknown unit '%s', expected years, months, weeks, days, hours, minutes, seconds or milliseconds", unit)
+			return 0, fmt.Errorf("unknown unit '%s', expected one of %s", unit, unitNames)
 		}
 		number, err := config.GetNumber(key + "." + unit)
 		if err != nil {
@@ -74,13 +76,13 @@ func sumDuration(config *appconfig.Config, key string, object *appconfig.Object)
 		total += number * float64(length)
 	}
 	if object.Len() == 0 {
-		return 0, errors.New("needs one or more of years, months, weeks, days, hours, minutes, seconds and milliseconds")
+		return 0, errors.New("needs one or more of " + unitNames)
 	}
 	return total, nil
 }
 
 func parseDuration(text string) (float64, error) {
-	if match := isoDuration.FindStringSubmatch(text); match != nil && slices.ContainsFunc(match[1:], func(s string) bool { return s != "" }) {
+	if match := isoDuration.FindStringSubmatch(text); match != nil && strings.Join(match[1:], "") != "" {
 		total := 0.0
 		for i, number := range match[1:] {
 			if number == "" {
@@ -96,7 +98,7 @@ func parseDuration(text string) (float64, error) {
 	}
 	match := msDuration.FindStringSubmatch(text)
 	if match == nil {
-		return 0, fmt.Errorf("'%s' is not a duration, expected a number with a unit such as '24h' or an ISO 8601 duration such as 'P1D'", text)
+		return 0, fmt.Errorf("'%s' is not a duration, expected a text such as '24h' or 'P1D'", text)
 	}
 	n, err := strconv.ParseFloat(match[1], 64)
 	for _, unit := range msUnits {

@@ -7,12 +7,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
-	"github.com/understudy-host/understudy/pkg/origin"
 	"github.com/understudy-host/understudy/pkg/seal"
 )
 
@@ -79,7 +77,8 @@ func (h *handler) setSession(j *cookieJar, e *environment, refreshToken string) 
 	j.set(refreshCookie, refreshToken, j.policy.sessionPath, e.app.session)
 	sum := sha256.Sum256([]byte(refreshToken))
 	j.write(bindingCookie, cookie{
-		value: h.ring.Seal(sum[:], e.binding()), path: j.policy.sessionPath, life: e.app.session, noMaxAge: true, cookiePolicy: j.policy,
+		value: h.ring.Seal(sum[:], e.binding()), path: j.policy.sessionPath, life: e.app.session, noMaxAge: true,
+		cookiePolicy: j.policy,
 	})
 }
 
@@ -110,104 +109,4 @@ func (h *handler) session(j *cookieJar, e *environment) string {
 	}
 	h.log.Warn("refresh token of another environment refused", zap.String("env", e.name))
 	return ""
-}
-
-// appOrigin reads an origin parameter as JavaScript's URL does: "null" for schemes that have none.
-func appOrigin(raw string) (string, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
-	if err != nil || u.Scheme == "" {
-		return "", errors.New("not a URL")
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return "null", nil
-	}
-	return origin.Of(raw)
-}
-
-// checkOrigin turns an origin parameter into an allowed origin.
-func (h *handler) checkOrigin(raw string, invalid func(string) *apierror.Error) (string, error) {
-	o, err := appOrigin(raw)
-	if err != nil {
-		return "", invalid("App origin is invalid, failed to parse")
-	}
-	if !h.settings.allows(o) {
-		return "", apierror.NotAllowed("Origin '" + o + "' is not allowed")
-	}
-	return o, nil
-}
-
-// checkRedirect refuses a redirectUrl that leads away from the allowed origins. A path alone is one of this
-// backend, as the browser sees it.
-func (h *handler) checkRedirect(raw string) error {
-	if strings.HasPrefix(raw, "/") && !strings.HasPrefix(raw, "//") && !strings.ContainsAny(raw, "\\\t\r\n") {
-		return nil
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme == "" || u.User != nil || strings.ContainsAny(raw, "\\\t\r\n ") {
-		return apierror.Input("Redirect URL is invalid, failed to parse")
-	}
-	o, err := appOrigin(raw)
-	if err != nil {
-		return apierror.Input("Redirect URL is invalid, failed to parse")
-	}
-	if !h.settings.allows(o) {
-		return apierror.NotAllowed("Origin '" + o + "' is not allowed")
-	}
-	return nil
-}
-
-// start is GET /start: it sends the browser on to Coder, with the flow sealed in a cookie.
-func (h *handler) start(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	e, err := h.environment(query)
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	f := flow{Env: e.name}
-	optional := func(name string) *string {
-		if value, ok := param(query, name); ok {
-			return &value
-		}
-		return nil
-	}
-	from, redirect, mode := optional("origin"), optional("redirectUrl"), optional("flow")
-	if from != nil {
-		if *from, err = h.checkOrigin(*from, apierror.Input); err != nil {
-			h.fail(w, r, err)
-			return
-		}
-		f.Origin = *from
-	}
-	if env, _ := param(query, "env"); env == "" {
-		h.fail(w, r, apierror.Input("No env provided in request query parameters"))
-		return
-	}
-	if mode != nil {
-		f.Mode = *mode
-	}
-	if redirect != nil {
-		f.Redirect = *redirect
-	}
-	if f.Mode == "redirect" && f.Redirect != "" {
-		err = h.checkRedirect(f.Redirect)
-	} else if f.Mode == bridgeMode {
-		err = apierror.Input("Unknown flow '" + bridgeMode + "'")
-	}
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	jar := h.jar(w, r, e, f.Origin)
-	requested, _ := param(query, "scope")
-	f.Scope = joinScopes(splitScope(requested), e.app.scopes)
-	state, nonce := newState(stateField{"env", &e.name}, stateField{"origin", from},
-		stateField{"redirectUrl", redirect}, stateField{"flow", mode})
-	jar.set(nonceCookie, nonce, jar.policy.noncePath, flowLife)
-	f = jar.begin(h.ring, state, f)
-	quiet(w.Header())
-	w.Header().Set("Location", e.authorizeURL(state, f.Verifier, f.Scope))
-	w.Header().Set("Content-Length", "0")
-	w.WriteHeader(http.StatusFound)
-	h.log.Debug("sign-in started", zap.String("env", e.name), zap.Time("expires", time.Unix(f.Expires, 0)))
 }

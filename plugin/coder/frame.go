@@ -76,7 +76,7 @@ func (h *handler) stateless(w http.ResponseWriter, r *http.Request) flow {
 	env, _ := param(query, "env")
 	for _, f := range jar.pending(h.ring) {
 		_, known := h.environments[f.Env]
-		if known && f.Mode != bridgeMode && (env == "" || env == f.Env) && (f.Origin == "" || h.settings.allows(f.Origin)) {
+		if known && (env == "" || env == f.Env) && (f.Origin == "" || h.settings.allows(f.Origin)) {
 			return f
 		}
 	}
@@ -102,9 +102,9 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attemp
 	missing := a.jar.get(nonceCookie) == ""
 	f, expired, ok := a.jar.flow(h.ring, state)
 	if missing || !ok || f.Env != a.env.name || f.Mode == bridgeMode {
-		h.log.Warn("sign-in refused: the state is not one of this browser", zap.String("env", a.env.name), zap.Bool("expired", expired),
-			zap.Bool("nonceCookieMissing", missing), zap.Bool("stateCookieMissing", a.jar.sent[flowCookie(state)] == ""),
-			zap.String("stateCookie", flowCookie(state)))
+		h.log.Warn("sign-in refused: the state is not one of this browser", zap.String("env", a.env.name),
+			zap.Bool("expired", expired), zap.Bool(nonceCookie+" sent", !missing),
+			zap.Bool(flowCookie(state)+" sent", a.jar.sent[flowCookie(state)] != ""))
 	}
 	switch {
 	case missing:
@@ -218,16 +218,13 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, a attempt, resp
 // redirect ends a redirect flow, with the error's message in the URL when there is one.
 func redirect(w http.ResponseWriter, r *http.Request, target string, err error) {
 	if err != nil {
-		u, _ := url.Parse(target) // was checked
-		query := u.Query()
-		query.Set("error", apierror.From(err).Message)
-		u.RawQuery = query.Encode()
-		target = u.String()
+		target = withError(target, apierror.From(err).Message)
 	}
 	target = encodeURL(target)
 	quiet(w.Header())
 	body, contentType := "Found. Redirecting to "+target, "text/plain; charset=utf-8"
-	if accept := r.Header.Get("Accept"); strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/plain") {
+	accept := r.Header.Get("Accept")
+	if strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/plain") {
 		body, contentType = "<p>Found. Redirecting to "+html.EscapeString(target)+"</p>", htmlUTF8
 	}
 	w.Header().Set("Location", target)
@@ -236,6 +233,23 @@ func redirect(w http.ResponseWriter, r *http.Request, target string, err error) 
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusFound)
 	_, _ = w.Write([]byte(body))
+}
+
+// withError sets the error parameter of a URL and leaves the others as they are.
+func withError(target, message string) string {
+	target, fragment, _ := strings.Cut(target, "#")
+	path, query, _ := strings.Cut(target, "?")
+	var parts []string
+	for part := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(part, "="); part != "" && name != "error" {
+			parts = append(parts, part)
+		}
+	}
+	target = path + "?" + strings.Join(append(parts, "error="+url.QueryEscape(message)), "&")
+	if fragment != "" {
+		target += "#" + fragment
+	}
+	return target
 }
 
 // encodeURL escapes what must not stand in a Location header, as express does, and leaves the rest alone.

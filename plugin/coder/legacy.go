@@ -49,9 +49,12 @@ func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 		Title: "Authentication Successful",
 		Text:  "Authentication successful! This window will close automatically...",
 		Tell: &tell{
-			Messages: []message{{Data: map[string]string{"type": "coder-oauth-success", "token": granted.access}, Origins: h.listeners(f)}},
-			Close:    500,
-			Alone:    "Authentication successful! You can close this window.",
+			Messages: []message{{
+				Data:    map[string]string{"type": "coder-oauth-success", "token": granted.access},
+				Origins: h.listeners(f),
+			}},
+			Close: 500,
+			Alone: "Authentication successful! You can close this window.",
 		},
 	}.serve(w, r, http.StatusOK, htmlUTF8)
 	h.log.Info("OAuth authentication successful", zap.Bool("bridge", ours))
@@ -157,7 +160,7 @@ func (h *handler) olderJar(w http.ResponseWriter, r *http.Request) *cookieJar {
 
 // newest returns the newest of the flows of one mode, or an empty flow.
 func newest(flows []flow, mode string) flow {
-	if i := slices.IndexFunc(flows, func(f flow) bool { return (f.Mode == bridgeMode) == (mode == bridgeMode) }); i >= 0 {
+	if i := slices.IndexFunc(flows, func(f flow) bool { return f.Mode == mode }); i >= 0 {
 		return flows[i]
 	}
 	return flow{}

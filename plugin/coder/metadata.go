@@ -74,7 +74,8 @@ func (m *metadata) update() {
 	}
 	if err != nil {
 		// Older versions of Coder have none, so this is no news.
-		m.log.Debug("no OAuth2 metadata from Coder, using its fixed paths", zap.String("deployment", m.deployment), zap.Error(err))
+		m.log.Debug("no OAuth2 metadata from Coder, using its fixed paths",
+			zap.String("deployment", m.deployment), zap.Error(err))
 		return
 	}
 	if before := m.known.Swap(found); *before != *found {
@@ -86,7 +87,8 @@ func (m *metadata) update() {
 
 func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 	ctx = context.WithValue(ctx, acceptKey{}, "application/json")
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.deployment+"/.well-known/oauth-authorization-server", nil)
+	document := m.deployment + "/.well-known/oauth-authorization-server"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, document, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -102,35 +104,35 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, statusError("reading metadata", response.StatusCode, "")
 	}
-	var document struct {
+	var says struct {
 		Authorize string   `json:"authorization_endpoint"`
 		Token     string   `json:"token_endpoint"`
 		Revoke    string   `json:"revocation_endpoint"`
 		Methods   []string `json:"token_endpoint_auth_methods_supported"`
 		PKCE      []string `json:"code_challenge_methods_supported"`
 	}
-	if err := json.Unmarshal(body, &document); err != nil {
+	if err := json.Unmarshal(body, &says); err != nil {
 		return nil, errors.New("the metadata is not JSON")
 	}
 	// The client secret goes to the token endpoint: it must be the deployment that it was configured for.
-	for _, endpoint := range []string{document.Authorize, document.Token, document.Revoke} {
+	for _, endpoint := range []string{says.Authorize, says.Token, says.Revoke} {
 		if endpoint != "" && !m.owns(endpoint) {
 			return nil, fmt.Errorf("%w: %s", errForeignEndpoint, endpoint)
 		}
 	}
-	if len(document.PKCE) > 0 && !slices.Contains(document.PKCE, "S256") {
+	if len(says.PKCE) > 0 && !slices.Contains(says.PKCE, "S256") {
 		m.log.Warn("Coder's OAuth2 metadata does not list the PKCE method S256", zap.String("deployment", m.deployment))
 	}
 	found := m.fixed()
 	for _, endpoint := range []struct {
 		into *string
 		url  string
-	}{{&found.authorize, document.Authorize}, {&found.token, document.Token}, {&found.revoke, document.Revoke}} {
+	}{{&found.authorize, says.Authorize}, {&found.token, says.Token}, {&found.revoke, says.Revoke}} {
 		if endpoint.url != "" {
 			*endpoint.into = endpoint.url
 		}
 	}
-	found.basicOnly = slices.Contains(document.Methods, basicAuth) && !slices.Contains(document.Methods, postAuth)
+	found.basicOnly = slices.Contains(says.Methods, basicAuth) && !slices.Contains(says.Methods, postAuth)
 	return found, nil
 }
 

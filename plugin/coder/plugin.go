@@ -52,12 +52,15 @@ func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, erro
 	if len(s.secrets) > 0 {
 		h.ring, err = seal.New("coder sign-in", s.secrets...)
 	} else {
-		h.log.Warn("no session keys configured: sign-ins under way are lost at a restart and not shared between replicas; " +
-			"set understudy.session.keys")
+		h.log.Warn("no session keys configured: sign-ins under way are lost at a restart and not shared between " +
+			"replicas; set understudy.session.keys")
 		h.ring, err = seal.NewRandom("coder sign-in")
 	}
 	if err != nil {
 		return nil, err
+	}
+	for _, warning := range s.warnings {
+		h.log.Warn(warning)
 	}
 	shared, closeIdle := newHTTPClient()
 	context.AfterFunc(ctx, closeIdle)
@@ -70,8 +73,9 @@ func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, erro
 		return &client{app: app, http: shared, timeout: s.timeout, metadata: documents[app.deployment]}
 	}
 	h.older = newClient(s.older)
-	h.log.Info("older callback and bridge configured", zap.String("config", s.older.key), zap.String("deployment", s.older.deployment),
-		zap.String("callbackUrl", s.older.callbackURL), zap.Bool("bridge", s.bridged))
+	h.log.Info("older callback and bridge configured", zap.String("config", s.older.key),
+		zap.String("deployment", s.older.deployment), zap.String("callbackUrl", s.older.callbackURL),
+		zap.Bool("bridged", s.bridged))
 	for name, app := range s.byEnv {
 		h.environments[name] = &environment{name: name, client: newClient(app)}
 		h.log.Info("Configuring auth provider: coder", zap.String("env", name), zap.String("config", app.key),

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -185,6 +184,17 @@ func TestP2_RedirectsStayOnAllowedOrigins(t *testing.T) {
 	callback, _ := br.begin("/start?env=development&flow=redirect")
 	if said := br.get(callback).told(t); said.failure() != "InputError: No redirectUrl provided in request query parameters" {
 		t.Errorf("no URL: the app hears %q", said.failure())
+	}
+}
+
+func TestWithError(t *testing.T) {
+	for target, want := range map[string]string{
+		"/x": "/x?error=a+b%26",
+		"https://x.example/?b=1&a=%20&error=old#f": "https://x.example/?b=1&a=%20&error=a+b%26#f",
+	} {
+		if got := withError(target, "a b&"); got != want {
+			t.Errorf("%s: %s", target, got)
+		}
 	}
 }
 
@@ -480,98 +490,5 @@ func TestP18_LogoutRevokesAtCoder(t *testing.T) {
 	b.coder.set(func(f *fakeCoder) { f.revoke = failing(500, upstreamProse) })
 	if answer := br.logout("development"); answer.StatusCode != 200 || br.cookie("/refresh", refreshCookie) != "" {
 		t.Errorf("when Coder does not revoke: status %d", answer.StatusCode)
-	}
-}
-
-func TestTwoTabsSignInAtOnce(t *testing.T) {
-	b := both(t)
-	for name, order := range map[string][]int{"first first": {0, 1}, "second first": {1, 0}} {
-		br := b.browser(t)
-		var callbacks [2]string
-		callbacks[0], _ = br.begin("/start?env=development")
-		callbacks[1], _ = br.begin("/start?env=development")
-		for _, i := range order {
-			if said := br.get(callbacks[i]).told(t); said.token() == "" {
-				t.Errorf("%s: tab %d: %s", name, i, said.failure())
-			}
-		}
-	}
-}
-
-func TestAFewFlowsPendTheOldestGoes(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	for range maxFlows + 3 {
-		br.begin("/start?env=development")
-	}
-	if n := br.flows(); n != maxFlows {
-		t.Errorf("%d flows pending, want %d", n, maxFlows)
-	}
-	callback, _ := br.begin("/start?env=development")
-	if br.get(callback).told(t).token() == "" {
-		t.Error("the newest flow is gone")
-	}
-}
-
-func TestCancelWithoutStateOrWords(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	br.begin("/start?env=development&origin=https://other.example")
-	answer := br.get("/handler/frame?error=access_denied")
-	said := answer.told(t)
-	if said.to() != "https://other.example" || said.failure() != "Error: Authentication rejected, the sign-in was cancelled or denied at Coder" || said.Close != 100 {
-		t.Errorf("%q goes to %q", said.failure(), said.to())
-	}
-}
-
-func TestTwoTabsRefreshAtOnce(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	br.signIn("development")
-	old := "Cookie: " + refreshCookie + "=" + br.cookie("/refresh", refreshCookie) + "; " + bindingCookie + "=" + br.cookie("/refresh", bindingCookie)
-	asked := len(b.coder.seen("/oauth2/tokens"))
-	var wg sync.WaitGroup
-	tokens := make(chan string, 8)
-	for range 8 {
-		tab := b.browser(t) // with the cookies of the moment before
-		wg.Go(func() {
-			answer := tab.do("POST", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Cookie", strings.TrimPrefix(old, "Cookie: "))
-			tokens <- fmt.Sprint(answer.StatusCode, " ", tab.cookie("/refresh", refreshCookie))
-		})
-	}
-	wg.Wait()
-	close(tokens)
-	first := ""
-	for token := range tokens {
-		if first == "" {
-			first = token
-		}
-		if token != first || !strings.HasPrefix(token, "200 "+refreshPrefix) {
-			t.Errorf("a tab got %q, another %q", token, first)
-		}
-	}
-	if n := len(b.coder.seen("/oauth2/tokens")) - asked; n != 1 {
-		t.Errorf("Coder was asked %d times", n)
-	}
-	br.logout("development") // with the old token: what came of it is forgotten
-	if answer := b.browser(t).do("POST", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Cookie", strings.TrimPrefix(old, "Cookie: ")); answer.StatusCode != 401 {
-		t.Errorf("after logout: status %d", answer.StatusCode)
-	}
-}
-
-func TestRefreshWithoutRotation(t *testing.T) {
-	for name, omit := range map[string]bool{"the same token": false, "no token": true} {
-		b := both(t)
-		b.coder.set(func(f *fakeCoder) { f.rotate, f.noRotate = false, omit })
-		br := b.browser(t)
-		br.signIn("development")
-		for range 3 {
-			if answer := br.refresh("development"); answer.StatusCode != 200 || len(answer.Cookies()) != 0 {
-				t.Errorf("%s: status %d, cookies %v", name, answer.StatusCode, answer.Cookies())
-			}
-		}
-		if n := len(b.coder.seen("/oauth2/tokens")); n != 4 {
-			t.Errorf("%s: Coder was asked %d times, want 4", name, n)
-		}
 	}
 }

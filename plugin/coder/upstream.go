@@ -104,7 +104,8 @@ func statusError(doing string, status int, code string) *upstreamError {
 		e.code = code
 	}
 	switch {
-	case e.code == "server_error", e.code == "temporarily_unavailable", status >= 500, status == http.StatusTooManyRequests:
+	case e.code == "server_error", e.code == "temporarily_unavailable", status >= 500,
+		status == http.StatusTooManyRequests:
 	case e.code != "", status == http.StatusUnauthorized, status == http.StatusForbidden:
 		e.kind = refused
 	}
@@ -130,7 +131,13 @@ func unreachableError(ctx context.Context, doing string, err error) *upstreamErr
 	return e
 }
 
+// nonsenseError makes the error of a 2xx that is not what it should be.
+func nonsenseError(doing, what string) *upstreamError {
+	return &upstreamError{kind: nonsense, doing: doing, status: http.StatusOK, err: errors.New(what)}
+}
+
 // isErrorCode tells whether code looks like an error code and not like prose: it is shown to users.
 func isErrorCode(code string) bool {
-	return code != "" && len(code) <= 64 && strings.Trim(code, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == ""
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+	return code != "" && len(code) <= 64 && strings.Trim(code, allowed) == ""
 }

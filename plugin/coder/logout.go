@@ -1,0 +1,39 @@
+package coder
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+)
+
+// logout is POST /logout. The session ends here in any case, and at Coder when Coder can be reached in time.
+func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
+	e, err := h.environment(r.URL.Query())
+	if err == nil {
+		err = checkCaller(r)
+	}
+	from := r.Header.Get("Origin")
+	if err == nil && from != "" && !h.settings.allows(from) {
+		err = apierror.NotAllowed("Origin '" + from + "' is not allowed")
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	jar := h.jar(w, r, e, from)
+	if token := h.session(jar, e); token != "" {
+		token = e.end(token)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
+		defer cancel()
+		if err := e.revoke(ctx, token); err != nil {
+			h.log.Warn("signed out here, but Coder did not revoke the session", zap.String("env", e.name), zap.Error(err))
+		}
+	}
+	clearSession(jar)
+	quiet(w.Header())
+	w.WriteHeader(http.StatusOK)
+}
