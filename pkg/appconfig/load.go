@@ -18,10 +18,10 @@ import (
 
 // Limits on what is read; what exceeds them is refused with an error.
 const (
-	maxFileSize = 4 << 20   // bytes of a file, an included one or a remote document
-	maxDepth    = 500       // of nesting
-	maxValues   = 1_000_000 // in a document, aliases followed
-	maxIncludes = 10_000    // in a layer
+	maxFileSize = 2 << 20 // bytes of a file, an included one or a remote document
+	maxDepth    = 500     // of nesting
+	maxValues   = 250_000 // in a document, aliases followed
+	maxIncludes = 10_000  // in a layer
 )
 
 // Options say where a configuration is loaded from. The zero value loads the default files of the working

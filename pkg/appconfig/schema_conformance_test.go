@@ -8,90 +8,97 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 )
 
+// processOptions are options of Backstage's schema.process().
+type processOptions struct {
+	Visibility         []string
+	WithFilteredKeys   bool
+	WithDeprecatedKeys bool
+	IgnoreSchemaErrors bool
+}
+
+// defaultProcess is what a case asks for that does not say.
+var defaultProcess = []processOptions{
+	{},
+	{Visibility: []string{"frontend"}},
+	{Visibility: []string{"secret"}},
+	{Visibility: []string{"frontend", "backend"}},
+	{Visibility: []string{"frontend", "backend", "secret"}, WithFilteredKeys: true, WithDeprecatedKeys: true},
+}
+
 // runSchema compiles the schemas of a case and processes its configuration with them.
 func runSchema(t *testing.T, c conformanceCase, config *appconfig.Config) any {
 	t.Helper()
-	outcome := &appconfig.Object{}
-	fail := func(err error) any {
-		outcome.Set("error", err.Error())
-		return outcome
-	}
 	var sources []schema.Source
-	for _, entry := range decodeOrdered(t, c.Schema).([]any) {
-		object := entry.(*appconfig.Object)
-		path, _ := object.Get("path")
-		name, _ := object.Get("packageName")
-		value, _ := object.Get("value")
+	for _, value := range decodeOrdered(t, c.Schema).([]any) {
+		entry := value.(*appconfig.Object)
+		name, _ := entry.Get("packageName")
+		path, _ := entry.Get("path")
+		text, _ := entry.Get("value")
 		sources = append(sources, schema.Source{
-			Path: path.(string), PackageName: name.(string), Value: appconfig.FormatJSON(value),
+			PackageName: name.(string), Path: path.(string), Value: appconfig.FormatJSON(text),
 		})
 	}
 	var options struct{ NoUndeclaredProperties bool }
-	decode(t, c.SchemaOptions, &options)
+	unmarshal(t, c.SchemaOptions, &options)
+	process := defaultProcess
+	if c.Process != nil {
+		process = nil
+		unmarshal(t, c.Process, &process)
+	}
 	compile := schema.Compile
 	if options.NoUndeclaredProperties {
 		compile = schema.CompileStrict
 	}
 	compiled, err := compile(sources...)
 	if err != nil {
-		return fail(err)
-	}
-	process := []schema.Options{
-		{},
-		{Visibility: []string{"frontend"}},
-		{Visibility: []string{"secret"}},
-		{Visibility: []string{"frontend", "backend"}},
-		{Visibility: []string{"frontend", "backend", "secret"}, WithFilteredKeys: true, WithDeprecatedKeys: true},
-	}
-	if c.Process != nil {
-		process = nil
-		decode(t, c.Process, &process)
+		return object("error", err.Error())
 	}
 	processed := []any{}
 	for _, o := range process {
-		processed = append(processed, runProcess(compiled, config, o))
+		layers, err := compiled.Process(config, schema.Options{
+			Visibility: o.Visibility, WithFilteredKeys: o.WithFilteredKeys,
+			WithDeprecatedKeys: o.WithDeprecatedKeys, IgnoreErrors: o.IgnoreSchemaErrors,
+		})
+		if err != nil {
+			processed = append(processed, object("error", err.Error()))
+			continue
+		}
+		configs := []any{}
+		for _, layer := range layers {
+			entry := object("context", layer.Name)
+			entry.Set("data", encode(layer.Data))
+			if layer.FilteredKeys != nil {
+				entry.Set("filteredKeys", list(layer.FilteredKeys, func(key string) any { return key }))
+			}
+			if layer.DeprecatedKeys != nil {
+				entry.Set("deprecatedKeys", list(layer.DeprecatedKeys, func(d schema.DeprecatedKey) any {
+					key := object("key", d.Key)
+					key.Set("description", d.Description)
+					return key
+				}))
+			}
+			configs = append(configs, entry)
+		}
+		processed = append(processed, object("configs", configs))
 	}
-	outcome.Set("processed", processed)
-	return outcome
+	return object("processed", processed)
 }
 
-func runProcess(compiled *schema.Schema, config *appconfig.Config, o schema.Options) any {
-	outcome := &appconfig.Object{}
-	layers, err := compiled.Process(config, o)
-	if err != nil {
-		outcome.Set("error", err.Error())
-		return outcome
-	}
-	configs := []any{}
-	for _, layer := range layers {
-		entry := &appconfig.Object{}
-		entry.Set("context", layer.Name)
-		entry.Set("data", encode(layer.Data))
-		if layer.FilteredKeys != nil {
-			keys := []any{}
-			for _, key := range layer.FilteredKeys {
-				keys = append(keys, key)
-			}
-			entry.Set("filteredKeys", keys)
-		}
-		if layer.DeprecatedKeys != nil {
-			keys := []any{}
-			for _, d := range layer.DeprecatedKeys {
-				key := &appconfig.Object{}
-				key.Set("key", d.Key)
-				key.Set("description", d.Description)
-				keys = append(keys, key)
-			}
-			entry.Set("deprecatedKeys", keys)
-		}
-		configs = append(configs, entry)
-	}
-	outcome.Set("configs", configs)
-	return outcome
+func object(key string, value any) *appconfig.Object {
+	o := &appconfig.Object{}
+	o.Set(key, value)
+	return o
 }
 
-// decode reads a part of a case, if there is one.
-func decode(t *testing.T, text json.RawMessage, into any) {
+func list[T any](items []T, convert func(T) any) []any {
+	out := []any{}
+	for _, item := range items {
+		out = append(out, convert(item))
+	}
+	return out
+}
+
+func unmarshal(t *testing.T, text json.RawMessage, into any) {
 	t.Helper()
 	if text == nil {
 		return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
@@ -158,8 +159,9 @@ func (d *document) locate(err error) error {
 			break
 		}
 	}
-	if d.ended {
-		at.Line = min(at.Line, len(lines)-1)
+	if d.ended && at.Line >= len(lines) {
+		at.Line = len(lines) - 1
+		at.Column = utf8.RuneCountInString(lines[at.Line-1]) // the added line end is where the text ends
 	}
 	return at
 }

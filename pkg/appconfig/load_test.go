@@ -1,0 +1,288 @@
+package appconfig_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/knadh/koanf/v2"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// load loads the configuration of files, which are relative to a new folder.
+func load(t *testing.T, files map[string]string, environ ...string) (*appconfig.Config, string, error) {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		write(t, filepath.Join(dir, name), text)
+	}
+	config, err := appconfig.Load(t.Context(), appconfig.Options{RootDir: dir, Environ: environ})
+	return config, dir, err
+}
+
+func mustLoad(t *testing.T, files map[string]string, environ ...string) (*appconfig.Config, string) {
+	t.Helper()
+	config, dir, err := load(t, files, environ...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config, dir
+}
+
+func TestOriginOfEveryValue(t *testing.T) {
+	t.Parallel()
+	config, dir := mustLoad(t, map[string]string{
+		"app-config.yaml": `a: 1
+b:
+  c: [x, { d: true }]
+  e: pre-${V}-post
+  f: { $env: V }
+  g: { $file: part/secret.txt }
+h: { $include: part/part.yaml }
+i: { $include: 'part/part.json#n' }
+j: { $include: 'part/part.yaml#text' }
+k: &k {l: 1}
+m: *k
+empty: []
+hidden: 1
+`,
+		"app-config.local.yaml": "\nhidden:\n  2\n",
+		"part/secret.txt":       "s\n",
+		"part/part.yaml":        "\ntext: ${V}\nmore: { $file: secret.txt }\n",
+		"part/part.json":        "{\n\"n\": {\n\"o\": 1}}",
+	}, "V=v", "APP_CONFIG_p_q=1", `APP_CONFIG_r={"s": [1]}`)
+	values, err := config.Located()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, value := range values {
+		got = append(got, fmt.Sprintf("%s=%v %s", value.Key, value.Value,
+			strings.ReplaceAll(value.Origin.String(), dir+string(filepath.Separator), "")))
+	}
+	want := []string{
+		"p.q=1 APP_CONFIG_p_q",
+		"r.s[0]=1 APP_CONFIG_r",
+		"hidden=2 app-config.local.yaml:3",
+		"a=1 app-config.yaml:1",
+		"b.c[0]=x app-config.yaml:3",
+		"b.c[1].d=true app-config.yaml:3",
+		"b.e=pre-v-post app-config.yaml:4 ($V)",
+		"b.f=v app-config.yaml:5 ($V)",
+		"b.g=s part/secret.txt:1, included at app-config.yaml:6",
+		"h.text=v part/part.yaml:2 ($V), included at app-config.yaml:7",
+		"h.more=s part/secret.txt:1, included at part/part.yaml:3, included at app-config.yaml:7",
+		"i.o=1 part/part.json:3, included at app-config.yaml:8",
+		"j=v part/part.yaml:2 ($V), included at app-config.yaml:9",
+		"k.l=1 app-config.yaml:10",
+		"m.l=1 app-config.yaml:10",
+		"empty=[] app-config.yaml:12",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUnsetVariablesAndTheKeysThatVanish(t *testing.T) {
+	t.Parallel()
+	config, _ := mustLoad(t, map[string]string{
+		"app-config.yaml": `a: ${A}
+b: [x, '${A}/${B}', { c: '${C}' }]
+d: { $env: D }
+optional: ${OPTIONAL:-}
+below: default
+above: ${ABOVE}
+array: ['${ARRAY}']
+`,
+		"app-config.local.yaml": "below: ${BELOW}\nabove: 1\narray: [1]\n",
+	})
+	want := []appconfig.Unset{
+		{Name: "A", Keys: []string{"a", "b[1]"}},
+		{Name: "B", Keys: []string{"b[1]"}},
+		{Name: "C", Keys: []string{"b[2].c"}},
+		{Name: "D", Keys: []string{"d"}},
+	}
+	if diff := cmp.Diff(want, config.Unset()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadRefusesWhatWouldNotEnd(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)
+	bomb := map[string]string{"app-config.yaml": "a: { $include: 0.yaml }\n"}
+	for i := range 30 {
+		bomb[fmt.Sprintf("%d.yaml", i)] = fmt.Sprintf("a: { $include: %d.yaml }\nb: { $include: %d.yaml }\n", i+1, i+1)
+	}
+	bomb["30.yaml"] = "x: 1\n"
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"a file that includes itself": {
+			map[string]string{"app-config.yaml": "a: { $include: app-config.yaml }\n"}, "includes itself",
+		},
+		"files that include each other": {
+			map[string]string{
+				"app-config.yaml": "a: { $include: one.yaml }\n",
+				"one.yaml":        "b: { $include: two.yaml }\n", "two.yaml": "c: { $include: 'one.yaml#b' }\nd: { $include: one.yaml }\n",
+			}, "includes itself",
+		},
+		"includes that double":     {bomb, "more than 10000 includes"},
+		"deep flow collections":    {map[string]string{"app-config.yaml": "a: " + deep + "\n"}, "nested more than 500 deep"},
+		"deep block collections":   {map[string]string{"app-config.yaml": strings.Repeat("- ", 10_000) + "a\n"}, "deep"},
+		"deep JSON":                {map[string]string{"app-config.yaml": "a: { $include: a.json }\n", "a.json": deep}, "deep"},
+		"an alias within itself":   {map[string]string{"app-config.yaml": "a: &a [*a]\n"}, "at line 1"},
+		"a huge file":              {map[string]string{"app-config.yaml": "a: " + strings.Repeat("x", 20<<20)}, "larger than"},
+		"a huge included file":     {map[string]string{"app-config.yaml": "a: { $file: a }\n", "a": strings.Repeat("x", 20<<20)}, "larger than"},
+		"as many values as fit in": {map[string]string{"app-config.yaml": "a: [" + strings.Repeat("1,", 300_000) + "]"}, "values"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := load(t, c.files)
+			if err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 1000 {
+				t.Errorf("got %.1000v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestRemoteDocument(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   string // of the value a, or the error's end
+	}{
+		"data":         {200, "a: ${V}\n", "v"},
+		"no include":   {200, "a: { $env: V }\n", "Invalid type in config for key 'a' in 'NAME', got object, wanted string"},
+		"empty":        {200, "", "Failed to read config from NAME, configuration data is null"},
+		"array":        {200, "[]", "Failed to read config from NAME, expected object at config root"},
+		"missing":      {404, "a: 1", "Failed to read config from NAME, Request failed with 404 Not Found"},
+		"not YAML":     {200, "\na: [", `Failed to parse "NAME", did not find expected node content at line 2, column 5`},
+		"more than is": {200, "a: " + strings.Repeat("x", 5<<20), "Failed to read config from NAME, larger than 2097152 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(c.status)
+				_, _ = w.Write([]byte(c.body))
+			}))
+			defer server.Close()
+			config, err := appconfig.Load(t.Context(), appconfig.Options{
+				Args: []string{"--config=" + server.URL + "/x.yaml?token=secret"}, Environ: []string{"V=v"}, Client: server.Client(),
+			})
+			got := ""
+			if err == nil {
+				got, err = config.GetString("a")
+			}
+			if err != nil {
+				got = strings.ReplaceAll(err.Error(), server.URL+"/x.yaml", "NAME")
+			}
+			if !strings.HasPrefix(got, c.want) {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// settings is a koanf provider, as any from koanf's collection could be.
+type settings map[string]any
+
+func (s settings) ReadBytes() ([]byte, error)    { return nil, errors.New("no bytes") }
+func (s settings) Read() (map[string]any, error) { return s, nil }
+
+var _ koanf.Provider = settings{}
+
+func TestProvidersAreLayersAboveTheFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "app-config.yaml"), "a: { b: 1, c: file }\n")
+	config, err := appconfig.Load(t.Context(), appconfig.Options{
+		RootDir:   dir,
+		Providers: []appconfig.Provider{{Name: "vault", Provider: settings{"a": map[string]any{"b": 2, "d": []any{int64(3)}}}}},
+		Environ:   []string{"APP_CONFIG_a_d=true"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := config.Get("")
+	if got := string(appconfig.FormatJSON(value)); err != nil || got != `{"a":{"d":true,"b":2,"c":"file"}}` {
+		t.Errorf("got %s, %v", got, err)
+	}
+	_, err = config.GetString("a.b")
+	if want := "Invalid type in config for key 'a.b' in 'vault', got number, wanted string"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestKoanfUnmarshalsTheMergedConfig(t *testing.T) {
+	t.Parallel()
+	config, _ := mustLoad(t, map[string]string{
+		"app-config.yaml":       "backend: { listen: { port: 7007, host: ~ }, origins: [a] }\n",
+		"app-config.local.yaml": "backend: { listen: { port: 8080 }, origins: [b, c] }\n",
+	})
+	store, err := config.Koanf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Listen  struct{ Port int }
+		Origins []string
+	}
+	if err := store.Unmarshal("backend", &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Listen.Port != 8080 || !cmp.Equal(got.Origins, []string{"b", "c"}) || store.Exists("backend.listen.host") {
+		t.Errorf("got %+v, %v", got, store.Keys())
+	}
+}
+
+func TestErrorsCanBeTold(t *testing.T) {
+	t.Parallel()
+	config, dir := mustLoad(t, map[string]string{"app-config.yaml": "a: { b: x, t: 1 }\n"})
+	part, err := config.GetConfig("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = part.GetString("nope")
+	if missing := (*appconfig.MissingError)(nil); !errors.As(err, &missing) || missing.Key != "a.nope" || missing.Layer != "app-config.yaml" {
+		t.Errorf("got %#v", err)
+	}
+	_, err = part.GetString("t")
+	if wrong := (*appconfig.TypeError)(nil); !errors.As(err, &wrong) || wrong.Got != "number" || wrong.Wanted != "string" {
+		t.Errorf("got %#v", err)
+	}
+	_, err = part.GetNumber("b")
+	if convert := (*appconfig.ConvertError)(nil); !errors.As(err, &convert) || strings.Contains(err.Error(), "x'") {
+		t.Errorf("got %#v", err)
+	}
+	_, err = part.GetNumber("b..c")
+	if invalid := (*appconfig.InvalidKeyError)(nil); !errors.As(err, &invalid) {
+		t.Errorf("got %#v", err)
+	}
+	_, _, err = load(t, nil)
+	if missing := (*appconfig.NotFoundError)(nil); !errors.As(err, &missing) {
+		t.Errorf("got %#v", err)
+	}
+	write(t, filepath.Join(dir, "app-config.local.yaml"), "a: { $include: part.yaml }\n")
+	write(t, filepath.Join(dir, "part.yaml"), "x: 1\ny: 'z\n")
+	_, err = appconfig.Load(t.Context(), appconfig.Options{RootDir: dir})
+	syntax, whole := (*appconfig.SyntaxError)(nil), (*appconfig.LoadError)(nil)
+	if !errors.As(err, &whole) || !errors.As(err, &syntax) || syntax.Path != filepath.Join(dir, "part.yaml") {
+		t.Errorf("got %#v", err)
+	}
+	_, _, err = load(t, nil, "APP_CONFIG_a__b=1")
+	if env := (*appconfig.EnvError)(nil); !errors.As(err, &env) || env.Key != "a__b" {
+		t.Errorf("got %#v", err)
+	}
+}
