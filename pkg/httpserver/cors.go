@@ -36,8 +36,9 @@ func cors(c CORS, next http.Handler) http.Handler {
 			header.Set("Access-Control-Allow-Origin", from)
 			addVary(header, "Origin")
 		default:
-			// The peers say nothing here, so that a shared cache may give this answer to an allowed origin.
-			addVary(header, "Origin")
+			if from != "" { // the Node backend leaves this out, and a shared cache may give its refusal to an allowed origin
+				addVary(header, "Origin")
+			}
 			next.ServeHTTP(w, r)
 			return
 		}
