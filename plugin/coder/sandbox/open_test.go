@@ -61,6 +61,11 @@ type answer struct {
 	body   string
 }
 
+// is reports whether a has the status, and text in its body.
+func (a answer) is(status int, text string) bool {
+	return a.status == status && strings.Contains(a.body, text)
+}
+
 // send makes a request with the given headers, in pairs.
 func send(t *testing.T, method, url, body string, headers ...string) answer {
 	t.Helper()
@@ -120,7 +125,9 @@ func TestOpenRefuses(t *testing.T) {
 		},
 		"all mistakes at once": {
 			change: func(o *Options) {
-				*o = Options{CoderAddr: "localhost:0", DemoAddr: "[::1]:0", BackendURL: "localhost:7007", APIBaseURL: "/api"}
+				*o = Options{
+					CoderAddr: "localhost:0", DemoAddr: "[::1]:0", BackendURL: "localhost:7007", APIBaseURL: "/api",
+				}
 			},
 			want: []string{
 				`backend URL "localhost:7007" is not`, `API base URL "/api" is not`, "an ID and a secret",
@@ -169,7 +176,8 @@ func TestOpenListensOnBothFamilies(t *testing.T) {
 func TestForeignHostIsRefused(t *testing.T) {
 	s := open(t, options())
 	for _, url := range []string{s.CoderURL(), s.DemoURL()} {
-		if got := send(t, "GET", url+"/", "", "Host", "rebound.example:7080"); got.status != http.StatusMisdirectedRequest {
+		got := send(t, "GET", url+"/", "", "Host", "rebound.example:7080")
+		if got.status != http.StatusMisdirectedRequest {
 			t.Errorf("%s: %d", url, got.status)
 		}
 	}
@@ -177,7 +185,9 @@ func TestForeignHostIsRefused(t *testing.T) {
 
 func TestSecurityHeaders(t *testing.T) {
 	s := open(t, options())
-	for _, url := range []string{s.CoderURL() + "/", s.CoderURL() + "/nowhere", s.DemoURL() + "/", s.DemoURL() + "/demo.js"} {
+	for _, url := range []string{
+		s.CoderURL() + "/", s.CoderURL() + "/nowhere", s.DemoURL() + "/", s.DemoURL() + "/demo.js",
+	} {
 		h := send(t, "GET", url, "").header
 		csp := h.Get("Content-Security-Policy")
 		if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") ||

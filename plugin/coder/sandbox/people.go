@@ -85,8 +85,8 @@ func (c *standIn) avatar(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "image/svg+xml")
-	_, _ = fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><circle cx="32" cy="32" r="32" `+
-		`fill="hsl(%d 45%% 38%%)"/><text x="32" y="41" font-family="system-ui,sans-serif" font-size="25" `+
+	_, _ = fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><circle cx="32" cy="32" `+
+		`r="32" fill="hsl(%d 45%% 38%%)"/><text x="32" y="41" font-family="system-ui,sans-serif" font-size="25" `+
 		`font-weight="600" text-anchor="middle" fill="#fff">%s</text></svg>`, u.hue, u.Initials())
 }
 
@@ -109,8 +109,8 @@ func demoWorkspaces(u user) []workspace {
 			seen: 50 * time.Minute, outdated: true, failing: []string{"b3a5a1de-8f0e-4c36-9f57-3c1f3f4d7c11"}},
 		{name: "search-reindex", template: "aws-linux", display: "AWS EC2 (Linux)", status: "starting", build: 1,
 			seen: 20 * time.Second},
-		{name: "docs-site", template: "kubernetes-node", display: "Node.js on Kubernetes", status: "stopped", build: 27,
-			seen: 3 * 24 * hour},
+		{name: "docs-site", template: "kubernetes-node", display: "Node.js on Kubernetes", status: "stopped",
+			build: 27, seen: 3 * 24 * hour},
 		{name: "payments-spike", template: "kubernetes-go", display: "Go on Kubernetes", status: "failed", build: 6,
 			seen: 9 * 24 * hour},
 	}

@@ -30,7 +30,7 @@ var (
 	errBadClient       = oauthError{"invalid_client", "The client credentials are invalid"}
 	errBadCode         = oauthError{"invalid_grant", "The authorization code is invalid or expired"}
 	errBadVerifier     = oauthError{"invalid_grant", "The PKCE code verifier is invalid"}
-	errBadRedirect     = oauthError{"invalid_grant", "The redirect_uri does not match the one in the authorization request"}
+	errBadRedirect     = oauthError{"invalid_grant", "The redirect_uri is not that of the authorization request"}
 	errBadRefresh      = oauthError{"invalid_grant", "The refresh token is invalid or expired"}
 	errInvalidResource = oauthError{"invalid_target", "The resource parameter is invalid"}
 )

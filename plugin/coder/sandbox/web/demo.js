@@ -187,8 +187,8 @@ function setState(state, text) {
 function showError(error) {
   const { backend } = document.body.dataset;
   $('error').textContent = error instanceof Unreachable
-    ? `The backend at ${backend} does not answer this page. Start it with “make run” and reload; if it is running, ` +
-      `backend.cors.origin in its configuration must list ${location.origin}.`
+    ? `The backend at ${backend} does not answer this page. Start it with “make run” and reload; if it is ` +
+      `running, backend.cors.origin in its configuration must list ${location.origin}.`
     : error.message;
   $('error').hidden = false;
 }

@@ -31,7 +31,8 @@ export async function signIn() {
 export async function signInLegacy() {
   const redirect = encodeURIComponent(`${auth}/oauth/callback`);
   const state = btoa(JSON.stringify({ returnTo: location.pathname }));
-  const query = `client_id=${encodeURIComponent(clientId)}&redirect_uri=${redirect}&response_type=code&state=${state}`;
+  const client = encodeURIComponent(clientId);
+  const query = `client_id=${client}&redirect_uri=${redirect}&response_type=code&state=${state}`;
   const token = await popup(`${auth}/oauth2/authorize?${query}`, 600, 700, data => {
     if (data.type === 'coder-oauth-error') throw new Error(data.message || messageOf(data.error));
     return data.type === 'coder-oauth-success' && data.token ? data.token : undefined;
