@@ -220,6 +220,13 @@ func TestClientRedirectFlow(t *testing.T) {
 	page.wait(signedOut)
 	page.click("#sign-in")
 	page.click("#log-in")
+	page.click("#cancel")
+	page.wait("location.origin === '" + c.origin + "' && " + signedOut)
+	if got := get[string](page, "new URLSearchParams(location.search).get('error') ?? ''"); !strings.HasPrefix(got, "Authentication rejected, ") {
+		t.Errorf("after Cancel the page's URL says %q", got)
+	}
+	page.click("#sign-in")
+	page.click("#log-in")
 	page.click("#allow")
 	page.wait("location.origin === '" + c.origin + "' && " + signedIn)
 	if !s.works(page.dataset("token")) {
@@ -264,6 +271,21 @@ func TestClientPopupClosedByUser(t *testing.T) {
 	page.wait("document.body.dataset.error === 'Login failed, popup was closed'")
 	page.click("#reject")
 	page.wait("document.body.dataset.error === 'Login failed, rejected by user'")
+}
+
+// An app on an origin that is not configured is told so in the popup, before anybody is asked for consent.
+func TestClientForeignOrigin(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, func(url string) string { return url })
+	s := start(t, setup{config: newerConfig})
+	page := newProfile(t).open(c.of(s).url)
+	popup := page.signIn()
+	popup.wait("document.body.textContent.includes('Origin \\'" + c.origin + "\\' is not allowed')")
+	get[any](popup, "window.close()")
+	page.wait("document.body.dataset.error === 'Login failed, popup was closed'")
+	if len(s.tokens()) > 0 {
+		t.Error("a token was issued")
+	}
 }
 
 func TestClientTwoTabsSignIn(t *testing.T) {
@@ -389,7 +411,7 @@ func TestClientOddToken(t *testing.T) {
 
 // A state that was changed on the way, by one character, signs nobody in.
 func TestClientTamperedState(t *testing.T) {
-	for _, button := range []string{"#sign-in", "#sign-in-legacy"} {
+	for button, want := range map[string]string{"#sign-in": "Invalid nonce", "#sign-in-legacy": "This sign-in was not started in this browser"} {
 		t.Run(button, func(t *testing.T) {
 			t.Parallel()
 			c := newClient(t, localhost)
@@ -412,7 +434,9 @@ func TestClientTamperedState(t *testing.T) {
 			}
 			page.popup().click("#allow")
 			page.wait("document.body.dataset.error")
-			t.Log(page.dataset("error"))
+			if got := page.dataset("error"); !strings.HasPrefix(got, want) {
+				t.Errorf("the client says %q, want %q", got, want)
+			}
 			if len(s.tokens()) > 0 || page.dataset("token") != "" {
 				t.Error("the code was spent")
 			}

@@ -71,7 +71,6 @@ func TestForeignOpener(t *testing.T) {
 				return popup.gone() || page.is(`received.includes('done')`)
 			})
 			messages := get[string](page, "JSON.stringify(received)")
-			t.Log(messages)
 			for _, token := range s.tokens() {
 				if strings.Contains(messages, token) {
 					t.Error("the foreign page got a token")

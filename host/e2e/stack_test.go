@@ -132,20 +132,21 @@ coder:
 	return s
 }
 
-// makeRun runs what `make run` runs: the committed configuration with the host's own sandbox. Only the ports
-// are free ones.
-func makeRun(t *testing.T) *stack {
+// freePorts are the variables with which the committed configuration takes free ports.
+var freePorts = []string{
+	"APP_CONFIG_app_baseUrl=http://localhost:0", "APP_CONFIG_backend_baseUrl=http://localhost:0",
+	"APP_CONFIG_backend_listen_port=0", "APP_CONFIG_coder_deployment_accessUrl=http://localhost:0",
+	"APP_ORIGIN=http://localhost:*",
+}
+
+// makeRun runs what `make run` runs: the committed configuration with the host's own sandbox.
+func makeRun(t *testing.T, environ []string) *stack {
 	t.Helper()
 	s := &stack{t: t}
-	s.backend = s.open(host.Options{
-		Args: []string{"--config", "../../app-config.yaml", "--config", "../../app-config.local.yaml"},
-		Environ: []string{
-			"APP_CONFIG_app_baseUrl=http://localhost:0", "APP_CONFIG_backend_baseUrl=http://localhost:0",
-			"APP_CONFIG_backend_listen_port=0", "APP_CONFIG_coder_deployment_accessUrl=http://localhost:0",
-			"APP_ORIGIN=http://localhost:*",
-		},
-		Log: s,
-	})
+	s.backend = localhost(s.open(host.Options{
+		Args:    []string{"--config", "../../app-config.yaml", "--config", "../../app-config.local.yaml"},
+		Environ: environ, Log: s,
+	}))
 	s.coder = s.logged(`stands in for Coder at (http://localhost:\d+)`)
 	s.demo = s.logged(`open (http://localhost:\d+) in a browser`)
 	s.app = s.demo
@@ -263,7 +264,7 @@ func localhost(url string) string { return strings.Replace(url, "127.0.0.1", "lo
 
 func write(t *testing.T, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
