@@ -349,7 +349,8 @@ func TestPluginThatRefusesTheChangedConfigKeepsTheOld(t *testing.T) {
 
 func TestOldHandlerIsReleasedAfterItsLastRequest(t *testing.T) {
 	entered, release, released := make(chan struct{}), make(chan struct{}), make(chan struct{}, 2)
-	p := plugin.Plugin{ID: "slow", Path: "/slow", Schema: []byte(`{"type":"object","properties":{"n":{"type":"number"}}}`),
+	p := plugin.Plugin{
+		ID: "slow", Path: "/slow", Schema: []byte(`{"type":"object","properties":{"n":{"type":"number"}}}`),
 		New: func(ctx context.Context, _ plugin.Environment) (http.Handler, error) {
 			context.AfterFunc(ctx, func() { released <- struct{}{} })
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -361,7 +362,8 @@ func TestOldHandlerIsReleasedAfterItsLastRequest(t *testing.T) {
 					w.WriteHeader(http.StatusGone)
 				}
 			}), nil
-		}}
+		},
+	}
 	dir, said := t.TempDir(), make(chan string, 1)
 	log := &watcher{lines: new(lines), wanted: "the changed config is ", found: said}
 	write(t, dir, baseConfig+"n: 1\n")

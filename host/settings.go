@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,9 +43,9 @@ func readURL(config *appconfig.Config, key string) (string, error) {
 // layerOf returns the name of the layer that the value of key comes from.
 func layerOf(config *appconfig.Config, key string) string {
 	layers := config.Layers()
-	for i := len(layers) - 1; i >= 0; i-- {
-		if ok, err := appconfig.New(layers[i]).Has(key); ok && err == nil {
-			return layers[i].Name
+	for _, layer := range slices.Backward(layers) {
+		if ok, err := appconfig.New(layer).Has(key); ok && err == nil {
+			return layer.Name
 		}
 	}
 	return "config"

@@ -63,8 +63,7 @@ func ServiceUnavailable(message string) *Error {
 // From returns err as the *Error that is in its chain, or, when there is none, a 500 that tells the client
 // nothing and keeps err as its cause.
 func From(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Status: http.StatusInternalServerError, Name: "Error", Message: "Internal Server Error", Err: err}

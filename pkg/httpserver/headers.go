@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -23,9 +24,7 @@ func securityHeaders(csp, referrer string, next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		for name, value := range fixed {
-			header[name] = value
-		}
+		maps.Copy(header, fixed)
 		next.ServeHTTP(w, r)
 	})
 }

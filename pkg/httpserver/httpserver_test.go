@@ -2,6 +2,7 @@ package httpserver_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -329,7 +330,7 @@ func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	<-entered
 	stopped := make(chan error)
 	go func() { stopped <- server.Shutdown(context.Background()) }()
-	if err := <-server.Done(); err != http.ErrServerClosed {
+	if err := <-server.Done(); !errors.Is(err, http.ErrServerClosed) {
 		t.Errorf("serving ended with %v", err)
 	}
 	close(release)

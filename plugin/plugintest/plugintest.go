@@ -5,9 +5,8 @@ import (
 	"context"
 	"testing"
 
-	"go.uber.org/zap/zaptest/observer"
-
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
