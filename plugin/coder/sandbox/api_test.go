@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -121,7 +122,7 @@ func TestAvatarIsAnImage(t *testing.T) {
 		t.Errorf("%s %s", got.header.Get("Content-Type"), got.body)
 	}
 	for d := xml.NewDecoder(strings.NewReader(got.body)); ; {
-		if _, err := d.Token(); err == io.EOF {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
@@ -155,9 +156,11 @@ func TestDemoProxy(t *testing.T) {
 	}
 	seen = nil
 	for _, try := range [][2]string{
-		{"POST", "/coder-api/v2/workspaces"}, {"GET", "/coder-api/oauth2/tokens"},
+		{"POST", "/coder-api/v2/workspaces"},
+		{"GET", "/coder-api/oauth2/tokens"},
 		{"GET", "/coder-api/v2/../../oauth2/tokens"},
-		{"GET", "/coder-api/v2/%2e%2e/%2e%2e/oauth2/tokens"}, {"DELETE", "/coder-api/v2/users/me"},
+		{"GET", "/coder-api/v2/%2e%2e/%2e%2e/oauth2/tokens"},
+		{"DELETE", "/coder-api/v2/users/me"},
 	} {
 		if got := send(t, try[0], s.DemoURL()+try[1], ""); got.status < 300 || seen != nil {
 			t.Errorf("%s %s: %d reached the stand-in: %v", try[0], try[1], got.status, seen != nil)

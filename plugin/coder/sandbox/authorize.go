@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -48,7 +49,7 @@ func (c *standIn) consent(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, http.StatusBadRequest, "Invalid Query Parameters",
 			"One or more query parameters are missing or invalid.", problems...)
 	case a.failure != "":
-		http.Redirect(w, r, a.errorURL(), http.StatusFound)
+		redirect(w, r, a.errorURL())
 	default:
 		a.failure, a.text = "access_denied", "The resource owner or authorization server denied the request"
 		if c.cancelWithoutState {
@@ -71,7 +72,7 @@ func (c *standIn) decide(w http.ResponseWriter, r *http.Request) {
 		writeOAuthError(w, oauthError{"invalid_request", "Invalid query params: " + strings.Join(problems, ", ")})
 		return
 	case a.failure != "":
-		http.Redirect(w, r, a.errorURL(), http.StatusFound)
+		redirect(w, r, a.errorURL())
 		return
 	}
 	who, ok := c.user(r.PostFormValue("user"))
@@ -83,7 +84,7 @@ func (c *standIn) decide(w http.ResponseWriter, r *http.Request) {
 		user: who, challenge: a.challenge, redirectURI: a.redirectURI, resource: a.resource,
 	})
 	c.logger.Info("sandbox: access allowed", zap.String("user", who.Username))
-	http.Redirect(w, r, a.redirectURL(url.Values{"code": {secret}}), http.StatusFound)
+	redirect(w, r, a.redirectURL(url.Values{"code": {secret}}))
 }
 
 // authorization reads the query of r. It answers r itself and returns nil when the client is not known;
@@ -181,14 +182,17 @@ func (a *authorization) redirectURL(set url.Values) string {
 	for _, reserved := range []string{"code", "error", "error_description", "state"} {
 		q.Del(reserved)
 	}
-	for name, values := range set {
-		q[name] = values
-	}
+	maps.Copy(q, set)
 	if a.state != "" {
 		q.Set("state", a.state)
 	}
 	u.RawQuery = q.Encode()
 	return u.String()
+}
+
+// redirect sends the browser to a URL that redirectURL made, which is on a registered callback.
+func redirect(w http.ResponseWriter, r *http.Request, to string) {
+	http.Redirect(w, r, to, http.StatusFound) //nolint:gosec // G710: the registration decides where it may lead
 }
 
 // describable confines s to the characters of an error_description (RFC 6749 appendix A.8).

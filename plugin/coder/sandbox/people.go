@@ -103,16 +103,26 @@ type workspace struct {
 func demoWorkspaces(u user) []workspace {
 	const hour = time.Hour
 	return []workspace{
-		{name: "catalog-api", template: "kubernetes-go", display: "Go on Kubernetes", status: "running", build: 14,
-			seen: 4 * time.Minute, favorite: true},
-		{name: u.Username + "-dev", template: "devcontainer", display: "Dev Container", status: "running", build: 3,
-			seen: 50 * time.Minute, outdated: true, failing: []string{"b3a5a1de-8f0e-4c36-9f57-3c1f3f4d7c11"}},
-		{name: "search-reindex", template: "aws-linux", display: "AWS EC2 (Linux)", status: "starting", build: 1,
-			seen: 20 * time.Second},
-		{name: "docs-site", template: "kubernetes-node", display: "Node.js on Kubernetes", status: "stopped",
-			build: 27, seen: 3 * 24 * hour},
-		{name: "payments-spike", template: "kubernetes-go", display: "Go on Kubernetes", status: "failed", build: 6,
-			seen: 9 * 24 * hour},
+		{
+			name: "catalog-api", template: "kubernetes-go", display: "Go on Kubernetes", status: "running", build: 14,
+			seen: 4 * time.Minute, favorite: true,
+		},
+		{
+			name: u.Username + "-dev", template: "devcontainer", display: "Dev Container", status: "running", build: 3,
+			seen: 50 * time.Minute, outdated: true, failing: []string{"b3a5a1de-8f0e-4c36-9f57-3c1f3f4d7c11"},
+		},
+		{
+			name: "search-reindex", template: "aws-linux", display: "AWS EC2 (Linux)", status: "starting", build: 1,
+			seen: 20 * time.Second,
+		},
+		{
+			name: "docs-site", template: "kubernetes-node", display: "Node.js on Kubernetes", status: "stopped",
+			build: 27, seen: 3 * 24 * hour,
+		},
+		{
+			name: "payments-spike", template: "kubernetes-go", display: "Go on Kubernetes", status: "failed", build: 6,
+			seen: 9 * 24 * hour,
+		},
 	}
 }
 

@@ -88,7 +88,7 @@ func Open(o Options) (*Sandbox, error) {
 	}
 	s.coderURL, s.demoURL = coderURL, demoURL
 
-	handler := http.Handler(newStandIn(o, coderURL, demoURL))
+	handler := newStandIn(o, coderURL, demoURL)
 	if o.Middleware != nil {
 		handler = o.Middleware(handler)
 	}
