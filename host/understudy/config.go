@@ -52,7 +52,9 @@ func (o *configOptions) load(cmd *cobra.Command, sources []schema.Source) (*load
 	config, err := appconfig.Load(cmd.Context(), appconfig.Options{
 		Args: configArgs(files), Environ: os.Environ(), AllowMissingDefault: true, Lax: o.lax,
 	})
-	if err != nil {
+	if nothing := (*appconfig.MissingError)(nil); errors.As(err, &nothing) {
+		config = appconfig.New() // the host needs a configuration, these commands do without
+	} else if err != nil {
 		return nil, err
 	}
 	var names []string
