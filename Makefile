@@ -35,4 +35,4 @@ fuzz: ## run each fuzz test for FUZZTIME (default 30s)
 	done
 
 e2e: ## the browser tests, with Chromium and Backstage's own client
-	$(GO) test -race -tags e2e -count=1 -timeout 10m ./host/e2e
+	$(GO) test -C host/e2e -race -tags e2e -count=1 -timeout 10m

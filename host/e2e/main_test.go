@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -17,6 +18,9 @@ var chromium struct {
 	ctx     context.Context
 	missing string
 }
+
+// told holds the reasons for skipping tests that were printed.
+var told sync.Map
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -77,6 +81,9 @@ func unable(t *testing.T, reason string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatal("CI is set, so this test has to run: " + reason)
+	}
+	if _, again := told.LoadOrStore(reason, true); !again {
+		fmt.Fprintln(os.Stderr, "e2e: tests are skipped: "+reason) // go test says so with -v only
 	}
 	t.Skip(reason)
 }
