@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"compress/zlib"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -80,25 +78,10 @@ func sendRaw(address, method, text string) *answer {
 	if a.body, err = io.ReadAll(response.Body); err != nil {
 		a.outcome = "cut off"
 	}
-	if unpacked, err := unpack(a.first("content-encoding"), a.body); err == nil {
-		a.body = unpacked
+	if a.first("content-encoding") == "gzip" {
+		if unpacked, err := gzip.NewReader(bytes.NewReader(a.body)); err == nil {
+			a.body, _ = io.ReadAll(unpacked)
+		}
 	}
 	return a
-}
-
-func unpack(encoding string, body []byte) ([]byte, error) {
-	var r io.Reader
-	var err error
-	switch encoding {
-	case "gzip":
-		r, err = gzip.NewReader(bytes.NewReader(body))
-	case "deflate":
-		r, err = zlib.NewReader(bytes.NewReader(body))
-	default:
-		return nil, errors.New("not packed, or in a way that is not known here")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
 }

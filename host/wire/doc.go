@@ -26,5 +26,5 @@
 //	UNDERSTUDY_WIRE_TARGET=http://127.0.0.1:7217 go test ./host/wire -run TestScenarios/provider
 //
 // replays a group against a server that is configured to find Coder at 127.0.0.1:7191; no difference at all is
-// allowed then. (Only host/compression differs: br is not unpacked here.)
+// allowed then. (Only host/compression differs: br and deflate are not unpacked here.)
 package wire

@@ -40,7 +40,6 @@ func newNormalizer(backend *url.URL, target, coder string) *normalizer {
 }
 
 var (
-	logID    = regexp.MustCompile(`logId=[0-9a-f]{20}`)
 	longHex  = regexp.MustCompile(`\b[0-9a-f]{80,}\b`)
 	longText = regexp.MustCompile(`[A-Za-z0-9.-]{600,}`)
 )
@@ -49,7 +48,6 @@ func (n *normalizer) text(value string) string {
 	for i := 0; i < len(n.names); i += 2 {
 		value = strings.ReplaceAll(value, n.names[i], n.names[i+1])
 	}
-	value = logID.ReplaceAllString(value, "logId=<hex>")
 	value = longHex.ReplaceAllStringFunc(value, func(text string) string {
 		if decodeState(text) != nil {
 			return "<state>"
@@ -202,11 +200,10 @@ func (n *normalizer) location(value string) map[string]any {
 		}
 		query[key] = single(texts)
 	}
-	out := map[string]any{"base": n.text(base), "query": query}
-	if u.Fragment != "" {
-		out["fragment"] = n.text("#" + u.EscapedFragment())
+	if fragment := u.EscapedFragment(); fragment != "" {
+		base += "#" + fragment
 	}
-	return out
+	return map[string]any{"base": n.text(base), "query": query}
 }
 
 // single is a list of one as the one itself.
@@ -329,10 +326,7 @@ func parseCSP(value string) map[string][]string {
 	return out
 }
 
-var (
-	markup   = regexp.MustCompile(`<[A-Za-z!]`)
-	controls = regexp.MustCompile(`[^\t\n\r\x20-\x7e\x{a0}-\x{10ffff}]`)
-)
+var markup = regexp.MustCompile(`<[A-Za-z!]`)
 
 func (n *normalizer) body(a *answer, requestURL *url.URL) map[string]any {
 	text, contentType := string(a.body), a.first("content-type")
@@ -342,13 +336,11 @@ func (n *normalizer) body(a *answer, requestURL *url.URL) map[string]any {
 	case strings.Contains(contentType, "json"):
 		var value any
 		if err := json.Unmarshal(a.body, &value); err != nil {
-			return map[string]any{"kind": "broken json", "digest": digest(text, 12)}
+			return map[string]any{"kind": "broken json"}
 		}
 		return map[string]any{"kind": "json", "json": n.deep(value)}
 	case strings.Contains(contentType, "html") && markup.MatchString(text):
 		return map[string]any{"kind": "html", "page": n.deep(readPage(text, a.header["content-security-policy"], requestURL))}
-	case controls.MatchString(text):
-		return map[string]any{"kind": "binary"}
 	}
 	return map[string]any{"kind": "text", "text": n.text(shortText(text))}
 }

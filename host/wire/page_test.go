@@ -23,7 +23,7 @@ var windowScript string
 
 var windowProgram = goja.MustCompile("window.js", windowScript, true)
 
-// node is an element of a page, in the form in which it goes into the script engine and comes back.
+// node is an element of a page, in the form in which it goes into the script engine.
 type node struct {
 	Tag        string            `json:"tag"`
 	Attributes map[string]string `json:"attributes"`
@@ -79,28 +79,9 @@ func (n node) walk() []node {
 }
 
 var (
-	unseen  = []string{"script", "style", "head", "title", "template", "noscript", "meta", "link"}
 	active  = []string{"img", "iframe", "object", "embed", "form"}
-	hiding  = regexp.MustCompile(`display:\s*none`)
 	program = regexp.MustCompile(`(?i)^((text|application)/(java|ecma)script|module)?$`)
 )
-
-// visible returns the text that a person sees.
-func (n node) visible() string {
-	if _, hidden := n.Attributes["hidden"]; hidden || slices.Contains(unseen, n.Tag) || hiding.MatchString(n.Attributes["style"]) {
-		return ""
-	}
-	var out strings.Builder
-	for _, child := range n.Children {
-		switch child := child.(type) {
-		case string:
-			out.WriteString(child)
-		case node:
-			out.WriteString(" " + child.visible() + " ")
-		}
-	}
-	return out.String()
-}
 
 // readPage tells of a page what matters for a login popup: its title and visible text, which scripts its
 // policies let run, and what those do in each of the three situations in which the popup can find itself.
@@ -112,7 +93,7 @@ func readPage(source string, policyHeaders []string, at *url.URL) map[string]any
 			policies = append(policies, parseCSP(policy))
 		}
 	}
-	page := map[string]any{"title": "", "visibleText": shortText(tree.visible())}
+	page := map[string]any{"title": "", "visibleText": runPage(source, nil, at, "noOpener")["visibleText"]}
 	scripts, titled := []any{}, false
 	var handlers, elements []any
 	var codes []string
@@ -194,14 +175,18 @@ func letIn(policies []map[string][]string, script node) string {
 	return reason
 }
 
-// runPage runs the scripts of a page in a fresh engine and tells what came of it.
+// runPage runs scripts of a page in a fresh engine and tells what came of it, and what a person sees then.
 func runPage(source string, codes []string, at *url.URL, situation string) map[string]any {
 	vm := goja.New()
 	timer := time.AfterFunc(10*time.Second, func() { vm.Interrupt("the page's script does not end") })
 	defer timer.Stop()
-	input, _ := json.Marshal(map[string]any{"tree": parseHTML(source), "codes": codes, "situation": situation,
-		"url": map[string]string{"href": at.String(), "origin": at.Scheme + "://" + at.Host, "protocol": at.Scheme + ":", "host": at.Host,
-			"hostname": at.Hostname(), "port": at.Port(), "pathname": at.EscapedPath(), "search": "?" + at.RawQuery, "hash": ""}})
+	location := map[string]string{
+		"href": at.String(), "origin": at.Scheme + "://" + at.Host, "protocol": at.Scheme + ":", "host": at.Host,
+		"hostname": at.Hostname(), "port": at.Port(), "pathname": at.EscapedPath(), "search": "?" + at.RawQuery, "hash": "",
+	}
+	input, _ := json.Marshal(map[string]any{
+		"tree": parseHTML(source), "codes": append([]string{}, codes...), "situation": situation, "url": location,
+	})
 	_ = vm.Set("parseHTML", func(text string) string { // for innerHTML
 		tree, _ := json.Marshal(parseHTML(text))
 		return string(tree)
@@ -215,44 +200,10 @@ func runPage(source string, codes []string, at *url.URL, situation string) map[s
 	if err != nil {
 		return map[string]any{"harnessError": err.Error()}
 	}
-	var seen struct {
-		Out  map[string]any  `json:"out"`
-		Tree json.RawMessage `json:"tree"`
-	}
+	var seen map[string]any
 	if err := json.Unmarshal([]byte(result.String()), &seen); err != nil {
 		return map[string]any{"harnessError": err.Error()}
 	}
-	var tree node
-	if err := json.Unmarshal(seen.Tree, &tree); err != nil {
-		return map[string]any{"harnessError": err.Error()}
-	}
-	_, closes := seen.Out["closeAfterMs"]
-	seen.Out["closes"], seen.Out["visibleText"] = closes, shortText(tree.visible())
-	return seen.Out
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote, with children of either kind.
-func (n *node) UnmarshalJSON(text []byte) error {
-	var raw struct {
-		Tag        string            `json:"tag"`
-		Attributes map[string]string `json:"attributes"`
-		Children   []json.RawMessage `json:"children"`
-	}
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return err
-	}
-	*n = node{Tag: raw.Tag, Attributes: raw.Attributes}
-	for _, child := range raw.Children {
-		var text string
-		if json.Unmarshal(child, &text) == nil {
-			n.Children = append(n.Children, text)
-			continue
-		}
-		var element node
-		if err := json.Unmarshal(child, &element); err != nil {
-			return err
-		}
-		n.Children = append(n.Children, element)
-	}
-	return nil
+	seen["visibleText"] = shortText(seen["visibleText"].(string))
+	return seen
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -141,9 +142,7 @@ func (b *browser) step(raw any) (map[string]any, error) {
 	case st.Coder != nil:
 		return nil, b.coder.behave(*st.Coder)
 	case st.Remember != nil:
-		for name, value := range st.Remember {
-			b.known[name] = value
-		}
+		maps.Copy(b.known, st.Remember)
 		return nil, nil
 	case st.Authorize != nil:
 		return b.authorize(st.Authorize)
@@ -275,9 +274,7 @@ func (b *browser) headers(st *step, path string) map[string]string {
 		text := string(value)
 		st.Body, headers["Content-Type"] = &text, "application/json"
 	}
-	for name, value := range st.Headers {
-		headers[name] = value
-	}
+	maps.Copy(headers, st.Headers)
 	return headers
 }
 
@@ -333,9 +330,7 @@ func (b *browser) expand(inside string) (string, error) {
 		if state == nil {
 			state = url.Values{}
 		}
-		for key, values := range fields {
-			state[key] = values
-		}
+		maps.Copy(state, fields)
 		return encodeState(state), err
 	}
 	return "", fmt.Errorf("no template function %s", name)

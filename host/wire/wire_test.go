@@ -67,6 +67,9 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
+	if outside() == "" && !strings.Contains(log.text.String(), "/api/auth/coder/") {
+		t.Error("the log does not hold the requests")
+	}
 	for kind, pattern := range secrets {
 		if hits := pattern.FindAllString(log.text.String(), -1); hits != nil {
 			t.Errorf("the log holds the %s %d times", kind, len(hits))
@@ -131,7 +134,7 @@ func newRig(t *testing.T, setup string, log *safeBuffer) *rig {
 	if err := os.WriteFile(config, bytes.ReplaceAll(text, []byte("CODER"), []byte(c.origin())), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := host.New(host.Options{Args: []string{"--config", config}, Environ: []string{"NODE_ENV=production"}, Log: log})
+	h := host.New(host.Options{Args: []string{"--config", config}, Environ: []string{"NODE_ENV=production", "LOG_LEVEL=debug"}, Log: log})
 	h.Add(coder.Plugin())
 	if err := h.Open(context.Background()); err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
 // A window for the scripts of a login page: what they may touch exists, what they do is written down. The
-// value of this script is a function: JSON of {tree, codes, situation, url} in, JSON of {out, tree} back.
+// value of this script is a function: JSON of {tree, codes, situation, url} in, JSON of what came of it back.
 (function () {
   'use strict';
   const page = globalThis;
@@ -89,6 +89,11 @@
       due.callback = null;
       attempt(() => callback(...due.args));
     }
-    return JSON.stringify({ out, tree });
+    const unseen = ['script', 'style', 'head', 'title', 'template', 'noscript', 'meta', 'link'];
+    const visible = node => (unseen.includes(node.tag) || 'hidden' in node.attributes || /display:\s*none/.test(node.attributes.style || '')
+      ? '' : node.children.map(child => (typeof child === 'string' ? child : ` ${visible(child)} `)).join(''));
+    out.closes = 'closeAfterMs' in out;
+    out.visibleText = visible(tree);
+    return JSON.stringify(out);
   };
 })();
