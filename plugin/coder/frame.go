@@ -235,17 +235,23 @@ func redirect(w http.ResponseWriter, r *http.Request, target string, err error) 
 	_, _ = w.Write([]byte(body))
 }
 
-// withError sets the error parameter of a URL and leaves the others as they are.
+// withError sets the error parameter of a URL, in its place when it has one, and leaves the others as they are.
 func withError(target, message string) string {
 	target, fragment, _ := strings.Cut(target, "#")
 	path, query, _ := strings.Cut(target, "?")
-	var parts []string
-	for part := range strings.SplitSeq(query, "&") {
-		if name, _, _ := strings.Cut(part, "="); part != "" && name != "error" {
+	parts, set := []string(nil), false
+	for part := range strings.SplitSeq(query+"&error=", "&") {
+		if name, _, _ := strings.Cut(part, "="); name == "error" {
+			if set {
+				continue
+			}
+			part, set = "error="+url.QueryEscape(message), true
+		}
+		if part != "" {
 			parts = append(parts, part)
 		}
 	}
-	target = path + "?" + strings.Join(append(parts, "error="+url.QueryEscape(message)), "&")
+	target = path + "?" + strings.Join(parts, "&")
 	if fragment != "" {
 		target += "#" + fragment
 	}

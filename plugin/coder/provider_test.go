@@ -190,7 +190,7 @@ func TestP2_RedirectsStayOnAllowedOrigins(t *testing.T) {
 func TestWithError(t *testing.T) {
 	for target, want := range map[string]string{
 		"/x": "/x?error=a+b%26",
-		"https://x.example/?b=1&a=%20&error=old#f": "https://x.example/?b=1&a=%20&error=a+b%26#f",
+		"https://x.example/?b=1&error=old&a=%20&error=x#f": "https://x.example/?b=1&error=a+b%26&a=%20#f",
 	} {
 		if got := withError(target, "a b&"); got != want {
 			t.Errorf("%s: %s", target, got)
