@@ -37,7 +37,7 @@ func (h *handler) frame(w http.ResponseWriter, r *http.Request) {
 		if f.Origin != "" {
 			a.origin = f.Origin
 		}
-		err = rejected(query)
+		err = rejected(query, false)
 	} else if a.env, err = h.environment(query); err != nil {
 		h.fail(w, r, err)
 		return
@@ -124,7 +124,7 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attemp
 // complete spends the code of a checked attempt.
 func (h *handler) complete(r *http.Request, a *attempt) (sessionResponse, error) {
 	query := r.URL.Query()
-	if err := rejected(query); err != nil {
+	if err := rejected(query, true); err != nil {
 		return sessionResponse{}, err
 	}
 	code, err := codeOf(query, r.PostForm)
@@ -145,12 +145,13 @@ func (h *handler) complete(r *http.Request, a *attempt) (sessionResponse, error)
 	return newSessionResponse(granted, who), nil
 }
 
-// rejected is the error of an answer in which Coder, or the user there, said no.
-func rejected(query url.Values) error {
+// rejected is the error of an answer in which Coder, or the user there, said no. proven tells whether the
+// answer came with the state of a flow.
+func rejected(query url.Values, proven bool) error {
 	if reason, _ := param(query, "error"); reason == "" {
 		return nil
 	}
-	code, description := refusal(query)
+	code, description := refusal(query, proven)
 	switch {
 	case code == "access_denied" && description == "":
 		return plainError("Authentication rejected, the sign-in was cancelled or denied at Coder")
@@ -194,7 +195,7 @@ func plainError(message string) *apierror.Error {
 // answer posts the outcome to the app and shows it. config_info goes to anyone: it holds nothing but the
 // origin, so that an app on another one learns why it hears nothing else.
 func (h *handler) answer(w http.ResponseWriter, r *http.Request, a attempt, response sessionResponse, err error) {
-	p := page{Title: "Signed in", Text: "You are signed in to Coder. This window closes by itself."}
+	p := page{Title: "Signed in", Text: "You are signed in to Coder. You can close this window."}
 	result := map[string]any{"type": "authorization_response"}
 	if err != nil {
 		e := apierror.From(err)

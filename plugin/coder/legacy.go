@@ -88,7 +88,7 @@ func (h *handler) refusedAtCoder(w http.ResponseWriter, r *http.Request, jar *co
 	} else if state == "" {
 		f = newest(jar.pending(h.ring), bridgeMode)
 	}
-	code, description := refusal(query)
+	code, description := refusal(query, ours && f.Mode == bridgeMode)
 	text := "Coder refused the sign-in (" + code + ")."
 	if code == "access_denied" {
 		text = "The sign-in was cancelled or denied at Coder."

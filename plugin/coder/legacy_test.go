@@ -280,7 +280,7 @@ func TestL12_OnlyTextIsAToken(t *testing.T) {
 func TestL13_CancelIsCalledCancelAndTheOpenerHears(t *testing.T) {
 	b := both(t)
 	for query, want := range map[string]string{
-		"error=access_denied&error_description=The+user+said+no&state=x": "The user said no",
+		"error=access_denied&error_description=Call+this+number&state=x": "cancelled or denied",
 		"error=access_denied": "cancelled or denied",
 		"error=server_error":  "server_error",
 		"error=%3Cscript%3E&error_description=%22%3E%3Cimg%20src=x%3E%00%0a": "unknown_error",
@@ -293,8 +293,8 @@ func TestL13_CancelIsCalledCancelAndTheOpenerHears(t *testing.T) {
 		if said.Messages[0].Data.Type != "coder-oauth-error" || said.failure() == "" || !strings.HasPrefix(said.to(), appURL) {
 			t.Errorf("%s: the opener hears %+v", query, said)
 		}
-		if strings.Contains(answer.body, "<img") {
-			t.Errorf("%s: markup gets through", query)
+		if strings.Contains(answer.body, "<img") || strings.Contains(answer.body, "Call") {
+			t.Errorf("%s: a link's text gets through", query)
 		}
 	}
 }
@@ -356,6 +356,17 @@ func TestBridgePinsTheAppThatOpenedIt(t *testing.T) {
 		if to := br.get(callback).told(t).to(); to != want {
 			t.Errorf("opened by %q: the token goes to %q, want %q", referrer, to, want)
 		}
+	}
+}
+
+func TestBridgeCancelWithAState(t *testing.T) {
+	b := both(t)
+	br := b.browser(t)
+	_, state := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" +
+		url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"))
+	answer := br.get("/oauth/callback?error=access_denied&error_description=The+user+said+no&state=" + state)
+	if !strings.Contains(answer.visible(), "Coder says: The user said no") || br.flows() != 0 {
+		t.Errorf("%d flows pending: %s", br.flows(), answer.visible())
 	}
 }
 

@@ -58,12 +58,16 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	apierror.Write(w, r, shownURL(r), e)
 }
 
-// refusal reads what Coder put into the callback's query when it said no. Both texts come through the browser
-// and are confined to what RFC 6749, section 4.1.2.1 allows.
-func refusal(query url.Values) (code, description string) {
+// refusal reads what Coder put into the callback's query when it said no, confined to what RFC 6749, section
+// 4.1.2.1 allows. Both come through the browser: unless the state proves them to be Coder's, the description
+// is left out, for anyone could have written it into a link.
+func refusal(query url.Values, proven bool) (code, description string) {
 	code, _ = param(query, "error")
 	if !isErrorCode(code) {
 		code = "unknown_error"
+	}
+	if !proven {
+		return code, ""
 	}
 	description, _ = param(query, "error_description")
 	description = strings.Map(func(c rune) rune {

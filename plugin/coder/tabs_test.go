@@ -43,7 +43,7 @@ func TestCancelWithoutStateOrWords(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	br.begin("/start?env=development&origin=https://other.example")
-	answer := br.get("/handler/frame?error=access_denied")
+	answer := br.get("/handler/frame?error=access_denied&error_description=Call+this+number")
 	said := answer.told(t)
 	if said.to() != "https://other.example" || said.failure() != "Error: Authentication rejected, the sign-in was cancelled or denied at Coder" || said.Close != 100 {
 		t.Errorf("%q goes to %q", said.failure(), said.to())
