@@ -1,7 +1,6 @@
 package appconfig
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -149,7 +148,7 @@ func (c *constructor) sequence(node *yaml.Node, pos position) (any, position) {
 // pairs makes what !!pairs and !!omap stand for. JavaScript's Map has no properties of its own, so nothing
 // is left of an !!omap.
 func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag string) (any, position) {
-	var keys, ignored keySet
+	keys := keySet{}
 	for i, item := range node.Content {
 		key := item
 		switch {
@@ -159,7 +158,8 @@ func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag stri
 			key = item.Content[0]
 		default:
 			pair := &Object{}
-			pair.Set(c.key(node, item, &ignored), nil)
+			text, _ := c.key(node, item)
+			pair.Set(text, nil)
 			array[i] = pair
 		}
 		if key.Kind == yaml.ScalarNode && tag == "!!omap" {
@@ -177,7 +177,7 @@ func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag stri
 
 func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 	object := &Object{entries: make([]entry, 0, len(node.Content)/2)}
-	keys := keySet{}
+	var keys *keySet // made when two keys have the same text, hence hardly ever
 	isSet := tagOf(node) == "!!set"
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
@@ -185,7 +185,13 @@ func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 			c.mergeInto(object, value)
 			continue
 		}
-		name := c.key(node, key, &keys)
+		name, identity := c.key(node, key)
+		if object.find(name) >= 0 && keys == nil {
+			keys = c.keysBefore(node, i)
+		}
+		if keys != nil && key.Kind == yaml.ScalarNode && keys.add(identity) {
+			c.fail(key, "Map keys must be unique")
+		}
 		made, at := c.value(value)
 		if isSet && made != nil {
 			c.fail(node, "Set items must all have null values")
@@ -199,28 +205,28 @@ func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 }
 
 // keySet holds the values of the scalar keys of a mapping: 16 and 0x10 are the same, 1 and "1" are not.
-type keySet struct {
-	few  []any
-	many map[any]bool
-}
+type keySet map[any]bool
 
 // add adds a value, and tells whether it was there.
-func (s *keySet) add(value any) bool {
-	if s.many == nil {
-		if slices.Contains(s.few, value) {
-			return true
-		}
-		if s.few = append(s.few, value); len(s.few) > 16 {
-			s.many = make(map[any]bool, 64)
-			for _, value := range s.few {
-				s.many[value] = true
+func (s keySet) add(value any) bool {
+	known := s[value]
+	s[value] = true
+	return known
+}
+
+// keysBefore returns the values of a mapping's scalar keys up to the one at place i.
+func (c *constructor) keysBefore(node *yaml.Node, i int) *keySet {
+	keys := make(keySet, i)
+	for j := 0; j < i; j += 2 {
+		if key := node.Content[j]; key.Kind == yaml.ScalarNode && !c.isMerge(key) {
+			if isBareKey(node, key) {
+				keys.add(nil)
+			} else {
+				keys.add(c.scalar(key))
 			}
 		}
-		return false
 	}
-	known := s.many[value]
-	s.many[value] = true
-	return known
+	return &keys
 }
 
 // isMerge tells whether a key merges mappings: only one that is tagged so does in YAML 1.2.
@@ -269,21 +275,18 @@ func isBareKey(in, node *yaml.Node) bool {
 		node.Style&quoted == 0 && tagOf(node) == ""
 }
 
-// key makes the text that a key is in JavaScript, and adds a scalar one to keys.
-func (c *constructor) key(in, node *yaml.Node, keys *keySet) string {
-	value, _ := c.value(node)
+// key makes the text that a key is in JavaScript. The value of a scalar tells whether it is a key's double.
+func (c *constructor) key(in, node *yaml.Node) (text string, value any) {
+	value, _ = c.value(node)
 	if isBareKey(in, node) {
 		value = nil
 	}
-	switch target := resolveAlias(node); {
-	case target.Kind != yaml.ScalarNode:
+	if resolveAlias(node).Kind != yaml.ScalarNode {
 		var b strings.Builder
 		writeFlow(&b, node)
-		return b.String()
-	case target == node && keys.add(value):
-		c.fail(node, "Map keys must be unique")
+		return b.String(), nil
 	}
-	return keyText(value)
+	return keyText(value), value
 }
 
 func keyText(value any) string {

@@ -34,9 +34,9 @@ func (c *Config) Koanf() (*koanf.Koanf, error) {
 }
 
 // load brings a source into a koanf instance and returns its tree, nil where the source has no data.
-func load(read func() (string, error), parse func(text string) (*Object, error)) (*koanf.Koanf, *Object, error) {
+func load(read func() ([]byte, error), parse func(text []byte) (*Object, error)) (*koanf.Koanf, *Object, error) {
 	store, parser := koanf.New("."), &treeParser{parse: parse}
-	if err := store.Load(textProvider(read), parser); err != nil {
+	if err := store.Load(bytesProvider(read), parser); err != nil {
 		return nil, nil, err
 	}
 	return store, parser.tree, nil
@@ -52,15 +52,12 @@ func (p Provider) layer() (Layer, error) {
 	return Layer{Name: p.Name, Path: p.Name, Data: data.(*Object), store: store}, nil
 }
 
-// textProvider is a koanf.Provider of a text.
-type textProvider func() (string, error)
+// bytesProvider is a koanf.Provider of a text.
+type bytesProvider func() ([]byte, error)
 
-func (p textProvider) ReadBytes() ([]byte, error) {
-	text, err := p()
-	return []byte(text), err
-}
+func (p bytesProvider) ReadBytes() ([]byte, error) { return p() }
 
-func (textProvider) Read() (map[string]any, error) {
+func (bytesProvider) Read() (map[string]any, error) {
 	return nil, errors.New("the source is a text: it wants a parser")
 }
 
@@ -72,13 +69,13 @@ func (p mapProvider) Read() (map[string]any, error) { return p, nil }
 
 // treeParser is a koanf.Parser that keeps the tree it makes.
 type treeParser struct {
-	parse func(text string) (*Object, error)
+	parse func(text []byte) (*Object, error)
 	tree  *Object
 }
 
 // Unmarshal returns the sections at the top of a document.
 func (p *treeParser) Unmarshal(text []byte) (map[string]any, error) {
-	tree, err := p.parse(string(text))
+	tree, err := p.parse(text)
 	if err != nil || tree == nil {
 		return nil, err
 	}

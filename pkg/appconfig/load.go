@@ -1,6 +1,7 @@
 package appconfig
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,8 @@ import (
 const (
 	maxFileSize = 2 << 20 // bytes of a file, an included one or a remote document
 	maxDepth    = 500     // of nesting
-	maxValues   = 250_000 // in a document, aliases followed
-	maxIncludes = 10_000  // in a layer
+	maxValues   = 100_000 // in a document, aliases followed
+	maxIncludes = 1000    // in a layer
 )
 
 // Options say where a configuration is loaded from. The zero value loads the default files of the working
@@ -56,7 +57,7 @@ type loader struct {
 	options Options
 	environ *environ
 	targets []target
-	remote  func(ctx context.Context, u *url.URL) (string, error)
+	remote  func(ctx context.Context, u *url.URL) ([]byte, error)
 }
 
 // target is a file or a URL to load.
@@ -205,8 +206,8 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 		layers = append(layers, layer)
 	}
 	if env != nil {
-		none := func() (string, error) { return "", nil }
-		store, data, err := load(none, func(string) (*Object, error) { return env, nil })
+		none := func() ([]byte, error) { return nil, nil }
+		store, data, err := load(none, func([]byte) (*Object, error) { return env, nil })
 		if err != nil {
 			return nil, files, err
 		}
@@ -235,34 +236,37 @@ func (f *files) stat(path string) (fs.FileInfo, error) {
 	return info, err
 }
 
-// read reads a text file; missing is what the error says of one that is not there. A file that is empty is given
-// a moment, for a program that is just writing it.
-func (f *files) read(path, missing string) (string, error) {
+// read reads a file; missing is what the error says of one that is not there. A file that is empty is given a
+// moment, for a program that is just writing it.
+func (f *files) read(path, missing string) ([]byte, error) {
 	info, err := f.stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", &NotFoundError{path, fmt.Sprintf(missing, path)}
+		return nil, &NotFoundError{path, fmt.Sprintf(missing, path)}
+	} else if err != nil {
+		return nil, err
 	}
-	if err == nil && info.Size() > maxFileSize {
-		return "", fmt.Errorf("file %s is larger than %d bytes", path, maxFileSize)
-	}
-	text, err := readSome(path)
-	if err == nil && text == "" {
+	text, err := readSome(path, info.Size())
+	if err == nil && len(text) == 0 {
 		time.Sleep(10 * time.Millisecond)
-		text, err = readSome(path)
+		text, err = readSome(path, info.Size())
 	}
 	return text, err
 }
 
-// readSome reads a file up to the limit, whatever it claims to be: a pipe or a device has no size.
-func readSome(path string) (string, error) {
+// readSome reads a file up to the limit, whatever size it claims to have: a pipe or a device has none.
+func readSome(path string, size int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxFileSize+1))
-	if err == nil && len(text) > maxFileSize {
-		err = fmt.Errorf("file %s is larger than %d bytes", path, maxFileSize)
+	var text bytes.Buffer
+	text.Grow(int(min(size, maxFileSize)) + bytes.MinRead)
+	if _, err := text.ReadFrom(io.LimitReader(file, maxFileSize+1)); err != nil {
+		return nil, err
 	}
-	return validUTF8(text), err
+	if text.Len() > maxFileSize {
+		return nil, fmt.Errorf("file %s is larger than %d bytes", path, maxFileSize)
+	}
+	return text.Bytes(), nil
 }

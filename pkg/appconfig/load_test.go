@@ -137,14 +137,14 @@ func TestLoadRefusesWhatWouldNotEnd(t *testing.T) {
 				"one.yaml":        "b: { $include: two.yaml }\n", "two.yaml": "c: { $include: 'one.yaml#b' }\nd: { $include: one.yaml }\n",
 			}, "includes itself",
 		},
-		"includes that double":     {bomb, "more than 10000 includes"},
+		"includes that double":     {bomb, "more than 1000 includes"},
 		"deep flow collections":    {map[string]string{"app-config.yaml": "a: " + deep + "\n"}, "nested more than 500 deep"},
 		"deep block collections":   {map[string]string{"app-config.yaml": strings.Repeat("- ", 10_000) + "a\n"}, "deep"},
 		"deep JSON":                {map[string]string{"app-config.yaml": "a: { $include: a.json }\n", "a.json": deep}, "deep"},
 		"an alias within itself":   {map[string]string{"app-config.yaml": "a: &a [*a]\n"}, "at line 1"},
 		"a huge file":              {map[string]string{"app-config.yaml": "a: " + strings.Repeat("x", 20<<20)}, "larger than"},
 		"a huge included file":     {map[string]string{"app-config.yaml": "a: { $file: a }\n", "a": strings.Repeat("x", 20<<20)}, "larger than"},
-		"as many values as fit in": {map[string]string{"app-config.yaml": "a: [" + strings.Repeat("1,", 300_000) + "]"}, "values"},
+		"as many values as fit in": {map[string]string{"app-config.yaml": "a: [" + strings.Repeat("1,", 110_000) + "]"}, "values"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -41,14 +41,10 @@ func (o *Object) set(key string, value any, pos position) {
 	if _, ok := arrayIndex(key); ok {
 		o.ints = true
 	}
-	switch n := len(o.entries); {
-	case o.index != nil:
-		o.index[key] = n - 1
-	case n >= indexFrom:
-		o.index = make(map[string]int, 2*n)
-		for i := range o.entries {
-			o.index[o.entries[i].key] = i
-		}
+	if o.index != nil {
+		o.index[key] = len(o.entries) - 1
+	} else if len(o.entries) >= indexFrom {
+		o.reindex()
 	}
 }
 
@@ -97,26 +93,24 @@ func (o *Object) Keys() []string {
 		keys[i] = o.entries[i].key
 	}
 	if o.ints {
-		sortKeys(keys)
+		slices.SortStableFunc(keys, compareKeys)
 	}
 	return keys
 }
 
-// sortKeys puts keys, given in the order of their insertion, into JavaScript's order.
-func sortKeys(keys []string) {
-	slices.SortStableFunc(keys, func(a, b string) int {
-		x, xInt := arrayIndex(a)
-		y, yInt := arrayIndex(b)
-		switch {
-		case xInt && yInt:
-			return int(x) - int(y)
-		case xInt:
-			return -1
-		case yInt:
-			return 1
-		}
-		return 0
-	})
+// compareKeys orders keys as JavaScript does: integer-like ones first, all others as they are.
+func compareKeys(a, b string) int {
+	x, xInt := arrayIndex(a)
+	y, yInt := arrayIndex(b)
+	switch {
+	case xInt && yInt:
+		return int(x) - int(y)
+	case xInt:
+		return -1
+	case yInt:
+		return 1
+	}
+	return 0
 }
 
 // MarshalJSON writes the object with its keys in order, as JSON.stringify does: a number that JSON cannot
@@ -253,9 +247,36 @@ func (o *Object) ordered() []entry {
 	if !o.ints {
 		return o.entries
 	}
-	entries := make([]entry, 0, len(o.entries))
-	for _, key := range o.Keys() {
-		entries = append(entries, o.entries[o.find(key)])
+	copied := Object{entries: slices.Clone(o.entries), ints: true}
+	copied.sort()
+	return copied.entries
+}
+
+// sort puts the entries into JavaScript's order.
+func (o *Object) sort() {
+	if o.ints {
+		slices.SortStableFunc(o.entries, func(a, b entry) int { return compareKeys(a.key, b.key) })
+		o.reindex()
 	}
-	return entries
+}
+
+// truncate keeps the first n entries. The ones before may have been replaced.
+func (o *Object) truncate(n int) {
+	if n == len(o.entries) {
+		return
+	}
+	clear(o.entries[n:])
+	o.entries = o.entries[:n]
+	o.reindex()
+}
+
+// reindex makes the index anew, where there are enough keys for one.
+func (o *Object) reindex() {
+	o.index = nil
+	if len(o.entries) >= indexFrom {
+		o.index = make(map[string]int, cap(o.entries))
+		for i := range o.entries {
+			o.index[o.entries[i].key] = i
+		}
+	}
 }

@@ -210,8 +210,11 @@ func required[T any](c *Config, key string, value T, ok bool, err error) (T, err
 // lookup returns the value under key of the topmost layer that has one, nil for null. It reports a value
 // that does not fit wanted; item tells which items an array must have.
 func (c *Config) lookup(key, wanted string, item func(any) bool) (value any, found bool, err error) {
+	if !validKey(key) {
+		return nil, false, &InvalidKeyError{key}
+	}
 	for layer := c; layer != nil; layer = layer.fallback {
-		value, found, err = layer.value(key)
+		value, found, err = layer.walk(key)
 		if err != nil {
 			return nil, false, err
 		}
@@ -266,12 +269,20 @@ func (c *Config) value(key string) (value any, found bool, err error) {
 	if !validKey(key) {
 		return nil, false, &InvalidKeyError{key}
 	}
+	return c.walk(key)
+}
+
+// walk is value for a key that is valid.
+func (c *Config) walk(key string) (value any, found bool, err error) {
 	if c.data == nil {
 		return nil, false, nil
 	}
 	value = c.data
 	for rest := key; rest != ""; {
-		part, tail, _ := strings.Cut(rest, ".")
+		part, tail := rest, ""
+		if i := strings.IndexByte(rest, '.'); i >= 0 {
+			part, tail = rest[:i], rest[i+1:]
+		}
 		object, ok := value.(*Object)
 		switch {
 		case ok:
@@ -297,8 +308,8 @@ func merge(value, below any) any {
 	if !ok {
 		return value
 	}
-	out := &Object{}
 	from, _ := below.(*Object)
+	out := &Object{entries: make([]entry, 0, object.Len()+from.Len())}
 	for _, e := range object.entries {
 		if e.value == nil {
 			continue

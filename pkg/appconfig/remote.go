@@ -24,13 +24,13 @@ func displayURL(u *url.URL) string {
 }
 
 // fetch reads a remote document.
-func (l *loader) fetch(ctx context.Context, u *url.URL) (string, error) {
-	fail := func(err error) (string, error) {
+func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
+	fail := func(err error) ([]byte, error) {
 		var inner *url.Error
 		if errors.As(err, &inner) {
 			err = inner.Err // it would repeat the URL
 		}
-		return "", &LoadError{displayURL(u), err, true}
+		return nil, &LoadError{displayURL(u), err, true}
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return fail(errors.New("only http and https URLs can be read"))
@@ -60,7 +60,7 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) (string, error) {
 	if len(text) > maxFileSize {
 		return fail(fmt.Errorf("larger than %d bytes", maxFileSize))
 	}
-	return validUTF8(text), nil
+	return text, nil
 }
 
 // loadURL loads a remote document. Nothing can be included into it, as in Backstage.
@@ -68,9 +68,9 @@ func (l *loader) loadURL(ctx context.Context, u *url.URL) (layer Layer, err erro
 	name := displayURL(u)
 	t := &transformer{environ: l.environ}
 	layer = Layer{Name: name, Path: name}
-	read := func() (string, error) { return l.remote(ctx, u) }
-	layer.store, layer.Data, err = load(read, func(text string) (*Object, error) {
-		value, pos, err := parseYAML(text, &source{path: name})
+	read := func() ([]byte, error) { return l.remote(ctx, u) }
+	layer.store, layer.Data, err = load(read, func(text []byte) (*Object, error) {
+		value, pos, err := parseYAML(validUTF8(text), &source{path: name})
 		if err == nil && value == nil {
 			err = errors.New("configuration data is null")
 		}
@@ -90,12 +90,13 @@ func (l *loader) loadURL(ctx context.Context, u *url.URL) (layer Layer, err erro
 // loadFile loads a local file and all that it includes. read notes what it reads.
 func (l *loader) loadFile(path string, files *files) (layer Layer, err error) {
 	t := &transformer{environ: l.environ, readFile: func(path string) (string, error) {
-		return files.read(path, `failed to include "%s", file does not exist`)
+		text, err := files.read(path, `failed to include "%s", file does not exist`)
+		return validUTF8(text), err
 	}}
 	layer = Layer{Name: filepath.Base(path), Path: path}
-	read := func() (string, error) { return files.read(path, `Config file "%s" does not exist`) }
-	layer.store, layer.Data, err = load(read, func(text string) (*Object, error) {
-		value, pos, err := parseYAML(text, &source{path: path})
+	read := func() ([]byte, error) { return files.read(path, `Config file "%s" does not exist`) }
+	layer.store, layer.Data, err = load(read, func(text []byte) (*Object, error) {
+		value, pos, err := parseYAML(validUTF8(text), &source{path: path})
 		if err != nil || value == nil {
 			return nil, err // an empty file is no layer at all
 		}

@@ -13,6 +13,7 @@ import (
 type transformer struct {
 	environ  *environ
 	readFile func(path string) (string, error) // nil where nothing can be included: in remote documents
+	path     []step                            // to the value at hand
 	unset    []unsetKey
 	includes int
 }
@@ -23,22 +24,28 @@ type unsetKey struct {
 	variables []string
 }
 
-// place is where in the document the transformer is.
-type place struct {
-	parent *place
-	key    string
-	index  int // of an array's item, else -1
+// step is a key, or the index of an array's item, on the way to a value.
+type step struct {
+	key   string
+	index int // -1 for a key
 }
 
-// String writes a place as Backstage's errors do: ".a.b[0]".
-func (p *place) String() string {
-	if p == nil {
-		return ""
+// at writes where the transformer is as Backstage's errors do: ".a.b[0]".
+func (t *transformer) at() string {
+	var b strings.Builder
+	for _, s := range t.path {
+		if s.index >= 0 {
+			b.WriteString("[" + strconv.Itoa(s.index) + "]")
+		} else {
+			b.WriteString("." + s.key)
+		}
 	}
-	if p.index >= 0 {
-		return p.parent.String() + "[" + strconv.Itoa(p.index) + "]"
-	}
-	return p.parent.String() + "." + p.key
+	return b.String()
+}
+
+// miss notes that the value at hand vanishes.
+func (t *transformer) miss(variables []string) {
+	t.unset = append(t.unset, unsetKey{strings.TrimPrefix(t.at(), "."), variables})
 }
 
 // include is an include under way.
@@ -56,7 +63,7 @@ type scope struct {
 
 // document transforms a whole document, whose root must come out as an object.
 func (t *transformer) document(value any, pos position, in scope) (*Object, error) {
-	out, _, _, err := t.apply(value, pos, nil, in)
+	out, _, _, err := t.apply(value, pos, in)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +75,10 @@ func (t *transformer) document(value any, pos position, in scope) (*Object, erro
 }
 
 // apply transforms a value and what is in it. ok is false where nothing is left of it.
-func (t *transformer) apply(value any, pos position, at *place, in scope) (out any, _ position, ok bool, _ error) {
+func (t *transformer) apply(value any, pos position, in scope) (out any, _ position, ok bool, _ error) {
 	switch v := value.(type) {
 	case string:
-		text, used, ok := t.substitute(v, at)
+		text, used, ok := t.substitute(v)
 		if len(used) > 0 {
 			pos.from = &source{path: pos.from.path, variables: used, parent: pos.from.parent}
 		}
@@ -80,9 +87,9 @@ func (t *transformer) apply(value any, pos position, at *place, in scope) (out a
 		if t.readFile == nil {
 			break
 		}
-		included, from, inner, state, err := t.include(v, pos, at, in)
+		included, from, inner, state, err := t.include(v, pos, in)
 		if err != nil {
-			return nil, pos, false, fmt.Errorf("error at %s, %w", at, err)
+			return nil, pos, false, fmt.Errorf("error at %s, %w", t.at(), err)
 		}
 		switch state {
 		case gone:
@@ -91,44 +98,51 @@ func (t *transformer) apply(value any, pos position, at *place, in scope) (out a
 			value, pos, in = included, from, inner
 		}
 	}
-	return t.children(value, pos, at, in)
+	return t.children(value, pos, in)
 }
 
-// children transforms the parts of a value that itself stays as it is.
-func (t *transformer) children(value any, pos position, at *place, in scope) (any, position, bool, error) {
+// children transforms the parts of a value that itself stays as it is. It does so in place: what a parser made is
+// in no other hands.
+func (t *transformer) children(value any, pos position, in scope) (any, position, bool, error) {
+	kept, depth := 0, len(t.path)
+	defer func() { t.path = t.path[:depth] }()
 	switch v := value.(type) {
 	case []any:
-		array, items := make([]any, 0, len(v)), make([]position, 0, len(v))
-		for i, item := range v {
-			item, from, ok, err := t.apply(item, pos.items[i], &place{at, "", i}, in)
+		for i := range v {
+			t.path = append(t.path[:depth], step{"", i})
+			item, from, ok, err := t.apply(v[i], pos.items[i], in)
 			if err != nil {
 				return nil, pos, false, err
 			}
 			if ok {
-				array, items = append(array, item), append(items, from)
+				v[kept], pos.items[kept] = item, from
+				kept++
 			}
 		}
-		pos.items = items
-		return array, pos, true, nil
+		pos.items = pos.items[:kept]
+		return v[:kept], pos, true, nil
 	case *Object:
-		object := &Object{entries: make([]entry, 0, len(v.entries))}
-		for _, e := range v.ordered() {
-			item, from, ok, err := t.apply(e.value, e.pos, &place{at, e.key, -1}, in)
+		v.sort()
+		for i := range v.entries {
+			e := &v.entries[i]
+			t.path = append(t.path[:depth], step{e.key, -1})
+			item, from, ok, err := t.apply(e.value, e.pos, in)
 			if err != nil {
 				return nil, pos, false, err
 			}
 			if ok {
-				object.set(e.key, item, from)
+				v.entries[kept] = entry{e.key, item, from}
+				kept++
 			}
 		}
-		return object, pos, true, nil
+		v.truncate(kept)
 	}
 	return value, pos, true, nil
 }
 
 // substitute replaces every ${NAME} and ${NAME:-default} in a text, and $${…} by ${…}. ok is false where a
 // variable without a default is not set.
-func (t *transformer) substitute(text string, at *place) (out string, used []string, ok bool) {
+func (t *transformer) substitute(text string) (out string, used []string, ok bool) {
 	if !strings.Contains(text, "${") {
 		return text, nil, true
 	}
@@ -175,7 +189,7 @@ func (t *transformer) substitute(text string, at *place) (out string, used []str
 		b.WriteString(value)
 	}
 	if len(missing) > 0 {
-		t.unset = append(t.unset, unsetKey{strings.TrimPrefix(at.String(), "."), missing})
+		t.miss(missing)
 	}
 	if !ok {
 		return "", used, false
@@ -193,7 +207,7 @@ const (
 )
 
 // include replaces {$file: …}, {$env: …} and {$include: …}.
-func (t *transformer) include(object *Object, pos position, at *place, in scope) (any, position, scope, includeState, error) {
+func (t *transformer) include(object *Object, pos position, in scope) (any, position, scope, includeState, error) {
 	fail := func(err error) (any, position, scope, includeState, error) { return nil, pos, in, kept, err }
 	keyword := ""
 	for i := range object.entries {
@@ -212,7 +226,7 @@ func (t *transformer) include(object *Object, pos position, at *place, in scope)
 	if !isText {
 		return fail(fmt.Errorf("%s include value is not a string", keyword))
 	}
-	target, used, ok := t.substitute(raw, at)
+	target, used, ok := t.substitute(raw)
 	if !ok {
 		return fail(fmt.Errorf("%s substitution value was undefined", keyword))
 	}
@@ -224,7 +238,7 @@ func (t *transformer) include(object *Object, pos position, at *place, in scope)
 		value, set := t.environ.lookup(target)
 		pos.from = &source{path: pos.from.path, variables: append(used, target), parent: pos.from.parent}
 		if !set {
-			t.unset = append(t.unset, unsetKey{strings.TrimPrefix(at.String(), "."), []string{target}})
+			t.miss([]string{target})
 			return nil, pos, in, gone, nil
 		}
 		return value, pos, in, replaced, nil
@@ -236,11 +250,11 @@ func (t *transformer) include(object *Object, pos position, at *place, in scope)
 		}
 		return trimRight(text), position{from: &source{path: path, parent: &pos}, line: 1, column: 1}, in, replaced, nil
 	}
-	return t.includePart(target, pos, at, in)
+	return t.includePart(target, pos, in)
 }
 
 // includePart reads the part of a file that "path#key.key" names.
-func (t *transformer) includePart(target string, pos position, at *place, in scope) (any, position, scope, includeState, error) {
+func (t *transformer) includePart(target string, pos position, in scope) (any, position, scope, includeState, error) {
 	fail := func(err error) (any, position, scope, includeState, error) { return nil, pos, in, kept, err }
 	name, part, _ := strings.Cut(target, "#")
 	if i := strings.IndexAny(part, "\n\r\u2028\u2029"); i >= 0 {
@@ -285,7 +299,7 @@ func (t *transformer) includePart(target string, pos position, at *place, in sco
 	}
 	inner := scope{filepath.Dir(path), &include{in.within, path, part}}
 	if text, ok := value.(string); ok {
-		substituted, used, ok := t.substitute(text, at)
+		substituted, used, ok := t.substitute(text)
 		if !ok {
 			return nil, pos, in, gone, nil
 		}

@@ -1,6 +1,7 @@
 package appconfig
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -41,7 +42,7 @@ func Watch(ctx context.Context, o Options, current *Config, report func(*Config,
 	}
 	defer notifier.Close()
 	w := &watcher{loader: l, notifier: notifier, current: current, report: report, remote: documents{
-		fetch: l.fetch, texts: map[string]string{}, fails: map[string]string{},
+		fetch: l.fetch, texts: map[string][]byte{}, fails: map[string]string{},
 	}}
 	l.remote = w.remote.read
 	w.check(ctx, true)
@@ -143,14 +144,14 @@ func sameLayers(a, b *Config) bool {
 
 // documents holds the remote documents as they were last read, by URL.
 type documents struct {
-	fetch func(context.Context, *url.URL) (string, error)
+	fetch func(context.Context, *url.URL) ([]byte, error)
 	mu    sync.Mutex
-	texts map[string]string
+	texts map[string][]byte
 	fails map[string]string // the error that was last reported
 }
 
 // read returns a remote document, from memory where it was read before.
-func (d *documents) read(ctx context.Context, u *url.URL) (string, error) {
+func (d *documents) read(ctx context.Context, u *url.URL) ([]byte, error) {
 	d.mu.Lock()
 	text, ok := d.texts[u.String()]
 	d.mu.Unlock()
@@ -165,13 +166,13 @@ func (d *documents) read(ctx context.Context, u *url.URL) (string, error) {
 }
 
 // store tells whether the text is another than before.
-func (d *documents) store(u *url.URL, text string) (changed bool) {
+func (d *documents) store(u *url.URL, text []byte) (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	before, ok := d.texts[u.String()]
 	d.texts[u.String()] = text
 	delete(d.fails, u.String())
-	return !ok || before != text
+	return !ok || !bytes.Equal(before, text)
 }
 
 // refresh reads the remote documents again, and tells whether one changed. One that cannot be read stays as it was.

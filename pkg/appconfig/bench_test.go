@@ -1,0 +1,133 @@
+package appconfig_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// writeBenchSet writes the realistic set of layers that conformance/bench.mjs writes, about 400 values, two
+// $include, two $file, 20 variables, and returns the options to load it with.
+func writeBenchSet(b *testing.B) appconfig.Options {
+	b.Helper()
+	dir := b.TempDir()
+	write := func(name, text string) {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			b.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	write("app-config.yaml", benchLayer(0, 30)+"included:\n  one: { $include: parts/one.yaml }\n"+
+		"  two: { $include: 'parts/one.yaml#list' }\n  secret: { $file: parts/secret.txt }\n"+
+		"  certificate: { $file: parts/certificate.pem }\n")
+	write("app-config.local.yaml", benchLayer(3, 12))
+	write("app-config.extra.yaml", benchLayer(5, 8))
+	write("parts/one.yaml", "list: [1, 2, 3]\nmap: { a: \"${BENCH_1}\", b: \"${BENCH_2}\" }\n")
+	write("parts/secret.txt", "not-a-real-secret\n")
+	write("parts/certificate.pem", strings.Repeat(strings.Repeat("A", 64)+"\n", 30))
+	options := appconfig.Options{Dir: dir}
+	for _, name := range []string{"app-config.yaml", "app-config.local.yaml", "app-config.extra.yaml"} {
+		options.Args = append(options.Args, "--config", filepath.Join(dir, name))
+	}
+	for i := range 20 {
+		options.Environ = append(options.Environ, fmt.Sprintf("BENCH_%d=value-%d", i, i))
+	}
+	return options
+}
+
+func benchLayer(seed, sections int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# layer %d\n", seed)
+	for s := range sections {
+		fmt.Fprintf(&b, "section%d:\n", s)
+		for k := range 8 {
+			n := s*8 + k + seed
+			kind := n % 6
+			if kind == 5 && s%2 == 1 {
+				kind = 0
+			}
+			fmt.Fprintf(&b, "  key%d:", k)
+			switch kind {
+			case 0:
+				fmt.Fprintf(&b, " plain text number %d\n", n)
+			case 1:
+				fmt.Fprintf(&b, " %d\n", n*7)
+			case 2:
+				fmt.Fprintf(&b, " %t\n", n%2 == 0)
+			case 3:
+				fmt.Fprintf(&b, " [alpha-%d, beta, 'gamma: %d']\n", n, n)
+			case 4:
+				fmt.Fprintf(&b, "\n    nested: { a: %d, b: \"two\", c: [1, 2, 3] }\n    url: https://host-%d.example.com/path\n", n, n)
+			case 5:
+				fmt.Fprintf(&b, " ${BENCH_%d:-fallback}\n", n%20)
+			}
+		}
+	}
+	return b.String()
+}
+
+// BenchmarkLoad loads the realistic set and reads it whole, as bench.mjs has the real loader do. The median says
+// more than the mean on a machine that does other things, too.
+func BenchmarkLoad(b *testing.B) {
+	options := writeBenchSet(b)
+	b.ReportAllocs()
+	var times []time.Duration
+	for b.Loop() {
+		times = append(times, loadOnce(b, options))
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2]), "median-ns/op")
+}
+
+func loadOnce(b *testing.B, options appconfig.Options) time.Duration {
+	begin := time.Now()
+	config, err := appconfig.Load(b.Context(), options)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := config.Get(""); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(begin)
+}
+
+// BenchmarkGetString reads a text that is below many layers which lack it.
+func BenchmarkGetString(b *testing.B) {
+	for _, depth := range []int{1, 4, 16} {
+		b.Run(fmt.Sprintf("layers=%d", depth), func(b *testing.B) {
+			layers := []appconfig.Layer{}
+			for i := range depth {
+				value, err := appconfig.ParseYAML([]byte(benchLayer(i, 30)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				layers = append(layers, appconfig.Layer{Name: fmt.Sprintf("layer-%d.yaml", i), Data: value.(*appconfig.Object)})
+			}
+			bottom, err := appconfig.ParseYAML([]byte("only: { below: { text: x } }"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			layers = append([]appconfig.Layer{{Name: "bottom.yaml", Data: bottom.(*appconfig.Object)}}, layers...)
+			config := appconfig.New(layers...)
+			for _, key := range []string{"section0.key0", "only.below.text"} {
+				b.Run(key, func(b *testing.B) {
+					b.ReportAllocs()
+					if _, err := config.GetString(key); err != nil {
+						b.Skip(err)
+					}
+					for b.Loop() {
+						_, _ = config.GetString(key)
+					}
+				})
+			}
+		})
+	}
+}
