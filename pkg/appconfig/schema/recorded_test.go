@@ -2,7 +2,6 @@ package schema
 
 import (
 	"bufio"
-	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -98,10 +97,6 @@ func processAll(schema *Schema, config *appconfig.Config) []any {
 		for _, layer := range layers {
 			entry := &appconfig.Object{}
 			entry.Set("context", layer.Name)
-			if options.Visibility == nil {
-				entry = &appconfig.Object{}
-				entry.Set("context", layer.Name)
-			}
 			entry.Set("data", layer.Data)
 			if layer.FilteredKeys != nil {
 				entry.Set("filteredKeys", texts(layer.FilteredKeys))
@@ -131,5 +126,3 @@ func texts(list []string) []any {
 	}
 	return out
 }
-
-var _ = bytes.Equal

@@ -83,10 +83,9 @@ func (s *Schema) alternatives(schema any, found []*appconfig.Object) []*appconfi
 func isOpen(schemas []*appconfig.Object) bool {
 	open := true
 	for _, schema := range schemas {
-		additional, restricted := schema.Get("additionalProperties")
-		if declares(schema) || restricted && additional == false {
+		if _, restricted := schema.Get("additionalProperties"); restricted || declares(schema) {
 			open = false
-		} else if types, _ := schema.Get("type"); types == "object" && !restricted {
+		} else if kind, _ := text(schema, "type"); kind == "object" {
 			return true
 		}
 	}

@@ -1,0 +1,130 @@
+package schema
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/dlclark/regexp2"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// TestSecondOpinion compares what is valid with the verdict of an independent implementation of JSON Schema
+// draft 7, wherever ajv follows the standard: no value needed coercion, nothing stands beside a $ref, and
+// "nullable" is not used.
+func TestSecondOpinion(t *testing.T) {
+	t.Parallel()
+	f, err := os.Open(filepath.Join("testdata", "recorded.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	valid, invalid := 0, 0
+	for n := 1; lines.Scan(); n++ {
+		value, err := appconfig.ParseJSON(lines.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range get(value.(*appconfig.Object), "schemas").([]any) {
+			compiled, err := Compile(Source{Value: appconfig.FormatJSON(text)})
+			if err != nil || nonstandard(text) {
+				continue
+			}
+			other := compileOther(t, text)
+			for _, layer := range get(value.(*appconfig.Object), "layers").([]any) {
+				data := get(layer.(*appconfig.Object), "data")
+				e := &evaluation{all: true}
+				at := &cursor{value: clone(data)}
+				ours := e.visit(compiled.compiler.rootNode, at)
+				if !appconfig.Equal(at.value, data) {
+					continue // coerced
+				}
+				err := other.Validate(plain(data))
+				if ours != (err == nil) {
+					t.Errorf("line %d: ours is %v, the other says %v\nschema %s\nvalue %s", n, ours, err,
+						appconfig.FormatJSON(text), appconfig.FormatJSON(data))
+				}
+				if ours {
+					valid++
+				} else {
+					invalid++
+				}
+			}
+		}
+	}
+	if valid < 30 || invalid < 30 {
+		t.Errorf("%d valid and %d invalid values compared, want 30 of each", valid, invalid)
+	}
+}
+
+func compileOther(t *testing.T, schema any) *jsonschema.Schema {
+	t.Helper()
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft7)
+	compiler.UseRegexpEngine(func(source string) (jsonschema.Regexp, error) {
+		re, err := regexp2.Compile(source, regexp2.ECMAScript|regexp2.Unicode)
+		return (*otherRegexp)(re), err
+	})
+	if err := compiler.AddResource("schema.json", plain(schema)); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled
+}
+
+type otherRegexp regexp2.Regexp
+
+func (re *otherRegexp) String() string { return (*regexp2.Regexp)(re).String() }
+
+func (re *otherRegexp) MatchString(text string) bool {
+	ok, err := (*regexp2.Regexp)(re).MatchString(text)
+	return ok && err == nil
+}
+
+// nonstandard tells whether ajv reads a schema in its own way.
+func nonstandard(schema any) bool {
+	switch v := schema.(type) {
+	case []any:
+		for _, item := range v {
+			if nonstandard(item) {
+				return true
+			}
+		}
+	case *appconfig.Object:
+		for _, key := range v.Keys() {
+			item, _ := v.Get(key)
+			if key == "nullable" || key == "$schema" || key == "$ref" && v.Len() > 1 || nonstandard(item) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plain converts a config value to what encoding/json makes.
+func plain(value any) any {
+	switch v := value.(type) {
+	case []any:
+		items := make([]any, len(v))
+		for i, item := range v {
+			items[i] = plain(item)
+		}
+		return items
+	case *appconfig.Object:
+		object := map[string]any{}
+		for _, key := range v.Keys() {
+			item, _ := v.Get(key)
+			object[key] = plain(item)
+		}
+		return object
+	}
+	return value
+}
