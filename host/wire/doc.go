@@ -13,8 +13,10 @@
 //	host      headers, CORS, compression, health checks and odd requests of backend-defaults 0.18.0
 //	tls       the provider behind a TLS front, with the app on another site and a second environment
 //
-// A difference must be listed in testdata/allowed-differences.json, with its reason; an entry of this host's
-// own that no answer needs any more fails the test too. After the run the hosts' log must hold no secret.
+// A difference must be listed in testdata/allowed-differences.json, with its reason. Parts 1 and 2 of the list
+// are what the recorders of the scenarios leave open to any server, parts 3 and 4 are this host's own: an
+// entry of those that no answer needs any more fails the test too. The list also covers recordings that are
+// not in this sample. After the run the hosts' log, at level debug, must hold no secret.
 //
 // The scripts of popup pages are run by a JavaScript engine (goja) in a stand-in for a window, once with each
 // kind of opener, since what such a page says to whom is the heart of the protocol and cannot be read off its

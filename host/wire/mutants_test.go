@@ -72,7 +72,7 @@ func TestMutants(t *testing.T) {
 		"script with another nonce":           {frame, body(`<script nonce="`, `<script nonce="x`), false},
 		"page without a CSP":                  {frame, drop("content-security-policy"), false},
 		"page that lets any script run":       {frame, header("content-security-policy", `script-src '[^']*'`, "script-src 'unsafe-inline'"), false},
-		"token in the text":                   {frame, body(`This window closes`, "wire-access-token-1 closes"), false},
+		"token in the text":                   {frame, body(`signed in to Coder`, "signed in to wire-access-token-1"), false},
 		"an image":                            {frame, body(`</main>`, `<img src="https://evil.example/x"></main>`), false},
 		"an event handler":                    {older, body(`<main>`, `<main onclick="x()">`), false},
 		"the token to other origins, older":   {older, body(`"origins":\["http://localhost:3000"`, `"origins":["http://evil.example"`), false},

@@ -76,7 +76,8 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 	for _, entry := range list {
-		if int(played.Load()) == len(names) && entry.ours && entry.used.Load() == 0 && slices.ContainsFunc(names, entry.scenario.MatchString) {
+		recorded := slices.Contains(names, entry.Scenario) || entry.Scenario == "*" || strings.HasSuffix(entry.Scenario, "/*")
+		if int(played.Load()) == len(names) && entry.ours && recorded && entry.used.Load() == 0 {
 			t.Errorf("nothing needs the allowed difference any more: %s %s (%s)", entry.Scenario, entry.Field, entry.Why)
 		}
 	}
@@ -97,7 +98,11 @@ func judge(t *testing.T, rigs rigs, s *scenario, list []*allowance) {
 			open = other
 		}
 	}
-	for _, d := range open {
+	for i, d := range open {
+		if i == 8 {
+			t.Errorf("… and %d more", len(open)-i)
+			break
+		}
 		t.Errorf("%s:\n  golden %s\n  got    %s", d.field, d.golden, d.got)
 	}
 }
