@@ -67,7 +67,7 @@ func (o *configOptions) load(cmd *cobra.Command, sources []schema.Source) (*load
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), message)
 	process := schema.Options{
-		Visibility: schema.Visibilities, WithDeprecatedKeys: o.deprecated, IgnoreErrors: !o.strict,
+		Visibility: schema.Visibilities(), WithDeprecatedKeys: o.deprecated, IgnoreErrors: !o.strict,
 	}
 	if o.frontend {
 		process.Visibility = []string{"frontend"}

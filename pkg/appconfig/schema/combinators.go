@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -52,19 +53,12 @@ func (s *site) liveMembers() ([]member, error) {
 
 func compileNot(s *site) (check, error) {
 	p := s.problem("must NOT be valid")
-	live, err := s.live(s.value)
-	if err != nil {
-		return nil, err
-	}
-	if !live {
-		return func(e *evaluation, at *cursor) { e.fail(at, p) }, nil
-	}
-	n, err := s.sub()
+	n, err := s.liveSub()
 	if err != nil {
 		return nil, err
 	}
 	return func(e *evaluation, at *cursor) {
-		if e.probe(n, at) {
+		if n == nil || e.probe(n, at) {
 			e.fail(at, p)
 		}
 	}, nil
@@ -122,16 +116,12 @@ func compileOneOf(s *site) (check, error) {
 func compileAllOf(s *site) (check, error) {
 	var nodes []*node
 	for i, schema := range s.value.([]any) {
-		if live, err := s.live(schema); err != nil {
-			return nil, err
-		} else if !live {
-			continue
-		}
-		n, err := s.subAt(strconv.Itoa(i), schema)
+		n, err := s.liveAt(strconv.Itoa(i), schema)
 		if err != nil {
 			return nil, err
+		} else if n != nil {
+			nodes = append(nodes, n)
 		}
-		nodes = append(nodes, n)
 	}
 	return func(e *evaluation, at *cursor) {
 		for _, n := range nodes {
@@ -154,7 +144,7 @@ func compileIf(s *site) (check, error) {
 	_, hasThen := s.schema.Get("then")
 	_, hasElse := s.schema.Get("else")
 	if !hasThen && !hasElse {
-		return nil, fmt.Errorf(`strict mode: "if" without "then" and "else" is ignored`)
+		return nil, errors.New(`strict mode: "if" without "then" and "else" is ignored`)
 	}
 	clauses := map[string]*node{"if": nil, "then": nil, "else": nil}
 	names := []string{"if"}

@@ -253,3 +253,18 @@ func (s *site) sub() (*node, error) { return s.compile(s.value, s.path+"/"+s.nam
 func (s *site) subAt(key string, schema any) (*node, error) {
 	return s.compile(schema, s.path+"/"+s.name+"/"+escapeFragment(key))
 }
+
+// liveSub is sub, but returns nil for a schema that takes any value. So does liveAt.
+func (s *site) liveSub() (*node, error) {
+	if live, err := s.live(s.value); err != nil || !live {
+		return nil, err
+	}
+	return s.sub()
+}
+
+func (s *site) liveAt(key string, schema any) (*node, error) {
+	if live, err := s.live(schema); err != nil || !live {
+		return nil, err
+	}
+	return s.subAt(key, schema)
+}

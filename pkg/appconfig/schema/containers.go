@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -11,7 +12,7 @@ func compileAdditionalItems(s *site) (check, error) {
 	items, _ := s.schema.Get("items")
 	tuple, ok := items.([]any)
 	if !ok {
-		return nil, fmt.Errorf(`strict mode: "additionalItems" is ignored when "items" is not an array of schemas`)
+		return nil, errors.New(`strict mode: "additionalItems" is ignored when "items" is not an array of schemas`)
 	}
 	if s.value == false {
 		size := strconv.Itoa(len(tuple))
@@ -32,12 +33,9 @@ func compileItems(s *site) (check, error) {
 	}
 	nodes := make([]*node, len(tuple))
 	for i, schema := range tuple {
-		if live, err := s.live(schema); err != nil {
+		var err error
+		if nodes[i], err = s.liveAt(strconv.Itoa(i), schema); err != nil {
 			return nil, err
-		} else if live {
-			if nodes[i], err = s.subAt(strconv.Itoa(i), schema); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return func(e *evaluation, at *cursor) {
@@ -51,11 +49,8 @@ func compileItems(s *site) (check, error) {
 
 // eachItem applies the keyword's schema to the items from the given index on.
 func (s *site) eachItem(from int) (check, error) {
-	if live, err := s.live(s.value); err != nil || !live {
-		return nil, err
-	}
-	n, err := s.sub()
-	if err != nil {
+	n, err := s.liveSub()
+	if err != nil || n == nil {
 		return nil, err
 	}
 	return func(e *evaluation, at *cursor) {
@@ -69,20 +64,14 @@ func (s *site) eachItem(from int) (check, error) {
 
 func compileContains(s *site) (check, error) {
 	p := s.problem("must contain at least 1 valid item(s)", "minContains", "1")
-	live, err := s.live(s.value)
+	n, err := s.liveSub()
 	if err != nil {
 		return nil, err
-	}
-	n := &node{always: true}
-	if live {
-		if n, err = s.sub(); err != nil {
-			return nil, err
-		}
 	}
 	return func(e *evaluation, at *cursor) {
 		before := len(e.problems)
 		for i := range at.value.([]any) {
-			if e.visit(n, at.item(i)) {
+			if n == nil || e.visit(n, at.item(i)) {
 				e.problems = e.problems[:before]
 				return
 			}
@@ -92,11 +81,8 @@ func compileContains(s *site) (check, error) {
 }
 
 func compilePropertyNames(s *site) (check, error) {
-	if live, err := s.live(s.value); err != nil || !live {
-		return nil, err
-	}
-	n, err := s.sub()
-	if err != nil {
+	n, err := s.liveSub()
+	if err != nil || n == nil {
 		return nil, err
 	}
 	return func(e *evaluation, at *cursor) {
@@ -112,8 +98,8 @@ func compilePropertyNames(s *site) (check, error) {
 }
 
 func compileAdditionalProperties(s *site) (check, error) {
-	live, err := s.live(s.value)
-	if err != nil || !live {
+	n, err := s.liveSub()
+	if err != nil || n == nil {
 		return nil, err
 	}
 	declared := map[string]bool{}
@@ -128,19 +114,13 @@ func compileAdditionalProperties(s *site) (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	var n *node
-	if s.value != false {
-		if n, err = s.sub(); err != nil {
-			return nil, err
-		}
-	}
 	return func(e *evaluation, at *cursor) {
 		for _, key := range at.value.(*appconfig.Object).Keys() {
 			if declared[key] || matchesAny(patterns, key) {
 				continue
 			}
 			valid := false
-			if n == nil {
+			if n.never {
 				e.fail(at, s.problem("must NOT have additional properties", "additionalProperty", key))
 			} else {
 				valid = e.visit(n, at.property(key))

@@ -8,8 +8,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// Visibilities are those that a value can have. A value without one is backend.
-var Visibilities = []string{"frontend", "backend", "secret"}
+// Visibilities returns those that a value can have. A value without one is backend.
+func Visibilities() []string { return []string{"frontend", "backend", "secret"} }
 
 // Options are those of Backstage's schema.process(). The zero value validates and filters nothing.
 type Options struct {
@@ -57,7 +57,7 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 		if o.Visibility != nil || o.Transform != nil {
 			f := &filter{Options: o, evaluation: e}
 			if o.Visibility == nil {
-				f.Visibility = Visibilities
+				f.Visibility = Visibilities()
 			}
 			data, _ := f.value(layer.Data, "", "", "backend")
 			result.Layer = appconfig.Layer{Name: layer.Name, Path: layer.Path}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -123,9 +124,9 @@ func newPattern(source string) (pattern, error) {
 		return pattern{re}, nil
 	}
 	problem := err.Error()
-	if e, ok := err.(*syntax.Error); ok {
-		problem = string(e.Code)
-		if text, ok := patternProblems[e.Code]; ok {
+	if bad := (*syntax.Error)(nil); errors.As(err, &bad) {
+		problem = string(bad.Code)
+		if text, ok := patternProblems[bad.Code]; ok {
 			problem = text
 		}
 	}

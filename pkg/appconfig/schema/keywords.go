@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -92,7 +93,7 @@ func vocabulary() map[string]bool {
 }
 
 func refuseID(*site) (check, error) {
-	return nil, fmt.Errorf(`NOT SUPPORTED: keyword "id", use "$id" for schema ID`)
+	return nil, errors.New(`NOT SUPPORTED: keyword "id", use "$id" for schema ID`)
 }
 
 // refuseFormat refuses every format: Backstage registers none.
@@ -131,7 +132,7 @@ func compileConst(s *site) (check, error) {
 func compileEnum(s *site) (check, error) {
 	values := s.value.([]any)
 	if len(values) == 0 {
-		return nil, fmt.Errorf("enum must have non-empty array")
+		return nil, errors.New("enum must have non-empty array")
 	}
 	p := s.problem("must be equal to one of the allowed values", "allowedValues", toString(s.value))
 	return func(e *evaluation, at *cursor) {
@@ -193,28 +194,6 @@ func compilePattern(s *site) (check, error) {
 	return func(e *evaluation, at *cursor) {
 		if !re.matches(at.value.(string)) {
 			e.fail(at, p)
-		}
-	}, nil
-}
-
-func compileRequired(s *site) (check, error) {
-	var names []string
-	var problems []problem
-	for _, item := range s.value.([]any) {
-		name := toString(item)
-		p := s.problem("must have required property '"+name+"'", "missingProperty", name)
-		p.required, p.missing = true, name
-		names, problems = append(names, name), append(problems, p)
-	}
-	return func(e *evaluation, at *cursor) {
-		object := at.value.(*appconfig.Object)
-		for i, name := range names {
-			if _, ok := object.Get(name); !ok {
-				e.fail(at, problems[i])
-				if !e.all {
-					return
-				}
-			}
 		}
 	}, nil
 }
