@@ -23,6 +23,9 @@ test: ## all tests that need no browser, with the race detector
 lint: ## golangci-lint at a pinned version
 	$(GO) run $(LINT) run ./...
 
+conformance: ## compare the config loader with the real one, on random configs; needs Node 20 and npm
+	$(GO) test -tags conformance -count=1 -timeout 20m -run TestDifferential -v ./pkg/appconfig
+
 bench: ## benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
