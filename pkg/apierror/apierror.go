@@ -3,11 +3,11 @@
 package apierror
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // Error is an error that is meant for the client. Name and Message are shown; Err, the cause, is for the
@@ -80,21 +80,17 @@ func Write(w http.ResponseWriter, r *http.Request, url string, err error) {
 	type response struct {
 		StatusCode int `json:"statusCode"`
 	}
-	var body strings.Builder
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false) // JSON.stringify leaves <, > and & alone
-	_ = encoder.Encode(struct {
+	text, _ := marshal(struct {
 		Error    shown    `json:"error"`
 		Request  request  `json:"request"`
 		Response response `json:"response"`
 	}{show(e), request{r.Method, url}, response{e.Status}})
-	text := strings.TrimSuffix(body.String(), "\n")
 	header := w.Header()
 	header.Set("Content-Type", "application/json; charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(e.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(text))
+		_, _ = w.Write(text)
 	}
 }
 
@@ -108,12 +104,21 @@ type shown struct {
 // MarshalJSON writes the own members of the error after the name and the message.
 func (s shown) MarshalJSON() ([]byte, error) {
 	type members shown // without this method
-	text, err := json.Marshal(members(s))
+	text, err := marshal(members(s))
 	if err != nil || len(s.extra) == 0 {
 		return text, err
 	}
-	extra, err := json.Marshal(s.extra)
+	extra, err := marshal(s.extra)
 	return append(append(text[:len(text)-1], ','), extra[1:]...), err
+}
+
+// marshal is json.Marshal but for <, > and &, which JSON.stringify leaves alone.
+func marshal(value any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 func show(e *Error) shown {

@@ -6,7 +6,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -63,13 +62,6 @@ func New(purpose string, secrets ...[]byte) (*Ring, error) {
 		ring.keys = append(ring.keys, key{id: [idSize]byte(derived[32:]), aead: aead})
 	}
 	return ring, nil
-}
-
-// NewRandom makes a ring of one random key, which dies with the process.
-func NewRandom(purpose string) (*Ring, error) {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails: crypto/rand ends the program instead
-	return New(purpose, secret)
 }
 
 // Seal returns value as text of the URL-safe base64 alphabet. context is not part of the text, but Open must

@@ -88,14 +88,6 @@ func TestNewNeedsASecret(t *testing.T) {
 	if _, err := New("state"); err == nil {
 		t.Error("a ring without keys was made")
 	}
-	a, err := NewRandom("state")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, _ := NewRandom("state")
-	if _, err := b.Open(a.Seal([]byte("x"), ""), ""); !errors.Is(err, ErrUnknownKey) {
-		t.Errorf("two random rings share a key: %v", err)
-	}
 }
 
 func FuzzOpen(f *testing.F) {

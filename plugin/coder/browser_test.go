@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -72,7 +73,7 @@ backend: {baseUrl: %q}
 understudy: {session: {keys: [0123456789abcdef0123456789abcdef]}}
 coder:
   deployment: {accessUrl: %q}
-  oauth: {clientId: backstage, clientSecret: %q, timeout: {milliseconds: 1500}}
+  oauth: {clientId: backstage, clientSecret: %q}
 %s`, appURL, base, deployment, clientSecret, extra)
 }
 
@@ -119,6 +120,14 @@ func both(t testing.TB) *backend {
 	return start(t, coder, func(base string) string { return config(base, coder.URL, providers(coder.URL)) })
 }
 
+// hasty is a replica of b that waits for Coder no longer than a fifth of a second.
+func (b *backend) hasty(t testing.TB) *backend {
+	t.Helper()
+	return start(t, b.coder, func(string) string {
+		return strings.Replace(config(b.URL, b.coder.URL, providers(b.coder.URL)), "oauth: {", "oauth: {timeout: 200ms, ", 1)
+	})
+}
+
 // recorded searches every answer for what must never be in one.
 func recorded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -136,9 +145,7 @@ func recorded(next http.Handler) http.Handler {
 				suite.Unlock()
 			}
 		}
-		for name, values := range recorder.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), recorder.Header())
 		w.WriteHeader(recorder.Code)
 		if r.Method != http.MethodHead {
 			_, _ = w.Write(recorder.Body.Bytes())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -180,6 +181,24 @@ auth: {providers: {coder: {production: {clientId: a, clientSecret: b, deployment
 	}
 }
 
+func TestSignInsOutliveAReload(t *testing.T) {
+	coder := newFakeCoder(t)
+	p := Plugin()
+	yaml := strings.Replace(config("http://localhost", coder.URL, ""), "understudy:", "ignored:", 1)
+	var rings [2]*handler
+	for i := range rings {
+		env, _ := plugintest.Environment(t, p, yaml)
+		h, err := p.New(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rings[i] = h.(*handler)
+	}
+	if _, err := rings[1].ring.Open(rings[0].ring.Seal([]byte("x"), "c"), "c"); err != nil {
+		t.Errorf("after a reload with random keys: %v", err)
+	}
+}
+
 func TestReplicasShareSignIns(t *testing.T) {
 	coder := newFakeCoder(t)
 	one := start(t, coder, func(base string) string { return config(base, coder.URL, providers(coder.URL)) })
@@ -203,9 +222,7 @@ func TestMetadata(t *testing.T) {
 	document := func(change map[string]any) func(http.ResponseWriter, *http.Request) {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			d := map[string]any{"issuer": coder.URL, "authorization_endpoint": coder.URL + "/a", "token_endpoint": coder.URL + "/t", "revocation_endpoint": coder.URL + "/r"}
-			for key, value := range change {
-				d[key] = value
-			}
+			maps.Copy(d, change)
 			_ = json.NewEncoder(w).Encode(d)
 		}
 	}

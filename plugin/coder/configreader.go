@@ -2,6 +2,7 @@ package coder
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,10 +78,8 @@ func (r *reader) duration(key string, fallback time.Duration) time.Duration {
 
 func (r *reader) oneOf(key string, allowed ...string) string {
 	value := r.text(key)
-	for _, a := range allowed {
-		if value == a {
-			return value
-		}
+	if slices.Contains(allowed, value) {
+		return value
 	}
 	if value != "" {
 		r.problem(key, fmt.Errorf("got '%s', expected one of %s", value, strings.Join(allowed, ", ")))

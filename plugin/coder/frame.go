@@ -103,8 +103,8 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attemp
 	f, expired, ok := a.jar.flow(h.ring, state)
 	if missing || !ok || f.Env != a.env.name || f.Mode == bridgeMode {
 		h.log.Warn("sign-in refused: the state is not one of this browser", zap.String("env", a.env.name),
-			zap.Bool("expired", expired), zap.Bool(nonceCookie+" sent", !missing),
-			zap.Bool(flowCookie(state)+" sent", a.jar.sent[flowCookie(state)] != ""))
+			zap.Bool("expired", expired), zap.Bool("nonceCookieSent", !missing), zap.String("stateCookie", flowCookie(state)),
+			zap.Bool("stateCookieSent", a.jar.sent[flowCookie(state)] != ""))
 	}
 	switch {
 	case missing:

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -204,10 +203,15 @@ var upstreamFailures = map[string]struct {
 func TestL8_UpstreamFailures(t *testing.T) {
 	t.Parallel()
 	b := both(t)
+	hasty := b.hasty(t)
 	for name, test := range upstreamFailures {
 		t.Run(name, func(t *testing.T) {
 			b.coder.set(func(f *fakeCoder) { f.token = test.token })
-			answer := b.browser(t).get("/oauth/callback?code=x")
+			br := b.browser(t)
+			if test.status == http.StatusGatewayTimeout {
+				br.b = hasty
+			}
+			answer := br.get("/oauth/callback?code=x")
 			if answer.StatusCode != test.status || !strings.Contains(answer.visible(), test.says) || !strings.HasPrefix(answer.visible(), "Authentication failed ") {
 				t.Errorf("status %d: %s", answer.StatusCode, answer.visible())
 			}
@@ -224,15 +228,11 @@ func TestL8_UpstreamFailures(t *testing.T) {
 
 func TestL9_UpstreamIsLimitedInTimeAndSize(t *testing.T) {
 	t.Parallel()
-	b := both(t)
+	b := both(t).hasty(t)
 	for name, hook := range map[string]func(http.ResponseWriter, *http.Request) bool{"size": huge, "time": neverEnds} {
 		b.coder.set(func(f *fakeCoder) { f.token = hook })
-		begin := time.Now()
-		if answer := b.browser(t).get("/oauth/callback?code=x"); answer.StatusCode < 500 {
+		if answer := b.browser(t).get("/oauth/callback?code=x"); answer.StatusCode < 502 || answer.told(t).token() != "" {
 			t.Errorf("%s: status %d", name, answer.StatusCode)
-		}
-		if took := time.Since(begin); took > 30*time.Second {
-			t.Errorf("%s: took %v with a limit of 1.5 s", name, took)
 		}
 	}
 }

@@ -6,6 +6,7 @@ package coder
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"net/http"
 	"strings"
@@ -30,7 +31,15 @@ var configSchema []byte
 
 // Plugin returns the Coder plugin.
 func Plugin() plugin.Plugin {
-	return plugin.Plugin{ID: "coder", Path: mountPath, Schema: configSchema, New: newHandler}
+	// Stands in for session keys where none are configured. It outlives reloads, so that they end no sign-in.
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
+	return plugin.Plugin{
+		ID: "coder", Path: mountPath, Schema: configSchema,
+		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
+			return newHandler(ctx, env, random)
+		},
+	}
 }
 
 // handler serves the plugin's routes with one configuration.
@@ -43,20 +52,18 @@ type handler struct {
 	router       *mux.Router
 }
 
-func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, error) {
+func newHandler(ctx context.Context, env plugin.Environment, random []byte) (http.Handler, error) {
 	s, err := readSettings(env.Config, env.Discovery)
 	if err != nil {
 		return nil, err
 	}
 	h := &handler{log: env.Logger, settings: s, environments: make(map[string]*environment)}
-	if len(s.secrets) > 0 {
-		h.ring, err = seal.New("coder sign-in", s.secrets...)
-	} else {
+	if len(s.secrets) == 0 {
+		s.secrets = [][]byte{random}
 		h.log.Warn("no session keys configured: sign-ins under way are lost at a restart and not shared between " +
 			"replicas; set understudy.session.keys")
-		h.ring, err = seal.NewRandom("coder sign-in")
 	}
-	if err != nil {
+	if h.ring, err = seal.New("coder sign-in", s.secrets...); err != nil {
 		return nil, err
 	}
 	for _, warning := range s.warnings {

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestSignIn(t *testing.T) {
@@ -119,10 +118,16 @@ func TestFrameErrors(t *testing.T) {
 func TestFrameUpstreamFailures(t *testing.T) {
 	t.Parallel()
 	b := both(t)
+	hasty := b.hasty(t)
 	for name, test := range upstreamFailures {
 		t.Run(name, func(t *testing.T) {
 			b.coder.set(func(f *fakeCoder) { f.token, f.me = test.token, nil })
-			answer := b.browser(t).doSignIn()
+			br := b.browser(t)
+			callback, _ := br.begin("/start?env=development")
+			if test.status == http.StatusGatewayTimeout {
+				callback = strings.Replace(callback, b.URL, hasty.URL, 1)
+			}
+			answer := br.get(callback)
 			if said := answer.told(t); answer.StatusCode != 200 || !strings.HasPrefix(said.failure(), "Error: Authentication failed, ") || said.token() != "" {
 				t.Errorf("token: status %d, the app hears %q", answer.StatusCode, said.failure())
 			}
@@ -379,10 +384,14 @@ func TestP11_UpstreamDetailsAreNotShown(t *testing.T) {
 func TestP12_ExpiredSessionAndOutageAreToldApart(t *testing.T) {
 	t.Parallel()
 	b := both(t)
+	hasty := b.hasty(t)
 	for name, test := range upstreamFailures {
 		br := b.browser(t)
 		b.coder.set(func(f *fakeCoder) { f.token = nil })
 		br.signIn("development")
+		if test.status == http.StatusGatewayTimeout {
+			br.b = hasty
+		}
 		b.coder.set(func(f *fakeCoder) { f.token = test.token })
 		answer := br.refresh("development")
 		status, ended := test.status, name == "400 invalid_grant"
@@ -467,11 +476,11 @@ func TestP17_UpstreamIsLimited(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	br.signIn("development")
+	br.b = b.hasty(t)
 	for name, hook := range map[string]func(http.ResponseWriter, *http.Request) bool{"silent": silent, "endless": neverEnds, "huge": huge} {
 		b.coder.set(func(f *fakeCoder) { f.token = hook })
-		begin := time.Now()
-		if answer := br.refresh("development"); answer.StatusCode < 502 || time.Since(begin) > 30*time.Second {
-			t.Errorf("%s: status %d after %v", name, answer.StatusCode, time.Since(begin))
+		if answer := br.refresh("development"); answer.StatusCode < 502 {
+			t.Errorf("%s: status %d", name, answer.StatusCode)
 		}
 	}
 }

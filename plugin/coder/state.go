@@ -49,13 +49,14 @@ func newState(fields ...stateField) (state, nonce string) {
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
 	nonce = base64.StdEncoding.EncodeToString(random)
-	text := "nonce=" + url.QueryEscape(nonce)
+	var text strings.Builder
+	text.WriteString("nonce=" + url.QueryEscape(nonce))
 	for _, f := range fields {
 		if f.value != nil {
-			text += "&" + f.name + "=" + url.QueryEscape(*f.value)
+			text.WriteString("&" + f.name + "=" + url.QueryEscape(*f.value))
 		}
 	}
-	return hex.EncodeToString([]byte(text)), nonce
+	return hex.EncodeToString([]byte(text.String())), nonce
 }
 
 type stateField struct {

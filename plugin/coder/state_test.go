@@ -23,7 +23,7 @@ func testRing(t testing.TB) *seal.Ring {
 
 func TestStateHasBackstagesForm(t *testing.T) {
 	origin, empty := "https://app.example", ""
-	state, nonce := newState(stateField{"env", ptr("development")}, stateField{"origin", &origin}, stateField{"redirectUrl", nil}, stateField{"flow", &empty})
+	state, nonce := newState(stateField{"env", new("development")}, stateField{"origin", &origin}, stateField{"redirectUrl", nil}, stateField{"flow", &empty})
 	fields, err := readState(state)
 	want := map[string]string{"nonce": nonce, "env": "development", "origin": origin, "flow": ""}
 	if diff := cmp.Diff(want, fields); err != nil || diff != "" || len(nonce) != 24 || state != strings.ToLower(state) {
@@ -31,13 +31,14 @@ func TestStateHasBackstagesForm(t *testing.T) {
 	}
 }
 
-func ptr(s string) *string { return &s }
+//go:fix inline
+func ptr(s string) *string { return new(s) }
 
 // TestExpiredState has a sealed cookie whose time is up, as a browser with a wrong clock would send it.
 func TestExpiredState(t *testing.T) {
 	b := both(t)
 	h := b.handler.(*handler)
-	state, nonce := newState(stateField{"env", ptr("development")})
+	state, nonce := newState(stateField{"env", new("development")})
 	jar := &cookieJar{header: http.Header{}}
 	f := jar.begin(h.ring, state, flow{Env: "development"})
 	f.Expires = time.Now().Unix() - 1
@@ -91,7 +92,7 @@ func TestOlderState(t *testing.T) {
 
 func FuzzFlow(f *testing.F) {
 	ring := testRing(f)
-	state, _ := newState(stateField{"env", ptr("development")})
+	state, _ := newState(stateField{"env", new("development")})
 	jar := &cookieJar{header: http.Header{}, sent: map[string]string{}}
 	jar.begin(ring, state, flow{Env: "development"})
 	line, _, _ := strings.Cut(jar.header.Get("Set-Cookie"), ";")
