@@ -52,12 +52,12 @@ func send(address, method, path string, header map[string]string, body *string) 
 
 // sendRaw writes text and reads the first answer to it.
 func sendRaw(address, method, text string) *answer {
-	conn, err := net.DialTimeout("tcp", address, 12*time.Second)
+	conn, err := net.DialTimeout("tcp", address, time.Minute)
 	if err != nil {
 		return &answer{outcome: "connection failed: " + err.Error()}
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(12 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	// A server may answer and close before it has read everything: the answer counts, not the failed write.
 	written := make(chan struct{})
 	go func() {

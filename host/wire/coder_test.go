@@ -312,12 +312,14 @@ func (c *fakeCoder) tokens(w http.ResponseWriter, rec record) {
 		delete(answer, "refresh_token")
 	case "big-refresh-token":
 		answer["refresh_token"] = bigToken(c.does.Size, c.given)
-	case "huge-body":
-		answer["padding"] = strings.Repeat("x", 32<<20)
 	}
-	text, _ := json.Marshal(answer)
+	raw, _ := json.Marshal(answer)
+	text := string(raw)
+	if mode == "huge-body" {
+		text = `{"padding":"` + strings.Repeat("x", 32<<20) + `",` + text[1:]
+	}
 	w.Header().Set("Cache-Control", "no-store")
-	reply(w, 200, string(text))
+	reply(w, 200, text)
 }
 
 // bigToken makes a refresh token whose every stretch differs, so that chunks put together wrongly show.
