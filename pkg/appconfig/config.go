@@ -1,5 +1,23 @@
-// Package appconfig loads app-config files exactly as Backstage's @backstage/config-loader does, and reads
-// them as @backstage/config does.
+// Package appconfig loads app-config files exactly as Backstage's @backstage/config-loader 1.11 does, and reads them
+// as @backstage/config 1.3 does: the same layers, transforms, values, order of keys and error texts.
+//
+// Load finds the sources (files, URLs, APP_CONFIG_ variables), reads each into a koanf instance of its own and returns
+// a Config, which reads the layers key by key. Watch reports a new Config whenever the data of a source changes. A
+// Config is an immutable snapshot: to use changed data is to use another Config.
+//
+// A source goes through these steps, a file each:
+//
+//	load.go, remote.go   which sources there are, and their texts
+//	yamltext.go          differences in the text between go-yaml, which parses it, and npm's yaml, which is the model
+//	yamlscan.go          what npm's yaml refuses and go-yaml does not
+//	yaml.go              parsing, and where errors are
+//	construct.go         nodes to values, with npm yaml's core schema (scalar.go, number.go)
+//	transform.go         ${…}, $env, $file, $include
+//	koanf.go             the store
+//	reader.go            the getters
+//
+// Each value knows where it came from (Config.Located), and variables that were not set are known by the keys that
+// vanished with them (Config.Unset). testdata/cases holds what the real packages make of 587 configurations.
 package appconfig
 
 import "github.com/knadh/koanf/v2"

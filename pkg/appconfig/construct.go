@@ -24,17 +24,23 @@ func (d *document) construct(root *yaml.Node, from *source) (any, position, *Syn
 		return nil, position{from: from, line: 1, column: 1}, nil
 	}
 	if len(d.hidden) > 0 {
-		d.restoreAll(root)
+		double, other := d.restorers()
+		restore(root, double, other)
 	}
 	c := &constructor{from: from, old: d.old}
 	value, pos := c.value(root)
 	return value, pos, c.err
 }
 
-func (d *document) restoreAll(node *yaml.Node) {
-	node.Value = d.restore(node.Value, node.Style&yaml.DoubleQuotedStyle != 0)
+// restore puts what is hidden back into all scalars.
+func restore(node *yaml.Node, double, other func(string) string) {
+	if node.Style&yaml.DoubleQuotedStyle != 0 {
+		node.Value = double(node.Value)
+	} else {
+		node.Value = other(node.Value)
+	}
 	for _, child := range node.Content {
-		d.restoreAll(child)
+		restore(child, double, other)
 	}
 }
 

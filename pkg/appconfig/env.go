@@ -25,7 +25,7 @@ func newEnviron(pairs []string) *environ {
 		if _, ok := e.values[name]; !ok {
 			e.names = append(e.names, name)
 		}
-		e.values[name] = value
+		e.values[name] = validUTF8([]byte(value))
 	}
 	return e
 }
@@ -84,6 +84,9 @@ func setVariable(object *Object, key, value string, from *source) error {
 		object = inner
 	}
 	parsed, pos, err := parseJSON(value, from)
+	if errors.Is(err, errDepth) {
+		return &EnvError{key, fmt.Sprintf("config value for key '%s' is nested more than %d deep", key, maxDepth)}
+	}
 	if err != nil {
 		parsed, pos = value, position{from: from}
 	}
@@ -103,4 +106,5 @@ type EnvError struct {
 
 func (e *EnvError) Error() string { return e.problem }
 
-var errDepth = errors.New("nested too deeply")
+// errDepth says that JSON is nested too deeply.
+var errDepth = fmt.Errorf("nested more than %d deep", maxDepth)

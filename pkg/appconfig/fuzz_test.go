@@ -90,8 +90,7 @@ func FuzzEnviron(f *testing.F) {
 		e := newEnviron([]string{envPrefix + name1 + "=" + value1, envPrefix + name2 + "=" + value2})
 		data, err := e.config()
 		if err != nil {
-			var problem *EnvError
-			if !errors.As(err, &problem) {
+			if _, ok := errors.AsType[*EnvError](err); !ok {
 				t.Fatalf("%T: %v", err, err)
 			}
 			return

@@ -14,8 +14,7 @@ func parseJSON(content string, from *source) (any, position, error) {
 	if !json.Valid(text) { // the token reader below lets some mistakes through
 		var ignored any
 		err := json.Unmarshal(text, &ignored)
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			before := text[:max(0, min(int(syntax.Offset)-1, len(text)))]
 			line := bytes.Count(before, []byte("\n")) + 1
 			column := len(before) - bytes.LastIndexByte(before, '\n')

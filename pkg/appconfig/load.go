@@ -19,10 +19,11 @@ import (
 
 // Limits on what is read; what exceeds them is refused with an error.
 const (
-	maxFileSize = 2 << 20 // bytes of a file, an included one or a remote document
-	maxDepth    = 500     // of nesting
-	maxValues   = 100_000 // in a document, aliases followed
-	maxIncludes = 1000    // in a layer
+	maxFileSize = 2 << 20  // bytes of a file, an included one or a remote document
+	maxDepth    = 500      // of nesting
+	maxValues   = 100_000  // in a document, aliases followed
+	maxIncludes = 1000     // in a layer
+	maxIncluded = 16 << 20 // bytes that a layer includes
 )
 
 // Options say where a configuration is loaded from. The zero value loads the default files of the working
@@ -259,7 +260,7 @@ func readSome(path string, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	var text bytes.Buffer
 	text.Grow(int(min(size, maxFileSize)) + bytes.MinRead)
 	if _, err := text.ReadFrom(io.LimitReader(file, maxFileSize+1)); err != nil {

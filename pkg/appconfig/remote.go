@@ -26,8 +26,7 @@ func displayURL(u *url.URL) string {
 // fetch reads a remote document.
 func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 	fail := func(err error) ([]byte, error) {
-		var inner *url.Error
-		if errors.As(err, &inner) {
+		if inner, ok := errors.AsType[*url.Error](err); ok {
 			err = inner.Err // it would repeat the URL
 		}
 		return nil, &LoadError{displayURL(u), err, true}
@@ -49,7 +48,7 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 	if err != nil {
 		return fail(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return fail(textError("Request failed with " + response.Status))
 	}
@@ -78,7 +77,7 @@ func (l *loader) loadURL(ctx context.Context, u *url.URL) (layer Layer, err erro
 		if err == nil {
 			object, err = t.document(value, pos, scope{})
 		}
-		if syntax := (*SyntaxError)(nil); err != nil && !errors.As(err, &syntax) {
+		if _, ok := errors.AsType[*SyntaxError](err); err != nil && !ok {
 			err = &LoadError{name, err, true}
 		}
 		return object, err

@@ -40,7 +40,7 @@ func Watch(ctx context.Context, o Options, current *Config, report func(*Config,
 	if err != nil {
 		return err
 	}
-	defer notifier.Close()
+	defer func() { _ = notifier.Close() }()
 	w := &watcher{loader: l, notifier: notifier, current: current, report: report, remote: documents{
 		fetch: l.fetch, texts: map[string][]byte{}, fails: map[string]string{},
 	}}

@@ -60,8 +60,7 @@ func parseYAML(text string, from *source) (any, position, error) {
 			err = problem
 		}
 	}
-	var problem *SyntaxError
-	if errors.As(err, &problem) {
+	if problem, ok := errors.AsType[*SyntaxError](err); ok {
 		problem.Path = from.path
 	}
 	return nil, position{}, err
@@ -133,7 +132,7 @@ func (d *document) locate(err error) error {
 	lines := strings.SplitAfter(d.text, "\n")
 	before := func(line int) string { return strings.Join(lines[:max(0, min(line-1, len(lines)))], "") }
 	switch {
-	case strings.HasPrefix(at.Problem, "could not find expected ':'"):
+	case strings.HasPrefix(at.Problem, "could not find expected ':'") && problem.ContextMark.Line > 0:
 		at.Line, at.Column = problem.ContextMark.Line, problem.ContextMark.Column
 	case strings.HasPrefix(at.Problem, "mapping values are not allowed"):
 		// The key may be a text of several lines; parsed without the colon it tells where it begins.

@@ -3,7 +3,6 @@ package appconfig
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -15,33 +14,29 @@ import (
 // differences in the text are closed; those in what the parsed nodes mean are closed in construct.go.
 type document struct {
 	text   string
-	old    bool // %YAML 1.1
-	ended  bool // a line end was added
-	hidden []hidden
+	old    bool              // %YAML 1.1
+	ended  bool              // a line end was added
+	hidden map[string]hidden // by what stands in for it
 }
 
 // hidden is what a stand-in in the text stands for.
 type hidden struct {
-	standIn string
-	text    string // in the document
-	value   string // in a double-quoted text, where it may be an escape
+	text  string // in the document
+	value string // in a double-quoted text, where it may be an escape
 }
 
-// restore puts the hidden back into a scalar.
-func (d *document) restore(text string, escapes bool) string {
-	for _, h := range slices.Backward(d.hidden) {
-		if escapes {
-			text = strings.ReplaceAll(text, h.standIn, h.value)
-		} else {
-			text = strings.ReplaceAll(text, h.standIn, h.text)
-		}
+// restorers return functions that put the hidden back into a scalar, a double-quoted one and any other.
+func (d *document) restorers() (quoted, other func(string) string) {
+	var texts, values []string
+	for standIn, h := range d.hidden {
+		texts, values = append(texts, standIn, h.text), append(values, standIn, h.value)
 	}
-	return text
+	return strings.NewReplacer(values...).Replace, strings.NewReplacer(texts...).Replace
 }
 
 // prepare hides what go-yaml would not take and npm's yaml does.
 func prepare(text string) (document, error) {
-	doc := document{text: strings.TrimPrefix(text, "\ufeff")}
+	doc := document{text: strings.TrimPrefix(text, "\ufeff"), hidden: map[string]hidden{}}
 	if err := doc.directives(); err != nil {
 		return doc, err
 	}
@@ -129,6 +124,8 @@ func isForeign(r rune) bool {
 
 var surrogate = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
 
+var fourDigits = regexp.MustCompile(`[0-9a-fA-F]{4}`)
+
 // hideCharacters puts characters of private use, that are not in the text, in the place of foreign ones and of
 // escaped surrogates, which go-yaml refuses even in pairs.
 func (d *document) hideCharacters() {
@@ -136,17 +133,22 @@ func (d *document) hideCharacters() {
 	if !escapes && strings.IndexFunc(d.text, isForeign) < 0 {
 		return
 	}
+	const places = 0x1000
 	base := rune(0xf0000)
-	for strings.IndexFunc(d.text, func(r rune) bool { return r >= base && r < base+0x1000 }) >= 0 {
-		base += 0x1000
+	for strings.IndexFunc(d.text, func(r rune) bool { return r >= base && r < base+places }) >= 0 {
+		base += places
 	}
 	standIns := map[string]string{}
 	hide := func(text, value string) string {
-		if standIns[text] == "" {
-			standIns[text] = string(base + rune(len(standIns)))
-			d.hidden = append(d.hidden, hidden{standIns[text], text, value})
+		standIn, ok := standIns[text]
+		if !ok {
+			if len(standIns) == places {
+				return text // more different surrogates than anybody uses: go-yaml refuses them
+			}
+			standIn = string(base + rune(len(standIns)))
+			standIns[text], d.hidden[standIn] = standIn, hidden{text, value}
 		}
-		return standIns[text]
+		return standIn
 	}
 	if escapes {
 		d.text = surrogate.ReplaceAllStringFunc(d.text, func(text string) string {
@@ -155,7 +157,7 @@ func (d *document) hideCharacters() {
 				return text // the backslash itself is escaped
 			}
 			var units []uint16
-			for _, digits := range regexp.MustCompile(`[0-9a-fA-F]{4}`).FindAllString(text[i:], -1) {
+			for _, digits := range fourDigits.FindAllString(text[i:], -1) {
 				unit, _ := strconv.ParseUint(digits, 16, 16)
 				units = append(units, uint16(unit))
 			}
@@ -193,9 +195,11 @@ func (d *document) hideAnchors() {
 			}
 			standIn := fmt.Sprintf("%s-%x-", mark, r)
 			b.WriteString(standIn)
-			if h := (hidden{standIn, string(r), string(r)}); !slices.Contains(d.hidden, h) {
-				d.hidden = append(d.hidden, h)
+			h, ok := d.hidden[string(r)] // a foreign character in an anchor is hidden twice
+			if !ok {
+				h = hidden{string(r), string(r)}
 			}
+			d.hidden[standIn] = h
 		}
 		return b.String()
 	})
