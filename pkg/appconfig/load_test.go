@@ -124,6 +124,7 @@ func TestLoadRefusesWhatWouldNotEnd(t *testing.T) {
 		bomb[fmt.Sprintf("%d.yaml", i)] = fmt.Sprintf("a: { $include: %d.yaml }\nb: { $include: %d.yaml }\n", i+1, i+1)
 	}
 	bomb["30.yaml"] = "x: 1\n"
+	heavy := map[string]string{"app-config.yaml": "a:" + strings.Repeat("\n- { $file: big }", 20), "big": strings.Repeat("x", 1<<20)}
 	for name, c := range map[string]struct {
 		files map[string]string
 		want  string
@@ -137,6 +138,7 @@ func TestLoadRefusesWhatWouldNotEnd(t *testing.T) {
 				"one.yaml":        "b: { $include: two.yaml }\n", "two.yaml": "c: { $include: 'one.yaml#b' }\nd: { $include: one.yaml }\n",
 			}, "includes itself",
 		},
+		"includes that add up":     {heavy, "more than 16777216 bytes are included"},
 		"includes that double":     {bomb, "more than 1000 includes"},
 		"deep flow collections":    {map[string]string{"app-config.yaml": "a: " + deep + "\n"}, "nested more than 500 deep"},
 		"deep block collections":   {map[string]string{"app-config.yaml": strings.Repeat("- ", 10_000) + "a\n"}, "deep"},

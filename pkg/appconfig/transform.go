@@ -14,6 +14,7 @@ type transformer struct {
 	environ  *environ
 	readFile func(path string) (string, error) // nil where nothing can be included: in remote documents
 	path     []step                            // to the value at hand
+	included int                               // bytes
 	unset    []unsetKey
 	includes int
 }
@@ -244,7 +245,7 @@ func (t *transformer) include(object *Object, pos position, in scope) (any, posi
 		return value, pos, in, replaced, nil
 	case "$file":
 		path := resolvePath(in.dir, target)
-		text, err := t.readFile(path)
+		text, err := t.read(path)
 		if err != nil {
 			return fail(fmt.Errorf("failed to read file %s, %w", target, named(err)))
 		}
@@ -270,7 +271,7 @@ func (t *transformer) includePart(target string, pos position, in scope) (any, p
 			return fail(fmt.Errorf("included file %s includes itself", target))
 		}
 	}
-	text, err := t.readFile(path)
+	text, err := t.read(path)
 	if err != nil {
 		return fail(err)
 	}
@@ -309,6 +310,15 @@ func (t *transformer) includePart(target string, pos position, in scope) (any, p
 		return substituted, from, inner, replaced, nil
 	}
 	return value, from, inner, replaced, nil
+}
+
+// read reads a file to include.
+func (t *transformer) read(path string) (string, error) {
+	text, err := t.readFile(path)
+	if t.included += len(text); err == nil && t.included > maxIncluded {
+		err = fmt.Errorf("more than %d bytes are included", maxIncluded)
+	}
+	return text, err
 }
 
 // parserFor returns what reads an included file, by the extension of its name.
