@@ -58,7 +58,8 @@ var places = map[string]string{
 	"html-200": "tokens", "json-without-token": "tokens", "hang-up": "tokens", "huge-body": "tokens",
 	"token-with-quotes": "tokens", "rotate-refresh": "tokens", "no-refresh-token": "tokens",
 	"big-refresh-token": "tokens", "pkce-required": "tokens", "down": "", "token-not-a-string": "tokens",
-	"error-with-html": "tokens", "users-me-401": "users-me", "profile-minimal": "users-me", "profile-not-json": "users-me",
+	"error-with-html": "tokens",
+	"users-me-401":    "users-me", "profile-minimal": "users-me", "profile-not-json": "users-me",
 }
 
 // code is an authorization code that was issued.
@@ -335,7 +336,8 @@ func bigToken(size, salt int) string {
 func (c *fakeCoder) me(w http.ResponseWriter, r *http.Request) {
 	switch mode := c.modes["users-me"]; {
 	case mode == "users-me-401" || len(r.Header.Get("Authorization")) <= len("Bearer "):
-		reply(w, 401, `{"message":"You are signed out or your session has expired.","detail":"fake-coder session detail 6060"}`)
+		reply(w, 401, `{"message":"You are signed out or your session has expired.",`+
+			`"detail":"fake-coder session detail 6060"}`)
 	case mode == "profile-not-json":
 		reply(w, 200, `{"id":`)
 	case mode == "profile-minimal":

@@ -134,7 +134,8 @@ func refused(list []*allowance, scenario string, all []difference) []difference 
 	var open []difference
 	for _, d := range all {
 		at := slices.IndexFunc(list, func(a *allowance) bool {
-			return a.scenario.MatchString(scenario) && a.field.MatchString(d.field) && fits(a.golden, d.golden) && fits(a.got, d.got)
+			return a.scenario.MatchString(scenario) && a.field.MatchString(d.field) &&
+				fits(a.golden, d.golden) && fits(a.got, d.got)
 		})
 		if at < 0 {
 			open = append(open, d)

@@ -101,7 +101,8 @@ func (j *jar) header(path string) string {
 	path, _, _ = strings.Cut(path, "?")
 	var fitting []stored
 	for _, c := range j.cookies {
-		below := strings.HasPrefix(path, c.path) && (strings.HasSuffix(c.path, "/") || len(path) == len(c.path) || path[len(c.path)] == '/')
+		below := strings.HasPrefix(path, c.path) &&
+			(strings.HasSuffix(c.path, "/") || len(path) == len(c.path) || path[len(c.path)] == '/')
 		mine := c.domain == j.host || !c.hostOnly && strings.HasSuffix(j.host, "."+c.domain)
 		if below && mine && (!c.secure || j.secure) {
 			fitting = append(fitting, c)

@@ -38,6 +38,7 @@ func TestMutants(t *testing.T) {
 		start, frame, rotated, logout = "provider/start-ok", "provider/frame-ok", "provider/refresh-rotated", "provider/logout-ok"
 		older, health                 = "legacy/callback-ok", "host/liveness"
 	)
+	foreign := encodeState(url.Values{"nonce": {"AAAAAAAAAAAAAAAAAAAAAA=="}, "env": {"development"}})
 	tests := map[string]struct {
 		scenario string
 		change   func(*answer)
@@ -60,7 +61,7 @@ func TestMutants(t *testing.T) {
 		"flow cookie that lasts an hour":      {start, cookies("coder-state-", `Max-Age=\d+`, "Max-Age=3600"), false},
 		"a cookie more":                       {start, cookies("coder-nonce=", `^coder-nonce`, "session"), false},
 		"chunks of another size":              {"provider/big-refresh-token", cookies("coder-refresh-token-0=", `.{100};`, ";"), false},
-		"state with a foreign nonce":          {start, header("location", `state=[0-9a-f]+`, "state="+encodeState(url.Values{"nonce": {"AAAAAAAAAAAAAAAAAAAAAA=="}, "env": {"development"}})), false},
+		"state with a foreign nonce":          {start, header("location", `state=[0-9a-f]+`, "state="+foreign), false},
 		"another redirect_uri":                {start, header("location", `handler%2Fframe`, "oauth%2Fcallback"), false},
 		"scope added":                         {start, header("location", `client_id=`, "scope=all&client_id="), false},
 		"PKCE without hashing":                {start, header("location", `S256`, "plain"), false},

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -98,7 +99,7 @@ func readPage(source string, policyHeaders []string, at *url.URL) map[string]any
 	var handlers, elements []any
 	var codes []string
 	for _, n := range tree.walk() {
-		for name := range n.Attributes {
+		for _, name := range slices.Sorted(maps.Keys(n.Attributes)) {
 			if strings.HasPrefix(name, "on") {
 				handlers = append(handlers, n.Tag+"."+name)
 			}
