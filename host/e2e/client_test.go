@@ -191,6 +191,36 @@ func TestClient(t *testing.T) {
 	page.clean(firstRefresh)
 }
 
+// Hosts that share their session keys need nothing else from each other: every request may go to another one.
+func TestClientReplicas(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, localhost)
+	s := start(t, setup{app: c.origin, replicas: 2, config: newerConfig + `
+understudy:
+  session:
+    keys: [a-session-key-that-both-of-the-replicas-have]
+`})
+	for _, button := range []string{"#sign-in", "#sign-in-legacy"} {
+		page := newProfile(t).open(c.of(s).bridged().url)
+		page.wait(signedOut)
+		page.click(button)
+		if button == "#sign-in" {
+			page.click("#log-in")
+		}
+		page.popup().click("#allow")
+		page.wait(signedIn)
+		if !s.works(page.dataset("token")) {
+			t.Error("the client's token is not one of Coder's")
+		}
+		if button == "#sign-in" {
+			for range 2 {
+				page.do(chromedp.Reload())
+				page.wait(signedIn)
+			}
+		}
+	}
+}
+
 // A token with three minutes or less to live is renewed at each use.
 func TestClientRenewsExpiringToken(t *testing.T) {
 	t.Parallel()

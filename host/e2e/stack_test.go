@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,12 +34,13 @@ const (
 
 // setup says what differs from one test's stack to another's.
 type setup struct {
-	config  string                 // YAML, on top of what every stack has
-	app     string                 // the app's origin; empty is the sandbox's demo page
-	sandbox func(*sandbox.Options) // changes the options of the stand-in
-	coder   func(*http.Request)    // sees, and may change, each request to the stand-in
-	backend func(*http.Request)    // the same for the host
-	grant   func(map[string]any)   // changes the answers of the token endpoint
+	replicas int                    // hosts that take turns; 0 is 1
+	config   string                 // YAML, on top of what every stack has
+	app      string                 // the app's origin; empty is the sandbox's demo page
+	sandbox  func(*sandbox.Options) // changes the options of the stand-in
+	coder    func(*http.Request)    // sees, and may change, each request to the stand-in
+	backend  func(*http.Request)    // the same for the host
+	grant    func(map[string]any)   // changes the answers of the token endpoint
 }
 
 // stack is a running host with a stand-in for Coder, behind a reverse proxy, as a host is in production.
@@ -53,17 +56,18 @@ type stack struct {
 	issued []string // all tokens that the stand-in has given
 }
 
-// start runs a host whose stand-in the test can bend.
+// start runs hosts whose stand-in the test can bend.
 func start(t *testing.T, o setup) *stack {
 	t.Helper()
 	s := &stack{t: t}
 	// The proxy's address is known before the host and the sandbox, which need each other's, are there.
-	var target *url.URL
+	var targets []*url.URL
+	var turn atomic.Uint64
 	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		if o.backend != nil {
 			o.backend(r.In)
 		}
-		r.SetURL(target)
+		r.SetURL(targets[turn.Add(1)%uint64(len(targets))])
 		r.SetXForwarded()
 		r.Out.Host = r.In.Host
 	}})
@@ -125,9 +129,12 @@ coder:
 		write(t, more, strings.ReplaceAll(o.config, "CODER", s.coder))
 		args = append(args, "--config", more)
 	}
-	running := s.open(host.Options{Args: args, Log: s})
-	if target, err = url.Parse(running); err != nil {
-		t.Fatal(err)
+	for range max(1, o.replicas) {
+		target, err := url.Parse(s.open(host.Options{Args: args, Log: s}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets = append(targets, target)
 	}
 	return s
 }
@@ -167,13 +174,14 @@ func (s *stack) open(o host.Options) string {
 			s.t.Errorf("close the host: %v", err)
 		}
 		log := s.text()
-		if s.t.Failed() {
-			s.t.Logf("the host's log:\n%s", log)
-		}
 		for _, secret := range append(s.tokens(), clientSecret) {
 			if strings.Contains(log, secret) {
 				s.t.Error("a token or the client secret is in the host's log")
+				return
 			}
+		}
+		if s.t.Failed() {
+			s.t.Logf("the host's log:\n%s", log)
 		}
 	})
 	return h.URL()
@@ -198,9 +206,7 @@ func (s *stack) token(w http.ResponseWriter, r *http.Request, next http.Handler,
 		}
 		s.mu.Unlock()
 	}
-	for name, values := range recorder.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), recorder.Header())
 	w.WriteHeader(recorder.Code)
 	_, _ = w.Write(body)
 }
