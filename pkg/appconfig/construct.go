@@ -164,8 +164,7 @@ func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag stri
 			key = item.Content[0]
 		default:
 			pair := &Object{}
-			text, _ := c.key(node, item)
-			pair.Set(text, nil)
+			pair.Set(c.key(node, item), nil)
 			array[i] = pair
 		}
 		if key.Kind == yaml.ScalarNode && tag == "!!omap" {
@@ -183,7 +182,7 @@ func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag stri
 
 func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 	object := &Object{entries: make([]entry, 0, len(node.Content)/2)}
-	var keys *keySet // made when two keys have the same text, hence hardly ever
+	var keys keySet // made when two keys have the same text, hence hardly ever
 	isSet := tagOf(node) == "!!set"
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
@@ -191,11 +190,14 @@ func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 			c.mergeInto(object, value)
 			continue
 		}
-		name, identity := c.key(node, key)
-		if object.find(name) >= 0 && keys == nil {
-			keys = c.keysBefore(node, i)
+		name := c.key(node, key)
+		if keys == nil && object.find(name) >= 0 {
+			keys = keySet{}
+			for j := 0; j < i; j += 2 {
+				c.isRepeated(keys, node, j)
+			}
 		}
-		if keys != nil && key.Kind == yaml.ScalarNode && keys.add(identity) {
+		if keys != nil && c.isRepeated(keys, node, i) {
 			c.fail(key, "Map keys must be unique")
 		}
 		made, at := c.value(value)
@@ -220,19 +222,16 @@ func (s keySet) add(value any) bool {
 	return known
 }
 
-// keysBefore returns the values of a mapping's scalar keys up to the one at place i.
-func (c *constructor) keysBefore(node *yaml.Node, i int) *keySet {
-	keys := make(keySet, i)
-	for j := 0; j < i; j += 2 {
-		if key := node.Content[j]; key.Kind == yaml.ScalarNode && !c.isMerge(key) {
-			if isBareKey(node, key) {
-				keys.add(nil)
-			} else {
-				keys.add(c.scalar(key))
-			}
-		}
+// isRepeated adds the value of the scalar key at a place of a mapping, and tells whether it was there.
+func (c *constructor) isRepeated(keys keySet, node *yaml.Node, place int) bool {
+	switch key := node.Content[place]; {
+	case key.Kind != yaml.ScalarNode || c.isMerge(key):
+		return false
+	case isBareKey(node, key):
+		return keys.add(nil)
+	default:
+		return keys.add(c.scalar(key))
 	}
-	return &keys
 }
 
 // isMerge tells whether a key merges mappings: only one that is tagged so does in YAML 1.2.
@@ -281,18 +280,21 @@ func isBareKey(in, node *yaml.Node) bool {
 		node.Style&quoted == 0 && tagOf(node) == ""
 }
 
-// key makes the text that a key is in JavaScript. The value of a scalar tells whether it is a key's double.
-func (c *constructor) key(in, node *yaml.Node) (text string, value any) {
-	value, _ = c.value(node)
-	if isBareKey(in, node) {
-		value = nil
+// key makes the text that a key is in JavaScript.
+func (c *constructor) key(in, node *yaml.Node) string {
+	if node.Kind == yaml.ScalarNode && node.Anchor == "" && c.isText(node) {
+		return node.Value // nearly all are
 	}
+	value, _ := c.value(node)
 	if resolveAlias(node).Kind != yaml.ScalarNode {
 		var b strings.Builder
 		writeFlow(&b, node)
-		return b.String(), nil
+		return b.String()
 	}
-	return keyText(value), value
+	if isBareKey(in, node) {
+		return ""
+	}
+	return keyText(value)
 }
 
 func keyText(value any) string {

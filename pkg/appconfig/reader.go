@@ -55,7 +55,7 @@ func (c *Config) GetOptional(key string) (value any, ok bool, err error) {
 	}
 	switch {
 	case !found:
-		return below, hasBelow, nil
+		return below, hasBelow, nil // merged already
 	case value == nil:
 		return nil, false, nil
 	}
@@ -302,27 +302,45 @@ func (c *Config) walk(key string) (value any, found bool, err error) {
 	return value, true, nil
 }
 
-// merge returns value with what it lacks taken from below, and without the nulls within objects.
+// merge returns value with what it lacks taken from below, which merge made, and without the nulls within objects.
+// What needs no change is shared.
 func merge(value, below any) any {
 	object, ok := value.(*Object)
 	if !ok {
 		return value
 	}
 	from, _ := below.(*Object)
+	if from.Len() == 0 && !hasNull(object) {
+		return value
+	}
 	out := &Object{entries: make([]entry, 0, object.Len()+from.Len())}
 	for _, e := range object.entries {
-		if e.value == nil {
-			continue
+		if e.value != nil {
+			under, _ := from.Get(e.key)
+			out.set(e.key, merge(e.value, under), e.pos)
 		}
-		under, _ := from.Get(e.key)
-		out.set(e.key, merge(e.value, under), e.pos)
 	}
 	if from != nil {
 		for _, e := range from.entries {
-			if object.find(e.key) < 0 && e.value != nil {
-				out.set(e.key, merge(e.value, nil), e.pos)
+			if object.find(e.key) < 0 {
+				out.set(e.key, e.value, e.pos)
 			}
 		}
 	}
 	return out
+}
+
+// hasNull tells whether an object, or one in it, has a null. Those in arrays do not count.
+func hasNull(object *Object) bool {
+	for i := range object.entries {
+		switch v := object.entries[i].value.(type) {
+		case nil:
+			return true
+		case *Object:
+			if hasNull(v) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -50,6 +50,14 @@ func (c *constructor) scalar(node *yaml.Node) any {
 	return node.Value
 }
 
+// isText tells whether a scalar is plainly a text: it is quoted, or begins like nothing else.
+func (c *constructor) isText(node *yaml.Node) bool {
+	if tagOf(node) != "" || node.Value == "" && node.Style&quoted == 0 {
+		return false
+	}
+	return node.Style&quoted != 0 || !c.old && strings.IndexByte(".-+0123456789~nNtTfF?", node.Value[0]) < 0
+}
+
 // fits tells whether value, made of a plain text, is of the tagged type.
 func fits(tag, text string, value any) bool {
 	switch value.(type) {

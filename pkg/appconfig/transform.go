@@ -79,6 +79,9 @@ func (t *transformer) document(value any, pos position, in scope) (*Object, erro
 func (t *transformer) apply(value any, pos position, in scope) (out any, _ position, ok bool, _ error) {
 	switch v := value.(type) {
 	case string:
+		if !strings.Contains(v, "${") {
+			return value, pos, true, nil
+		}
 		text, used, ok := t.substitute(v)
 		if len(used) > 0 {
 			pos.from = &source{path: pos.from.path, variables: used, parent: pos.from.parent}

@@ -61,12 +61,13 @@ func isBlank(ch byte) bool { return ch == 0 || ch == ' ' || ch == '\t' || ch == 
 
 func isFlowIndicator(ch byte) bool { return ch != 0 && strings.IndexByte(",[]{}", ch) >= 0 }
 
-// skip goes past the characters of a set and returns their number.
-func (s *scanner) skip(set string) int {
-	rest := strings.TrimLeft(s.text[s.pos:], set)
-	n := len(s.text) - s.pos - len(rest)
-	s.pos += n
-	return n
+// skip goes past blanks, and tabs if wanted, and returns their number.
+func (s *scanner) skip(tabs bool) int {
+	begin := s.pos
+	for s.at(0) == ' ' || tabs && s.at(0) == '\t' {
+		s.pos++
+	}
+	return s.pos - begin
 }
 
 func (s *scanner) skipTo(set string) {
@@ -102,7 +103,7 @@ func (s *scanner) lineStart() {
 		s.indent, s.indentNext = 0, 0
 		return
 	}
-	s.indent = s.skip(" ")
+	s.indent = s.skip(false)
 	if s.indentNext > s.indent && !isBlank(s.at(1)) {
 		s.indentNext = s.indent
 	}
@@ -110,12 +111,12 @@ func (s *scanner) lineStart() {
 		s.explicit = ch == '?'
 		s.pos++
 		s.indentNext = s.indent + 1
-		s.indent += 1 + s.skip(" \t")
+		s.indent += 1 + s.skip(true)
 	}
 }
 
 func (s *scanner) inBlock() {
-	s.skip(" \t")
+	s.skip(true)
 	s.indicators()
 	if s.pos >= len(s.text) || s.problem != nil {
 		return
@@ -174,7 +175,7 @@ func (s *scanner) indicators() {
 		default:
 			return
 		}
-		s.skip(" \t")
+		s.skip(true)
 	}
 }
 
@@ -193,10 +194,10 @@ func (s *scanner) inFlow() {
 	indent := -1
 	for {
 		if s.newline() {
-			indent = s.skip(" ")
+			indent = s.skip(false)
 			s.indent = indent
 		}
-		if s.skip(" \t") == 0 && s.at(0) != '\n' && !strings.HasPrefix(s.text[s.pos:], "\r\n") {
+		if s.skip(true) == 0 && s.at(0) != '\n' && !strings.HasPrefix(s.text[s.pos:], "\r\n") {
 			break
 		}
 	}
@@ -213,7 +214,7 @@ func (s *scanner) inFlow() {
 	}
 	for s.at(0) == ',' {
 		s.pos++
-		s.skip(" \t")
+		s.skip(true)
 		s.afterKey, s.key, s.explicit = false, -1, false
 	}
 	s.indicators()

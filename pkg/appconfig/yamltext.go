@@ -122,6 +122,15 @@ func isForeign(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\t'
 }
 
+func hasForeign(text string) bool {
+	for i := range len(text) {
+		if ch := text[i]; ch < ' ' && ch != '\n' && ch != '\t' || ch >= utf8.RuneSelf {
+			return strings.IndexFunc(text[i:], isForeign) >= 0
+		}
+	}
+	return false
+}
+
 var surrogate = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
 
 var fourDigits = regexp.MustCompile(`[0-9a-fA-F]{4}`)
@@ -130,7 +139,7 @@ var fourDigits = regexp.MustCompile(`[0-9a-fA-F]{4}`)
 // escaped surrogates, which go-yaml refuses even in pairs.
 func (d *document) hideCharacters() {
 	escapes := strings.Contains(d.text, `\u`) && surrogate.MatchString(d.text)
-	if !escapes && strings.IndexFunc(d.text, isForeign) < 0 {
+	if !escapes && !hasForeign(d.text) {
 		return
 	}
 	const places = 0x1000
