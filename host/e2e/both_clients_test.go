@@ -1,0 +1,105 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+)
+
+// The older plugin signs in through the bridge, or with a Coder that demands no PKCE by itself.
+func TestOlderClient(t *testing.T) {
+	for name, direct := range map[string]bool{"through the bridge": false, "at Coder itself": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, localhost)
+			s := start(t, setup{app: c.origin, sandbox: func(o *sandbox.Options) { o.PKCEOptional = direct }})
+			if c.of(s); !direct {
+				c.bridged()
+			}
+			page := newProfile(t).open(c.url)
+			page.wait(signedOut)
+			page.click("#sign-in-legacy")
+			popup := page.popup()
+			popup.click("#allow")
+			page.wait(signedIn)
+			popup.closed()
+			popup.clean()
+			page.clean(firstRefresh)
+			if !s.works(page.dataset("token")) {
+				t.Error("the token does not work")
+			}
+		})
+	}
+}
+
+// A token is data, whatever it is made of.
+func TestClientOddToken(t *testing.T) {
+	const odd = `"'\</script><script>document.title='run'</script><!--`
+	for _, button := range []string{"#sign-in", "#sign-in-legacy"} {
+		t.Run(button, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, localhost)
+			s := start(t, setup{
+				app: c.origin, config: newerConfig,
+				grant: func(answer map[string]any) { answer["access_token"] = answer["access_token"].(string) + odd },
+				coder: func(r *http.Request) {
+					r.Header.Set("Authorization", strings.TrimSuffix(r.Header.Get("Authorization"), odd))
+				},
+			})
+			page := newProfile(t).open(c.of(s).bridged().url)
+			page.wait(signedOut)
+			page.click(button)
+			if button == "#sign-in" {
+				page.click("#log-in")
+			}
+			popup := page.popup()
+			popup.click("#allow")
+			page.wait(signedIn)
+			if got := page.dataset("token"); !strings.HasSuffix(got, odd) || !s.works(got) {
+				t.Error("the token did not arrive as it was")
+			}
+			popup.closed()
+			popup.clean()
+			page.clean(firstRefresh)
+		})
+	}
+}
+
+// A state that was changed on the way, by one character, signs nobody in.
+func TestClientTamperedState(t *testing.T) {
+	for button, want := range map[string]string{"#sign-in": "Invalid nonce", "#sign-in-legacy": "This sign-in was not started in this browser"} {
+		t.Run(button, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, localhost)
+			s := start(t, setup{
+				app: c.origin, config: newerConfig,
+				coder: func(r *http.Request) {
+					query := r.URL.Query()
+					if state := []byte(query.Get("state")); r.URL.Path == "/oauth2/authorize" {
+						state[29] ^= 1 // in the nonce; a digit of hex stays one
+						query.Set("state", string(state))
+						r.URL.RawQuery = query.Encode()
+					}
+				},
+			})
+			page := newProfile(t).open(c.of(s).bridged().url)
+			page.wait(signedOut)
+			page.click(button)
+			if button == "#sign-in" {
+				page.click("#log-in")
+			}
+			page.popup().click("#allow")
+			page.wait("document.body.dataset.error")
+			if got := page.dataset("error"); !strings.HasPrefix(got, want) {
+				t.Errorf("the client says %q, want %q", got, want)
+			}
+			if len(s.tokens()) > 0 || page.dataset("token") != "" {
+				t.Error("the code was spent")
+			}
+		})
+	}
+}
