@@ -52,7 +52,7 @@ func (s *site) liveMembers() ([]member, error) {
 }
 
 func compileNot(s *site) (check, error) {
-	p := s.problem("must NOT be valid")
+	p := newProblem("must NOT be valid")
 	n, err := s.liveSub()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func compileAnyOf(s *site) (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := s.problem("must match a schema in anyOf")
+	p := newProblem("must match a schema in anyOf")
 	return func(e *evaluation, at *cursor) {
 		before := len(e.problems)
 		for _, n := range nodes {
@@ -99,14 +99,14 @@ func compileOneOf(s *site) (check, error) {
 		for i, n := range nodes {
 			switch valid := e.visit(n, at); {
 			case valid && passing >= 0:
-				e.fail(at, s.problem(message, "passingSchemas", fmt.Sprintf("%d,%d", passing, i)))
+				e.fail(at, newProblem(message, "passingSchemas", fmt.Sprintf("%d,%d", passing, i)))
 				return
 			case valid:
 				passing = i
 			}
 		}
 		if passing < 0 {
-			e.fail(at, s.problem(message, "passingSchemas", "null"))
+			e.fail(at, newProblem(message, "passingSchemas", "null"))
 			return
 		}
 		e.problems = e.problems[:before]
@@ -175,7 +175,7 @@ func compileIf(s *site) (check, error) {
 			name = "then"
 		}
 		if clause := clauses[name]; clause != nil && !e.visit(clause, at) {
-			e.fail(at, s.problem(`must match "`+name+`" schema`, "failingKeyword", name))
+			e.fail(at, newProblem(`must match "`+name+`" schema`, "failingKeyword", name))
 		}
 	}, nil
 }

@@ -17,7 +17,6 @@ type node struct {
 	single        string   // the type where the schema has just one
 	typeFirst     bool     // the type is checked, and the value coerced, before the keywords
 	coerces       bool     // values of other types are converted
-	path          string   // what errors call the schema: "#/properties/a"
 	used          [groups]bool
 	checks        [groups][]check
 }
@@ -122,12 +121,12 @@ func (c *compiler) compile(schema any, path string) (*node, error) {
 		if !ok {
 			return nil, errors.New("schema must be object or boolean")
 		}
-		return &node{always: allowed, never: !allowed, path: path}, nil
+		return &node{always: allowed, never: !allowed}, nil
 	}
 	if live, err := c.live(object); err != nil || !live {
 		return &node{always: true}, err
 	}
-	n := &node{path: path, coerces: c.meta != nil}
+	n := &node{coerces: c.meta != nil}
 	if err := c.compileType(n, object); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ func compileAdditionalItems(s *site) (check, error) {
 	}
 	if s.value == false {
 		size := strconv.Itoa(len(tuple))
-		p := s.problem("must NOT have more than "+size+" items", "limit", size)
+		p := newProblem("must NOT have more than "+size+" items", "limit", size)
 		return func(e *evaluation, at *cursor) {
 			if len(at.value.([]any)) > len(tuple) {
 				e.fail(at, p)
@@ -63,7 +63,7 @@ func (s *site) eachItem(from int) (check, error) {
 }
 
 func compileContains(s *site) (check, error) {
-	p := s.problem("must contain at least 1 valid item(s)", "minContains", "1")
+	p := newProblem("must contain at least 1 valid item(s)", "minContains", "1")
 	n, err := s.liveSub()
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func compilePropertyNames(s *site) (check, error) {
 	return func(e *evaluation, at *cursor) {
 		for _, key := range at.value.(*appconfig.Object).Keys() {
 			if !e.visit(n, &cursor{value: key, path: at.path}) {
-				e.fail(at, s.problem("property name must be valid", "propertyName", key))
+				e.fail(at, newProblem("property name must be valid", "propertyName", key))
 				if !e.all {
 					return
 				}
@@ -121,7 +121,7 @@ func compileAdditionalProperties(s *site) (check, error) {
 			}
 			valid := false
 			if n.never {
-				e.fail(at, s.problem("must NOT have additional properties", "additionalProperty", key))
+				e.fail(at, newProblem("must NOT have additional properties", "additionalProperty", key))
 			} else {
 				valid = e.visit(n, at.property(key))
 			}

@@ -24,13 +24,11 @@ const maxDepth = 500
 
 // A problem is one failure of a value to meet a schema.
 type problem struct {
-	path       string // of the value, as a JSON pointer
-	schemaPath string // of the keyword
-	message    string
-	params     string // "name=value name=value"
-	container  bool   // an object or an array was expected
-	required   bool   // a property is missing:
-	missing    string // this one
+	path      string // of the value, as a JSON pointer
+	message   string
+	params    string // "name=value name=value"
+	container bool   // an object or an array was expected
+	missing   string // the path of the schema of a property that is not there
 }
 
 // notes are what keywords say of values, by the value's path in Backstage's spelling.
@@ -74,9 +72,8 @@ func (at *cursor) replace(value any) {
 	}
 }
 
-// problem returns a problem with the keyword, for which the path of the value is yet to be filled in.
-func (s *site) problem(message string, params ...string) problem {
-	p := problem{schemaPath: s.path + "/" + s.name, message: message}
+// newProblem returns a problem with a value whose path is yet to be filled in. params are names and values.
+func newProblem(message string, params ...string) problem {
 	var b strings.Builder
 	for i := 0; i < len(params); i += 2 {
 		if i > 0 {
@@ -84,8 +81,7 @@ func (s *site) problem(message string, params ...string) problem {
 		}
 		b.WriteString(params[i] + "=" + params[i+1])
 	}
-	p.params = b.String()
-	return p
+	return problem{message: message, params: b.String()}
 }
 
 // fail reports a problem with the value.
@@ -100,7 +96,7 @@ func (e *evaluation) visit(n *node, at *cursor) bool {
 		return true
 	}
 	if n.never {
-		e.fail(at, problem{schemaPath: n.path + "/false schema", message: "boolean schema is false"})
+		e.fail(at, newProblem("boolean schema is false"))
 		return false
 	}
 	before := len(e.problems)
@@ -157,10 +153,9 @@ func (e *evaluation) call(n *node, at *cursor) {
 }
 
 func (e *evaluation) failType(n *node, at *cursor) {
-	e.fail(at, problem{
-		schemaPath: n.path + "/type", message: "must be " + n.typeText, params: "type=" + n.typeText,
-		container: n.single == "object" || n.single == "array",
-	})
+	p := newProblem("must be "+n.typeText, "type", n.typeText)
+	p.container = n.single == "object" || n.single == "array"
+	e.fail(at, p)
 }
 
 func hasType(value any, types []string) bool {

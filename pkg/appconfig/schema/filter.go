@@ -81,13 +81,11 @@ func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
 	if p.container {
 		return true
 	}
-	if p.required {
+	if p.missing != "" {
 		// The schema of the missing property, or of what is below it, may be visible. Paths are compared as
 		// texts, so that of "title" is found in that of "titleLong" too.
-		path := strings.TrimSuffix(strings.TrimPrefix(normalizePath(p.schemaPath), "#"), "/required")
-		path += "/properties/" + p.missing
-		for visible, v := range s.visible {
-			if strings.HasPrefix(visible, path) && slices.Contains(visibility, v) {
+		for path, v := range s.visible {
+			if strings.HasPrefix(path, p.missing) && slices.Contains(visibility, v) {
 				return true
 			}
 		}

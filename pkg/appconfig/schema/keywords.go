@@ -121,7 +121,7 @@ func noteDeprecation(s *site) (check, error) {
 }
 
 func compileConst(s *site) (check, error) {
-	p := s.problem("must be equal to constant", "allowedValue", toString(s.value))
+	p := newProblem("must be equal to constant", "allowedValue", toString(s.value))
 	return func(e *evaluation, at *cursor) {
 		if !appconfig.Equal(at.value, s.value) {
 			e.fail(at, p)
@@ -134,7 +134,7 @@ func compileEnum(s *site) (check, error) {
 	if len(values) == 0 {
 		return nil, errors.New("enum must have non-empty array")
 	}
-	p := s.problem("must be equal to one of the allowed values", "allowedValues", toString(s.value))
+	p := newProblem("must be equal to one of the allowed values", "allowedValues", toString(s.value))
 	return func(e *evaluation, at *cursor) {
 		if !slices.ContainsFunc(values, func(v any) bool { return appconfig.Equal(at.value, v) }) {
 			e.fail(at, p)
@@ -145,7 +145,7 @@ func compileEnum(s *site) (check, error) {
 func limitNumber(sign string, holds func(a, b float64) bool) func(*site) (check, error) {
 	return func(s *site) (check, error) {
 		limit := s.value.(float64)
-		p := s.problem("must be "+sign+" "+toString(limit), "comparison", sign, "limit", toString(limit))
+		p := newProblem("must be "+sign+" "+toString(limit), "comparison", sign, "limit", toString(limit))
 		return func(e *evaluation, at *cursor) {
 			if !holds(at.value.(float64), limit) {
 				e.fail(at, p)
@@ -156,7 +156,7 @@ func limitNumber(sign string, holds func(a, b float64) bool) func(*site) (check,
 
 func compileMultipleOf(s *site) (check, error) {
 	step := s.value.(float64)
-	p := s.problem("must be multiple of "+toString(step), "multipleOf", toString(step))
+	p := newProblem("must be multiple of "+toString(step), "multipleOf", toString(step))
 	return func(e *evaluation, at *cursor) {
 		// From 1e21 on JavaScript writes numbers with an exponent, and parseInt reads no more than its first digits.
 		quotient := at.value.(float64) / step
@@ -174,7 +174,7 @@ func limitSize(comparison, unit string, size func(any) int) func(*site) (check, 
 	return func(s *site) (check, error) {
 		limit := s.value.(float64)
 		message := fmt.Sprintf("must NOT have %s than %s %s", comparison, toString(limit), unit)
-		p := s.problem(message, "limit", toString(limit))
+		p := newProblem(message, "limit", toString(limit))
 		return func(e *evaluation, at *cursor) {
 			n := float64(size(at.value))
 			if comparison == "more" && n > limit || comparison == "fewer" && n < limit {
@@ -190,7 +190,7 @@ func compilePattern(s *site) (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := s.problem(`must match pattern "`+pattern+`"`, "pattern", pattern)
+	p := newProblem(`must match pattern "`+pattern+`"`, "pattern", pattern)
 	return func(e *evaluation, at *cursor) {
 		if !re.matches(at.value.(string)) {
 			e.fail(at, p)
@@ -225,7 +225,7 @@ func compileUniqueItems(s *site) (check, error) {
 			return
 		}
 		message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
-		e.fail(at, s.problem(message, "i", strconv.Itoa(i), "j", strconv.Itoa(j)))
+		e.fail(at, newProblem(message, "i", strconv.Itoa(i), "j", strconv.Itoa(j)))
 	}, nil
 }
 

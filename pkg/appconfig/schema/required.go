@@ -30,8 +30,8 @@ func compileRequired(s *site) (check, error) {
 	var list []requirement
 	for _, item := range s.value.([]any) {
 		name := toString(item)
-		p := s.problem("must have required property '"+name+"'", "missingProperty", name)
-		p.required, p.missing = true, name
+		p := newProblem("must have required property '"+name+"'", "missingProperty", name)
+		p.missing = strings.TrimPrefix(normalizePath(s.path), "#") + "/properties/" + name
 		list = append(list, requirement{name, p})
 	}
 	return func(e *evaluation, at *cursor) { e.require(at, list) }, nil
@@ -83,7 +83,7 @@ func (s *site) dependents(property string, list []any) (required []requirement) 
 	all := strings.Join(names, ", ")
 	message := fmt.Sprintf("must have %s %s when property %s is present", noun, all, property)
 	for _, name := range names {
-		required = append(required, requirement{name, s.problem(message,
+		required = append(required, requirement{name, newProblem(message,
 			"property", property, "missingProperty", name, "depsCount", strconv.Itoa(len(list)), "deps", all)})
 	}
 	return required

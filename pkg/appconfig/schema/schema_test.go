@@ -51,7 +51,9 @@ func TestValidate(t *testing.T) {
 	compiled := compile(t, `{"type": "object", "properties": {
 		"port": {"type": "integer", "minimum": 1, "maximum": 65535},
 		"mode": {"enum": ["on", "off"]},
-		"names": {"type": "array", "items": {"type": "string", "pattern": "^[a-z]+$"}, "uniqueItems": true}
+		"names": {"type": "array", "items": {"type": "string", "pattern": "^[a-z]+$"}, "uniqueItems": true},
+		"size": {"type": "number", "multipleOf": 0.5},
+		"flags": {"type": "array", "items": {"type": ["number"]}, "uniqueItems": true}
 	}, "required": ["port"]}`)
 	tests := []struct {
 		config string
@@ -61,6 +63,10 @@ func TestValidate(t *testing.T) {
 		{`{port: "8080"}`, nil}, // a text that is a number is taken for one
 		{`{port: 0}`, []string{"Config must be >= 1 { comparison=>= limit=1 } at /port"}},
 		{`{port: 1.5}`, []string{"Config must be integer { type=integer } at /port"}},
+		{`{port: 1, size: 1e+21}`, []string{"Config must be multiple of 0.5 { multipleOf=0.5 } at /size"}}, // as in JavaScript
+		{`{port: 1, flags: [1, "3", 2, 2.0, "2"]}`, []string{
+			"Config must NOT have duplicate items (items ## 4 and 3 are identical) { i=3 j=4 } at /flags",
+		}},
 		{`{mode: maybe, names: [a, B, a]}`, []string{
 			"Config must have required property 'port' { missingProperty=port } at ",
 			"Config must be equal to one of the allowed values { allowedValues=on,off } at /mode",
