@@ -11,37 +11,44 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// TestRecorded runs random schemas and configurations whose outcome was recorded from the real
-// @backstage/config-loader 1.11.3, one a line. UNDERSTUDY_SCHEMA_CASES names a further file of them.
+// TestRecorded replays random schemas and layers with the outcome that ../conformance/fuzz-schema.mjs recorded
+// from the real @backstage/config-loader. UNDERSTUDY_SCHEMA_CASES names a further file of them.
 func TestRecorded(t *testing.T) {
-	files := []string{filepath.Join("testdata", "recorded.jsonl")}
+	t.Parallel()
+	replay(t, filepath.Join("testdata", "recorded.jsonl"))
 	if extra := os.Getenv("UNDERSTUDY_SCHEMA_CASES"); extra != "" {
-		files = append(files, extra)
+		replay(t, extra)
 	}
-	for _, file := range files {
-		f, err := os.Open(file)
+}
+
+// replay runs the cases of a file, one a line.
+func replay(t *testing.T, file string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<22)
+	n := 0
+	for failed := 0; lines.Scan(); {
+		n++
+		value, err := appconfig.ParseJSON(lines.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
-		lines := bufio.NewScanner(f)
-		lines.Buffer(nil, 1<<20)
-		for n, failed := 1, 0; lines.Scan(); n++ {
-			value, err := appconfig.ParseJSON(lines.Bytes())
-			if err != nil {
-				t.Fatal(err)
+		if diff := runRecorded(value.(*appconfig.Object)); diff != "" {
+			if failed++; failed > 10 {
+				t.Fatalf("%s: more than ten lines differ", file)
 			}
-			if diff := runRecorded(value.(*appconfig.Object)); diff != "" {
-				if failed++; failed > 10 {
-					t.Fatalf("%s: more than ten lines differ", file)
-				}
-				t.Errorf("%s:%d differs (-want +got):\n%s\n%s", file, n, diff, lines.Bytes())
-			}
-		}
-		if err := lines.Err(); err != nil {
-			t.Fatal(err)
+			t.Errorf("%s:%d differs (-want +got):\n%s\n%s", file, n, diff, lines.Bytes())
 		}
 	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s: %d cases replayed", file, n)
 }
 
 // runRecorded tells how the outcome of a case differs from the recorded one.
