@@ -53,6 +53,22 @@ func TestExpiredState(t *testing.T) {
 	}
 }
 
+// TestTheWholeStateIsBound: the name of the cookie holds a part of the state's hash, the cookie all of it.
+func TestTheWholeStateIsBound(t *testing.T) {
+	ring := testRing(t)
+	one, _ := newState(stateField{"env", ptr("development")})
+	other, _ := newState(stateField{"env", ptr("development")})
+	f := (&cookieJar{header: http.Header{}}).begin(ring, one, flow{Env: "development"})
+	text, _ := json.Marshal(f)
+	for state, want := range map[string]bool{one: true, other: false} {
+		name := flowCookie(state)
+		jar := &cookieJar{sent: map[string]string{name: ring.Seal(text, name)}}
+		if _, _, ok := jar.flow(ring, state); ok != want {
+			t.Errorf("taken: %t, want %t", ok, want)
+		}
+	}
+}
+
 func TestFlowsOfOneKindAreNotTakenForTheOther(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
