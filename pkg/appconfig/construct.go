@@ -330,9 +330,15 @@ func writeFlow(b *strings.Builder, node *yaml.Node) {
 		list("[", "]", len(node.Content), func(i int) { writeFlow(b, node.Content[i]) })
 	case yaml.MappingNode:
 		list("{", "}", len(node.Content)/2, func(i int) {
-			writeFlow(b, node.Content[2*i])
-			b.WriteString(": ")
-			writeFlow(b, node.Content[2*i+1])
+			key, value := node.Content[2*i], node.Content[2*i+1]
+			if key.Kind != yaml.ScalarNode {
+				b.WriteString("? ")
+			}
+			writeFlow(b, key)
+			if value.Kind != yaml.ScalarNode || value.Value != "" || value.Style&quoted != 0 || tagOf(value) != "" {
+				b.WriteString(": ")
+				writeFlow(b, value)
+			}
 		})
 	case yaml.AliasNode:
 		b.WriteString("*" + node.Value)

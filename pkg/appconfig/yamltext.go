@@ -40,11 +40,11 @@ func prepare(text string) (document, error) {
 	if err := doc.directives(); err != nil {
 		return doc, err
 	}
-	if !strings.HasSuffix(text, "\n") {
-		doc.text, doc.ended = doc.text+"\n", true // so that a block scalar at the end has one, as it has there
-	}
 	doc.hideCharacters()
 	doc.hideAnchors()
+	if !strings.HasSuffix(doc.text, "\n") {
+		doc.text, doc.ended = doc.text+"\n", true // so that a block scalar at the end has one, as it has there
+	}
 	return doc, nil
 }
 
@@ -82,7 +82,7 @@ func (d *document) directives() error {
 				line = "#" + line[1:]
 			}
 		case bare == "" || bare == "\r" || bare[0] == '#':
-		case seen && !strings.HasPrefix(line, "---"):
+		case seen && !(isMarker(rest) && rest[0] == '-'):
 			return &SyntaxError{Line: number, Column: 1, Problem: "Missing directives-end/doc-start indicator line"}
 		default:
 			if seen {
@@ -142,10 +142,12 @@ func (d *document) hideCharacters() {
 	if !escapes && !hasForeign(d.text) {
 		return
 	}
-	const places = 0x1000
-	base := rune(0xf0000)
+	const places = 0x400
+	base := rune(0xe000)
 	for strings.IndexFunc(d.text, func(r rune) bool { return r >= base && r < base+places }) >= 0 {
-		base += places
+		if base += places; base == 0xf800 {
+			base = 0xf0000 // the block of private use goes on here
+		}
 	}
 	standIns := map[string]string{}
 	hide := func(text, value string) string {
