@@ -22,11 +22,14 @@ func readBody(r *http.Request) error {
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
+	// Bodies of other types are nobody's business: body-parser leaves them unread, and so do we.
 	contentType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	isJSON := contentType == "application/json"
 	if err != nil || !isJSON && contentType != "application/x-www-form-urlencoded" {
 		return nil
 	}
+	// body-parser would convert other charsets and unpack encodings. Nobody sends them here, and an unpacked
+	// body is one whose size is not known beforehand.
 	if charset := strings.ToLower(params["charset"]); charset != "" && charset != "utf-8" {
 		return unsupported("charset", charset, `unsupported charset "`+strings.ToUpper(charset)+`"`)
 	}
@@ -37,6 +40,7 @@ func readBody(r *http.Request) error {
 	if r.ContentLength > maxBody {
 		return tooLarge(map[string]any{"expected": r.ContentLength, "length": r.ContentLength})
 	}
+	// A chunked body tells no length: read one byte more than is allowed to see whether it is over.
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
 		return &apierror.Error{Status: http.StatusBadRequest, Name: "BadRequestError", Message: "request aborted", Err: err}
@@ -63,6 +67,7 @@ func jsonForm(body []byte) (url.Values, error) {
 	var syntax *json.SyntaxError
 	message := "Unexpected token in JSON"
 	switch {
+	// body-parser's strict mode: a text or a number alone is no body.
 	case body[0] != '{' && body[0] != '[':
 	case err == nil:
 		object, _ := value.(map[string]any)
@@ -79,6 +84,7 @@ func jsonForm(body []byte) (url.Values, error) {
 	}
 }
 
+// tooLarge is body-parser's PayloadTooLargeError; extra tells what is known of the size.
 func tooLarge(extra map[string]any) error {
 	extra["limit"], extra["type"] = maxBody, "entity.too.large"
 	const message = "request entity too large"
@@ -87,6 +93,7 @@ func tooLarge(extra map[string]any) error {
 	}
 }
 
+// unsupported is body-parser's UnsupportedMediaTypeError about a charset or an encoding.
 func unsupported(what, value, message string) error {
 	return &apierror.Error{
 		Status: http.StatusUnsupportedMediaType, Name: "UnsupportedMediaTypeError", Message: message,

@@ -15,6 +15,7 @@ import (
 func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	app := h.older.app
+	// What Coder would check is checked here already, for here the answer can say which setting is wrong.
 	switch {
 	case single(query, "client_id") != app.clientID:
 		h.bridgeRefusal(w, r, "client_id", "The client_id is not the one that this backend is configured with "+
@@ -28,6 +29,7 @@ func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 		h.bridgeRefusal(w, r, "response_type", "The response_type must be code.")
 		return
 	}
+	// The frontend's own state is not carried along: the callback has no use for its returnTo.
 	jar := h.olderJar(w, r)
 	mode := bridgeMode
 	state, _ := newState(stateField{"flow", &mode})
@@ -47,6 +49,7 @@ func (h *handler) opener(r *http.Request) string {
 	return o
 }
 
+// bridgeRefusal tells the user, the app and the operator which parameter does not fit.
 func (h *handler) bridgeRefusal(w http.ResponseWriter, r *http.Request, parameter, text string) {
 	h.log.Warn("bridge refused a sign-in", zap.String("parameter", parameter),
 		zap.String("callbackUrl", h.older.app.callbackURL))
@@ -61,6 +64,7 @@ func (h *handler) deploymentLink(w http.ResponseWriter, r *http.Request) bool {
 		path != "/cli-auth" && !strings.HasPrefix(path, "/templates/") && !strings.HasPrefix(path, "/@") {
 		return false
 	}
+	// The path as it was sent: names of templates and workspaces keep their case and their escapes.
 	target := h.older.app.deployment + path
 	if r.URL.RawQuery != "" {
 		target += "?" + r.URL.RawQuery

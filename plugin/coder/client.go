@@ -51,6 +51,7 @@ func (c *client) authorizeURL(state, verifier, scope string) string {
 func (c *client) exchange(ctx context.Context, code, verifier, accept string) (*tokens, error) {
 	ctx, cancel := c.context(ctx, accept)
 	defer cancel()
+	// An empty code_verifier would be refused: Coder expects none where no challenge was given.
 	var options []oauth2.AuthCodeOption
 	if verifier != "" {
 		options = append(options, oauth2.VerifierOption(verifier))
@@ -79,6 +80,7 @@ func (c *client) refresh(ctx context.Context, refreshToken, scope string) (*toke
 
 // revoke ends a token at Coder (RFC 7009).
 func (c *client) revoke(ctx context.Context, refreshToken string) error {
+	// x/oauth2 has no revocation, so client authentication is done here, as x/oauth2 does it for tokens.
 	form := url.Values{"token": {refreshToken}, "token_type_hint": {"refresh_token"}}
 	basic := c.config().Endpoint.AuthStyle == oauth2.AuthStyleInHeader
 	if !basic {
@@ -114,6 +116,7 @@ func (c *client) profile(ctx context.Context, accessToken string) (*profile, err
 	if err != nil {
 		return nil, err
 	}
+	// Only what is shown is read; Coder's user has roles, organizations and more.
 	var user struct {
 		ID        string `json:"id"`
 		Username  string `json:"username"`
@@ -121,9 +124,10 @@ func (c *client) profile(ctx context.Context, accessToken string) (*profile, err
 		Email     string `json:"email"`
 		AvatarURL string `json:"avatar_url"`
 	}
-	if err := json.Unmarshal(body, &user); err != nil {
+	if err := json.Unmarshal(body, &user); err != nil || user.ID+user.Username == "" {
 		return nil, nonsenseError(doing, "not the JSON of a user")
 	}
+	// The published module shows the name, else the user name; passport's last resort is the id.
 	name := user.Name
 	for _, other := range []string{user.Username, user.ID} {
 		if name == "" {
@@ -135,6 +139,7 @@ func (c *client) profile(ctx context.Context, accessToken string) (*profile, err
 
 // config is the application as x/oauth2 wants it, with the endpoints that are known by now.
 func (c *client) config() *oauth2.Config {
+	// Fixed, never probed: x/oauth2 would otherwise try both, and spend the code with the wrong one.
 	at := c.metadata.endpoints()
 	style := oauth2.AuthStyleInParams
 	if c.app.authMethod == basicAuth || c.app.authMethod == "" && at.basicOnly {
@@ -176,11 +181,13 @@ func (c *client) tokens(ctx context.Context, doing string, token *oauth2.Token, 
 	switch {
 	case errors.As(err, &refused):
 		return nil, statusError(doing, refused.Response.StatusCode, refused.ErrorCode)
+	// x/oauth2 flattens what breaks while the body is read; the context still tells a timeout from the rest.
 	case errors.As(err, &transport), err != nil && ctx.Err() != nil:
 		return nil, unreachableError(ctx, doing, err)
 	case err != nil:
 		return nil, nonsenseError(doing, "no access token in the answer")
 	}
+	// A token goes into headers and cookies. What would not survive there is no token.
 	if !isToken(token.AccessToken) || !isToken(token.RefreshToken) {
 		return nil, nonsenseError(doing, "a token with characters that none has")
 	}

@@ -68,6 +68,8 @@ func readSettings(config *appconfig.Config, discovery plugin.Discovery) (*settin
 		timeout:     r.duration("coder.oauth.timeout", 10*time.Second),
 		secrets:     r.secrets(),
 	}
+	// Where the opener's origin is not known, a token can be offered to exact origins only: postMessage takes no
+	// patterns.
 	s.exactOrigins = []string{s.appOrigin}
 	extra := r.texts("auth.experimentalExtraAllowedOrigins")
 	for _, pattern := range extra {
@@ -80,6 +82,7 @@ func readSettings(config *appconfig.Config, discovery plugin.Discovery) (*settin
 	if s.extraOrigins, err = origin.Compile(extra...); err != nil {
 		r.problem("auth.experimentalExtraAllowedOrigins", err)
 	}
+	// The order matters: the older spelling falls back on the newer one.
 	r.environments(s)
 	r.olderApplication(s)
 	if len(r.problems) > 0 {
@@ -115,6 +118,7 @@ func (r *reader) environments(s *settings) {
 		} else if _, err := origin.Of(app.callbackURL); err != nil {
 			r.problem(at+".callbackUrl", err)
 		}
+		// Not errors: the Node backend takes such a configuration, and the rest of it works here too.
 		if has, _ := r.config.Has(at + ".signIn"); has {
 			s.warnings = append(s.warnings, at+".signIn has no effect: no Backstage identity is issued here, "+
 				"the session is for access to Coder")
@@ -130,6 +134,7 @@ func (r *reader) environments(s *settings) {
 	}
 }
 
+// hostOf returns the host and port of a URL that has been checked elsewhere, or "".
 func hostOf(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -143,6 +148,7 @@ func hostOf(rawURL string) string {
 func (r *reader) olderApplication(s *settings) {
 	accessURL := strings.TrimRight(r.text("coder.deployment.accessUrl"), "/")
 	s.bridged = accessURL != "" && strings.EqualFold(accessURL, s.mount)
+	// A half-filled coder.oauth is a mistake to report, not a reason to use the other spelling.
 	given := slices.ContainsFunc([]string{"clientId", "clientSecret"}, func(name string) bool {
 		has, _ := r.config.Has("coder.oauth." + name)
 		return has
@@ -152,6 +158,7 @@ func (r *reader) olderApplication(s *settings) {
 		s.older.callbackURL = s.mount + callbackPath
 		return
 	}
+	// The frontend reads accessUrl too. When that leads to the bridge, the deployment stands elsewhere.
 	deploymentKey := "coder.deployment.accessUrl"
 	if r.text("coder.oauth.deploymentUrl") != "" || s.bridged {
 		deploymentKey = "coder.oauth.deploymentUrl"
@@ -164,11 +171,12 @@ func (r *reader) olderApplication(s *settings) {
 		callbackURL:  s.mount + callbackPath,
 		session:      thousandDays,
 	}
-	if s.bridged && deploymentKey == "coder.oauth.deploymentUrl" && r.text(deploymentKey) == "" && len(s.byEnv) > 0 {
+	if s.bridged && r.text(deploymentKey) == "" && len(s.byEnv) > 0 {
 		s.older.deployment = s.mainApplication().deployment
 	} else {
 		s.older.deployment = r.deployment(deploymentKey, s.mount)
 	}
+	// The provider routes without a configuration of their own: one environment, the one that is asked for.
 	if has, _ := r.config.Has("auth.providers.coder"); !has {
 		app := s.older
 		app.callbackURL = s.mount + framePath
@@ -184,6 +192,7 @@ func (s *settings) mainApplication() application {
 	if app, ok := s.byEnv[s.mainEnv]; ok {
 		return app
 	}
+	// auth.environment names none of them: take any, but the same one at each start.
 	names := make([]string, 0, len(s.byEnv))
 	for name := range s.byEnv {
 		names = append(names, name)
@@ -197,6 +206,7 @@ func (r *reader) deployment(key, mount string) string {
 	if value == "" {
 		return ""
 	}
+	// The client secret goes there. A user in the URL would be a second secret, in a place that is logged.
 	u, err := url.Parse(value)
 	switch _, originErr := origin.Of(value); {
 	case err != nil || originErr != nil:

@@ -22,6 +22,7 @@ type reader struct {
 
 // problem notes that the value under key is not what it should be, and where it came from.
 func (r *reader) problem(key string, err error) {
+	// appconfig's own errors name the layer; for what only we find wrong it is looked up.
 	layers := r.config.Layers()
 	for i := len(layers) - 1; i >= 0; i-- {
 		if has, err := appconfig.New(layers[i]).Has(key); has || err != nil {
@@ -32,30 +33,35 @@ func (r *reader) problem(key string, err error) {
 	r.problems = append(r.problems, fmt.Errorf("invalid config at '%s': %w", key, err))
 }
 
+// note collects an error of appconfig's, if it is one.
 func (r *reader) note(err error) {
 	if err != nil {
 		r.problems = append(r.problems, err) // appconfig's errors name key, layer and expectation
 	}
 }
 
+// required reads a text that must be there and not be empty.
 func (r *reader) required(key string) string {
 	value, err := r.config.GetString(key)
 	r.note(err)
 	return value
 }
 
+// text reads a text that may be missing.
 func (r *reader) text(key string) string {
 	value, _, err := r.config.GetOptionalString(key)
 	r.note(err)
 	return value
 }
 
+// texts reads a list of texts that may be missing.
 func (r *reader) texts(key string) []string {
 	values, _, err := r.config.GetOptionalStringArray(key)
 	r.note(err)
 	return values
 }
 
+// boolean reads a boolean; fallback stands for a missing one.
 func (r *reader) boolean(key string, fallback bool) bool {
 	value, ok, err := r.config.GetOptionalBoolean(key)
 	r.note(err)
@@ -65,6 +71,7 @@ func (r *reader) boolean(key string, fallback bool) bool {
 	return value
 }
 
+// duration reads a duration; fallback stands for a missing or empty one.
 func (r *reader) duration(key string, fallback time.Duration) time.Duration {
 	value, err := readDuration(r.config, key)
 	if err != nil {
@@ -76,6 +83,7 @@ func (r *reader) duration(key string, fallback time.Duration) time.Duration {
 	return value
 }
 
+// oneOf reads one of a few texts, "" when it is missing or wrong.
 func (r *reader) oneOf(key string, allowed ...string) string {
 	value := r.text(key)
 	if slices.Contains(allowed, value) {
@@ -133,6 +141,7 @@ func (r *reader) secrets() [][]byte {
 			r.note(err)
 		}
 	}
+	// The secret of Backstage's own sessions comes last: it is older and often shorter.
 	if text := r.text("auth.session.secret"); len(secrets) == 0 && text != "" {
 		secrets = append(secrets, []byte(text))
 	}

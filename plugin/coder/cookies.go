@@ -63,6 +63,7 @@ func parseCookies(headers []string) map[string]string {
 		if _, seen := cookies[name]; !ok || seen {
 			continue
 		}
+		// The order is that of npm's cookie: quotes go first, and what is in them is decoded.
 		if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
 			value = value[1 : len(value)-1]
 		}
@@ -99,6 +100,7 @@ func (j *cookieJar) chunks(name string) int {
 // set stores a value, in chunks when it is long, and clears what is in its way: the same cookie with a
 // Domain, and the other form. The order matters, for browsers tell cookies apart by name, domain and path.
 func (j *cookieJar) set(name, value, path string, life time.Duration) {
+	// Backstage once set its cookies with a Domain. Such a one would be sent beside ours, and could win.
 	chunks := j.chunks(name)
 	legacy := cookie{path: j.plain.sessionPath, domain: j.plain.domain, cookiePolicy: j.plain}
 	j.write(name, legacy)
@@ -109,6 +111,7 @@ func (j *cookieJar) set(name, value, path string, life time.Duration) {
 		j.write(chunkName(name, i), cookie{path: j.plain.sessionPath, cookiePolicy: j.plain})
 	}
 	fresh := cookie{path: path, life: life, cookiePolicy: j.policy}
+	// Browsers drop a cookie of more than 4096 bytes with its name and attributes, without a word.
 	if len(value) <= maxCookie {
 		fresh.value = value
 		j.write(name, fresh)
@@ -126,6 +129,7 @@ func (j *cookieJar) set(name, value, path string, life time.Duration) {
 
 // clear empties a cookie and its chunks, as far as they were sent.
 func (j *cookieJar) clear(name, path string) {
+	// Nothing is cleared that was not sent: no Set-Cookie without a reason, as in Backstage.
 	gone := cookie{path: path, cookiePolicy: j.policy}
 	if j.sent[name] != "" {
 		j.write(name, gone)
@@ -163,8 +167,10 @@ func (j *cookieJar) write(name string, c cookie) {
 	j.header.Add("Set-Cookie", b.String())
 }
 
+// chunkName is the name of one piece of a long cookie.
 func chunkName(name string, i int) string { return name + "-" + strconv.Itoa(i) }
 
+// uriComponent undoes what url.QueryEscape escapes and JavaScript does not, and writes a blank as %20.
 var uriComponent = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
 
 // encodeURIComponent is JavaScript's, with which express encodes the values of cookies.

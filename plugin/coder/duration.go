@@ -18,11 +18,13 @@ var humanUnits = map[string]time.Duration{
 	"minutes": time.Minute, "seconds": time.Second, "milliseconds": time.Millisecond,
 }
 
+// Units and their names, as error texts list them.
 const (
 	day       = 24 * time.Hour
 	unitNames = "years, months, weeks, days, hours, minutes, seconds, milliseconds"
 )
 
+// The two kinds of texts that Backstage's readDurationFromConfig takes; compiled once.
 var (
 	isoDuration = regexp.MustCompile(`^P(?:([\d.]+)Y)?(?:([\d.]+)M)?(?:([\d.]+)W)?(?:([\d.]+)D)?` +
 		`(?:T(?:([\d.]+)H)?(?:([\d.]+)M)?(?:([\d.]+)S)?)?$`)
@@ -47,6 +49,7 @@ func readDuration(config *appconfig.Config, key string) (time.Duration, error) {
 	if err != nil || !ok {
 		return 0, err
 	}
+	// Nanoseconds as a float: what is too long for a time.Duration shows below instead of wrapping.
 	var length float64
 	switch v := value.(type) {
 	case string:
@@ -62,6 +65,7 @@ func readDuration(config *appconfig.Config, key string) (time.Duration, error) {
 	return time.Duration(length), err
 }
 
+// sumDuration adds up the members of an object such as {hours: 24}.
 func sumDuration(config *appconfig.Config, key string, object *appconfig.Object) (float64, error) {
 	total := 0.0
 	for _, unit := range object.Keys() {
@@ -81,6 +85,7 @@ func sumDuration(config *appconfig.Config, key string, object *appconfig.Object)
 	return total, nil
 }
 
+// parseDuration reads a text in ISO 8601 or with a unit, in nanoseconds.
 func parseDuration(text string) (float64, error) {
 	if match := isoDuration.FindStringSubmatch(text); match != nil && strings.Join(match[1:], "") != "" {
 		total := 0.0

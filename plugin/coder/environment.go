@@ -28,6 +28,7 @@ type environment struct {
 // environment selects by the env parameter, else by the state. Its errors are those of Backstage's
 // OAuthEnvironmentHandler.
 func (h *handler) environment(query url.Values) (*environment, error) {
+	// The env parameter goes before the state, as in Backstage; the frame route then compares the two.
 	name, _ := param(query, "env")
 	if name == "" {
 		state := stateParam(query)
@@ -58,6 +59,7 @@ func stateParam(query url.Values) string {
 
 // jar opens the request's cookies, for an app at appOrigin ("" is that of app.baseUrl).
 func (h *handler) jar(w http.ResponseWriter, r *http.Request, e *environment, appOrigin string) *cookieJar {
+	// Two policies: SameSite depends on the origin of the app that this request is about.
 	plain := e.app.policy(h.settings.mount, h.settings.appOrigin)
 	j := &cookieJar{sent: parseCookies(r.Header["Cookie"]), header: w.Header(), policy: plain, plain: plain}
 	if appOrigin != "" {
@@ -73,6 +75,7 @@ func (e *environment) binding() string {
 
 // setSession stores a refresh token that Coder has just given, and binds it to this environment.
 func (h *handler) setSession(j *cookieJar, e *environment, refreshToken string) {
+	// Fakes and deployments that do not rotate give a token again that was spent before.
 	e.forget(refreshToken)
 	j.set(refreshCookie, refreshToken, j.policy.sessionPath, e.app.session)
 	sum := sha256.Sum256([]byte(refreshToken))
@@ -96,9 +99,12 @@ func (h *handler) session(j *cookieJar, e *environment) string {
 	if token == "" {
 		return ""
 	}
+	// The binding holds a hash of the token, so that it cannot be put beside another one.
 	sum := sha256.Sum256([]byte(token))
 	bound, err := h.ring.Open(j.sent[bindingCookie], e.binding())
 	switch {
+	// Bound to this environment, to another token, or to something that cannot be read any more. What is bound
+	// to another environment, deployment or client does not open at all, and falls through.
 	case err == nil && string(bound) == string(sum[:]):
 		return token
 	case err == nil, // the binding of another token: this one was set by a Node backend since

@@ -30,6 +30,7 @@ type attempt struct {
 // environment is answered with JSON.
 func (h *handler) frame(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
+	// Until an origin has been checked, the answer goes to app.baseUrl: a refused origin hears nothing.
 	a := attempt{origin: h.settings.appOrigin}
 	var err error
 	if f := h.stateless(w, r); f.Env != "" {
@@ -53,9 +54,12 @@ func (h *handler) frame(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		response, err = h.complete(r, &a)
 	}
+	// After the session has been stored, as in Backstage: the sign-in itself has worked.
 	if err == nil && a.flow.Mode == "redirect" && a.flow.Redirect == "" {
 		err = apierror.Input("No redirectUrl provided in request query parameters")
 	}
+	// Only the flow of a checked state redirects, never the state of the query. The target is checked again,
+	// for the allowed origins may have changed since the start.
 	if a.flow.Mode == "redirect" && a.flow.Redirect != "" && h.checkRedirect(a.flow.Redirect) == nil {
 		redirect(w, r, a.flow.Redirect, err)
 		return
@@ -99,6 +103,8 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attemp
 		a.origin = o
 	}
 	a.jar = h.jar(w, r, a.env, a.origin)
+	// Backstage's nonce cookie is of the latest start only, so it must be there but need not be equal: the
+	// flow's own cookie proves more.
 	missing := a.jar.get(nonceCookie) == ""
 	f, expired, ok := a.jar.flow(h.ring, state)
 	if missing || !ok || f.Env != a.env.name || f.Mode == bridgeMode {
@@ -116,6 +122,7 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attemp
 	case f.Env != a.env.name:
 		return apierror.NotAllowed("OAuth state is invalid, it belongs to another environment")
 	}
+	// Used up now, whatever comes: the code is spent at most once.
 	a.jar.end(state)
 	a.flow = f
 	return nil
@@ -124,6 +131,7 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attemp
 // complete spends the code of a checked attempt.
 func (h *handler) complete(r *http.Request, a *attempt) (sessionResponse, error) {
 	query := r.URL.Query()
+	// Coder's no goes before a code, as in passport.
 	if err := rejected(query, true); err != nil {
 		return sessionResponse{}, err
 	}
@@ -131,6 +139,7 @@ func (h *handler) complete(r *http.Request, a *attempt) (sessionResponse, error)
 	if err != nil {
 		return sessionResponse{}, err
 	}
+	// The Accept header is the published module's.
 	granted, err := a.env.exchange(r.Context(), code, a.flow.Verifier, "application/json")
 	if err != nil {
 		return sessionResponse{}, h.attemptFailed(a, "Authentication failed, ", err)
@@ -165,6 +174,7 @@ func rejected(query url.Values, proven bool) error {
 
 // codeOf returns the code from the query, else from the body.
 func codeOf(query, body url.Values) (string, error) {
+	// Coder uses the query; the body is for response_mode=form_post, which Backstage's route takes too.
 	for _, values := range []url.Values{query, body} {
 		if code := single(values, "code"); code != "" {
 			return code, nil
@@ -184,6 +194,7 @@ func (h *handler) attemptFailed(a *attempt, prefix string, err error) error {
 	}
 	h.log.Error("sign-in failed", zap.String("env", a.env.name), zap.String("deployment", a.env.app.deployment),
 		zap.Int("status", upstream.status), zap.String("error", upstream.Error()), zap.String("hint", upstream.hint()))
+	// Coder's own words stay out: they may repeat what was sent.
 	return plainError(prefix + upstream.says())
 }
 
@@ -195,6 +206,7 @@ func plainError(message string) *apierror.Error {
 // answer posts the outcome to the app and shows it. config_info goes to anyone: it holds nothing but the
 // origin, so that an app on another one learns why it hears nothing else.
 func (h *handler) answer(w http.ResponseWriter, r *http.Request, a attempt, response sessionResponse, err error) {
+	// The reason is shown as well: an app that cannot be told says no more than that the popup was closed.
 	p := page{Title: "Signed in", Text: "You are signed in to Coder. You can close this window."}
 	result := map[string]any{"type": "authorization_response"}
 	if err != nil {
@@ -224,6 +236,7 @@ func redirect(w http.ResponseWriter, r *http.Request, target string, err error) 
 	target = encodeURL(target)
 	quiet(w.Header())
 	body, contentType := "Found. Redirecting to "+target, "text/plain; charset=utf-8"
+	// express offers text before HTML, and takes HTML when that is what was asked for.
 	accept := r.Header.Get("Accept")
 	if strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/plain") {
 		body, contentType = "<p>Found. Redirecting to "+html.EscapeString(target)+"</p>", htmlUTF8

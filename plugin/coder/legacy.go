@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
+// htmlUTF8 is what express calls HTML.
 const htmlUTF8 = "text/html; charset=utf-8"
 
 // callback is GET /oauth/callback, where Coder sends the older frontend's popup back to. The flow was begun
@@ -21,6 +22,7 @@ func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	jar := h.olderJar(w, r)
+	// Before the code: a refusal has none, and is not a missing one.
 	if reason, _ := param(query, "error"); reason != "" {
 		h.refusedAtCoder(w, r, jar, state)
 		return
@@ -31,6 +33,8 @@ func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 		missingCode(w, r)
 		return
 	}
+	// The state before the code. One that looks like ours but is not in this browser is never taken for the
+	// older frontend's: the shapes differ.
 	f, expired, ours := jar.flow(h.ring, state)
 	switch {
 	case ours && f.Mode == bridgeMode:
@@ -40,6 +44,7 @@ func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 		h.unknownState(w, r, jar, expired)
 		return
 	}
+	// The Accept header is axios's.
 	granted, err := h.older.exchange(r.Context(), code, f.Verifier, "application/json, text/plain, */*")
 	if err != nil {
 		h.callbackFailed(w, r, f, err)
@@ -88,6 +93,7 @@ func (h *handler) refusedAtCoder(w http.ResponseWriter, r *http.Request, jar *co
 	} else if state == "" {
 		f = newest(jar.pending(h.ring), bridgeMode)
 	}
+	// The text is for people; the code is for an app that listens.
 	code, description := refusal(query, ours && f.Mode == bridgeMode)
 	text := "Coder refused the sign-in (" + code + ")."
 	if code == "access_denied" {
@@ -119,6 +125,7 @@ func (h *handler) callbackFailed(w http.ResponseWriter, r *http.Request, f flow,
 	}
 	h.log.Error("OAuth token exchange failed", zap.String("deployment", h.older.app.deployment),
 		zap.Int("status", upstream.status), zap.String("error", upstream.Error()), zap.String("hint", upstream.hint()))
+	// The published texts where there were any; the others had axios's messages with internal addresses.
 	text := strings.ToUpper(upstream.says()[:1]) + upstream.says()[1:] + ". Close this window and try again."
 	if upstream.kind == nonsense {
 		text = "Coder deployment did not respond with access token"
@@ -147,12 +154,14 @@ func (h *handler) olderFailure(w http.ResponseWriter, r *http.Request, status in
 
 // listeners are the origins that the opener may have: the one that the flow was begun from, when it is known.
 func (h *handler) listeners(f flow) []string {
+	// Checked again, for the allowed origins may have changed since the flow was begun.
 	if f.Origin != "" && h.settings.allows(f.Origin) {
 		return []string{f.Origin}
 	}
 	return h.settings.exactOrigins
 }
 
+// olderJar opens the request's cookies for the older callback and the bridge.
 func (h *handler) olderJar(w http.ResponseWriter, r *http.Request) *cookieJar {
 	policy := h.older.app.policy(h.settings.mount, h.settings.appOrigin)
 	return &cookieJar{sent: parseCookies(r.Header["Cookie"]), header: w.Header(), policy: policy, plain: policy}

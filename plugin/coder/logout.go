@@ -16,6 +16,7 @@ func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = checkCaller(r)
 	}
+	// A browser sends no Origin with some same-origin requests; X-Requested-With protects those.
 	from := r.Header.Get("Origin")
 	if err == nil && from != "" && !h.settings.allows(from) {
 		err = apierror.NotAllowed("Origin '" + from + "' is not allowed")
@@ -25,6 +26,8 @@ func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	jar := h.jar(w, r, e, from)
+	// At Coder first, while the token is at hand. The user has closed the session here either way, and a Coder
+	// that is down must not keep them waiting.
 	if token := h.session(jar, e); token != "" {
 		token = e.end(token)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)

@@ -43,12 +43,14 @@ type metadata struct {
 	due        atomic.Int64 // when to ask again, in Unix seconds
 }
 
+// newMetadata makes a metadata that knows the fixed paths; nothing is asked for yet.
 func newMetadata(ctx context.Context, deployment string, c *http.Client, log *zap.Logger) *metadata {
 	m := &metadata{deployment: deployment, http: c, log: log, ctx: ctx}
 	m.known.Store(m.fixed())
 	return m
 }
 
+// fixed are the paths that every version of Coder has.
 func (m *metadata) fixed() *endpoints {
 	at := m.deployment + "/oauth2/"
 	return &endpoints{authorize: at + "authorize", token: at + "tokens", revoke: at + "revoke"}
@@ -56,6 +58,7 @@ func (m *metadata) fixed() *endpoints {
 
 // endpoints returns what is known, and has it looked up anew in the background when that is due.
 func (m *metadata) endpoints() endpoints {
+	// Whoever finds it due moves the date first, so that one request of many starts the lookup.
 	now, due := time.Now().Unix(), m.due.Load()
 	if now >= due && m.ctx.Err() == nil && m.due.CompareAndSwap(due, now+int64(metadataRetry/time.Second)) {
 		go m.update()
@@ -63,10 +66,12 @@ func (m *metadata) endpoints() endpoints {
 	return *m.known.Load()
 }
 
+// update asks once and keeps what is known when that fails.
 func (m *metadata) update() {
 	ctx, cancel := context.WithTimeout(m.ctx, 10*time.Second)
 	defer cancel()
 	found, err := m.fetch(ctx)
+	// Somebody should know, but not each minute.
 	if errors.Is(err, errForeignEndpoint) {
 		m.log.Warn("ignoring Coder's OAuth2 metadata", zap.String("deployment", m.deployment), zap.Error(err))
 		m.due.Store(time.Now().Add(metadataLife).Unix())
@@ -85,6 +90,7 @@ func (m *metadata) update() {
 	m.due.Store(time.Now().Add(metadataLife).Unix())
 }
 
+// fetch reads the document and fills in what it leaves out with the fixed paths.
 func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 	ctx = context.WithValue(ctx, acceptKey{}, "application/json")
 	document := m.deployment + "/.well-known/oauth-authorization-server"

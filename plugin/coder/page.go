@@ -43,9 +43,11 @@ type message struct {
 // serve writes the page. Nothing of it may be stored, framed, or run but its own script; there is no
 // Cross-Origin-Opener-Policy, which would cut it off from its opener.
 func (p page) serve(w http.ResponseWriter, r *http.Request, status int, contentType string) {
+	// A new nonce for each answer: a page that is put together by somebody else cannot know it.
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
 	p.Nonce = base64.RawURLEncoding.EncodeToString(random)
+	// Into a buffer first: an answer that fails half-way would have been sent with status 200.
 	var body bytes.Buffer
 	if err := pageTemplate.Execute(&body, p); err != nil {
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)

@@ -52,6 +52,7 @@ type handler struct {
 	router       *mux.Router
 }
 
+// newHandler builds the router for one configuration; random stands in for missing session keys.
 func newHandler(ctx context.Context, env plugin.Environment, random []byte) (http.Handler, error) {
 	s, err := readSettings(env.Config, env.Discovery)
 	if err != nil {
@@ -70,7 +71,9 @@ func newHandler(ctx context.Context, env plugin.Environment, random []byte) (htt
 		h.log.Warn(warning)
 	}
 	shared, closeIdle := newHTTPClient()
+	// Connections of a configuration that has been replaced are let go with it.
 	context.AfterFunc(ctx, closeIdle)
+	// Environments at one deployment share what is known of its endpoints.
 	documents := make(map[string]*metadata)
 	newClient := func(app application) *client {
 		if documents[app.deployment] == nil {
@@ -92,7 +95,9 @@ func newHandler(ctx context.Context, env plugin.Environment, random []byte) (htt
 	return h, nil
 }
 
+// routes is the plugin's table of routes.
 func (h *handler) routes() {
+	// SkipClean: mux would otherwise answer odd paths with redirects, which express does not.
 	h.router = mux.NewRouter().SkipClean(true)
 	h.route("/health", h.health, http.MethodGet)
 	h.route(callbackPath, h.callback, http.MethodGet)
@@ -126,6 +131,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.settings.bridged && h.deploymentLink(w, r) {
 		return
 	}
+	// Before routing, as Backstage does: a broken body is a 400 on unknown routes too.
 	if err := readBody(r); err != nil {
 		h.fail(w, r, err)
 		return
@@ -137,6 +143,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(path) > 1 {
 		path = strings.TrimSuffix(path, "/")
 	}
+	// A shallow copy: the request belongs to the host, which logs it afterwards.
 	routed := r.WithContext(r.Context())
 	at := *r.URL
 	at.Path, at.RawPath = path, ""
@@ -144,6 +151,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.router.ServeHTTP(w, routed)
 }
 
+// health is the older plugin's probe: the process is there. It says nothing about Coder.
 func (h *handler) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_, _ = w.Write([]byte(`{"status":"ok"}`))

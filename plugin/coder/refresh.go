@@ -17,12 +17,14 @@ type sessionResponse struct {
 	ProviderInfo providerInfo `json:"providerInfo"`
 }
 
+// providerInfo is the part of the response about Coder's token. There is no idToken: Coder gives none.
 type providerInfo struct {
 	AccessToken string `json:"accessToken"`
 	Scope       string `json:"scope"`
 	ExpiresIn   any    `json:"expiresInSeconds,omitempty"` // as Coder wrote it
 }
 
+// newSessionResponse puts a session together for the app; the refresh token stays in its cookie.
 func newSessionResponse(t *tokens, p *profile) sessionResponse {
 	return sessionResponse{p, providerInfo{AccessToken: t.access, Scope: t.scope, ExpiresIn: t.expiresIn}}
 }
@@ -48,6 +50,7 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	jar := h.jar(w, r, e, r.Header.Get("Origin"))
+	// A token that belongs to another environment is as good as none.
 	token := h.session(jar, e)
 	if token == "" {
 		h.fail(w, r, refreshFailed(apierror.Input("Missing session cookie")))
@@ -60,6 +63,7 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 	}
 	requested, _ := param(query, "scope")
 	renewed, err := e.renew(r.Context(), e.client, token, joinScopes(splitScope(requested), e.app.scopes))
+	// Even when the profile could not be read: the old token is dead by now.
 	if renewed != nil && renewed.tokens.refresh != token {
 		h.setSession(jar, e, renewed.tokens.refresh)
 	}
@@ -76,6 +80,8 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
+// renewalFailed tells the three outcomes apart: the session is over, Coder refuses for another reason (401
+// both), or Coder is in trouble (502, 504). Only the first empties the cookies.
 func (h *handler) renewalFailed(w http.ResponseWriter, r *http.Request, jar *cookieJar, e *environment, err error) {
 	var upstream *upstreamError
 	if !errors.As(err, &upstream) {

@@ -38,6 +38,7 @@ func single(query url.Values, name string) string {
 
 // shownURL is the URL in an error's body: below Backstage's auth router, and without codes and states.
 func shownURL(r *http.Request) string {
+	// The case of the path is the client's: routes match in any.
 	const above = "/api/auth"
 	uri := r.RequestURI
 	if len(uri) < len(above) || !strings.EqualFold(uri[:len(above)], above) {
@@ -51,6 +52,7 @@ func shownURL(r *http.Request) string {
 // fail answers with Backstage's JSON error. The cause goes to the log, never to the client.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	quiet(w.Header())
+	// The client's own mistakes are in the request log; what is ours, or Coder's, is worth a line.
 	e := apierror.From(err)
 	if e.Status >= http.StatusInternalServerError {
 		h.log.Error("request failed", zap.String("url", shownURL(r)), zap.Int("status", e.Status), zap.Error(e))

@@ -24,6 +24,7 @@ type sessions struct {
 	recent  map[tokenKey]*renewal // by the token that was spent
 }
 
+// tokenKey is the hash of a refresh token: memory that is looked into holds no token as a key.
 type tokenKey = [sha256.Size]byte
 
 // renewal is the outcome of a refresh. profile is nil when it could not be read.
@@ -40,6 +41,7 @@ func (s *sessions) renew(ctx context.Context, c *client, refreshToken, scope str
 	key := sha256.Sum256([]byte(refreshToken))
 	ctx = context.WithoutCancel(ctx)
 	result, err, _ := s.flights.Do(string(key[:]), func() (any, error) {
+		// What is remembered is taken as it is; only a profile that failed is asked for again.
 		n := s.known(key)
 		if n != nil && n.profile != nil {
 			return n, nil
@@ -66,6 +68,7 @@ func (s *sessions) renew(ctx context.Context, c *client, refreshToken, scope str
 	return n, err
 }
 
+// known returns what is remembered of a token that was spent a moment ago, or nil.
 func (s *sessions) known(key tokenKey) *renewal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,6 +78,8 @@ func (s *sessions) known(key tokenKey) *renewal {
 	return nil
 }
 
+// remember keeps the outcome of a rotation until its time is up. At the limit some make room, expired ones
+// and, if need be, others: forgetting costs a late tab its refresh and nothing more.
 func (s *sessions) remember(key tokenKey, n *renewal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

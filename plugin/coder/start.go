@@ -43,6 +43,8 @@ func (h *handler) checkRedirect(raw string) error {
 	if strings.HasPrefix(raw, "/") && !strings.HasPrefix(raw, "//") && !strings.ContainsAny(raw, "\\\t\r\n") {
 		return nil
 	}
+	// Browsers read backslashes as slashes and skip tabs and line ends; Go does not. What the two could read
+	// differently is refused.
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme == "" || u.User != nil || strings.ContainsAny(raw, "\\\t\r\n ") {
 		return apierror.Input("Redirect URL is invalid, failed to parse")
@@ -73,6 +75,7 @@ func (h *handler) start(w http.ResponseWriter, r *http.Request) {
 		return nil
 	}
 	from, redirect, mode := optional("origin"), optional("redirectUrl"), optional("flow")
+	// Checked and normalized as plugin-auth-node 0.7 does; older ones took any.
 	if from != nil {
 		if *from, err = h.checkOrigin(*from, apierror.Input); err != nil {
 			h.fail(w, r, err)
@@ -80,6 +83,7 @@ func (h *handler) start(w http.ResponseWriter, r *http.Request) {
 		}
 		f.Origin = *from
 	}
+	// Backstage takes the environment from a state too, but not for a start.
 	if env, _ := param(query, "env"); env == "" {
 		h.fail(w, r, apierror.Input("No env provided in request query parameters"))
 		return
@@ -99,6 +103,7 @@ func (h *handler) start(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
+	// The cookies are for the app that asks, whose host name decides on SameSite.
 	jar := h.jar(w, r, e, f.Origin)
 	requested, _ := param(query, "scope")
 	f.Scope = joinScopes(splitScope(requested), e.app.scopes)

@@ -20,6 +20,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/seal"
 )
 
+// Names and limits of the flow cookies.
 const (
 	stateCookie = "coder-state-" // and the id of the flow
 	flowLife    = 10 * time.Minute
@@ -59,6 +60,7 @@ func newState(fields ...stateField) (state, nonce string) {
 	return hex.EncodeToString([]byte(text.String())), nonce
 }
 
+// stateField is one field of a state; nil leaves it out, as Backstage does with undefined.
 type stateField struct {
 	name  string
 	value *string
@@ -67,6 +69,7 @@ type stateField struct {
 // readState is what Backstage's decodeOAuthState makes of a state parameter: nothing in it is to be trusted.
 // As there, hex digits are read up to the first character that is none.
 func readState(state string) (map[string]string, error) {
+	// Node's Buffer.from(…, "hex") does not fail either.
 	raw := make([]byte, 0, len(state)/2)
 	for i := 0; i+1 < len(state); i += 2 {
 		b, err := hex.DecodeString(state[i : i+2])
@@ -109,6 +112,7 @@ func (j *cookieJar) begin(ring *seal.Ring, state string, f flow) flow {
 // flow returns the flow that state belongs to. ok is false when this browser has no such flow under way: the
 // state is forged or changed, was used before, or is of another browser. expired tells why, when it is that.
 func (j *cookieJar) flow(ring *seal.Ring, state string) (f flow, expired, ok bool) {
+	// The name holds a part of the hash and finds the cookie; the whole hash in it decides.
 	f, ok = openFlow(ring, flowCookie(state), j.sent[flowCookie(state)])
 	sum := sha256.Sum256([]byte(state))
 	if !ok || subtle.ConstantTimeCompare(f.Hash, sum[:]) != 1 {
@@ -123,6 +127,7 @@ func (j *cookieJar) flow(ring *seal.Ring, state string) (f flow, expired, ok boo
 // end removes the cookie of a flow, so that its state cannot be used again in this browser.
 func (j *cookieJar) end(state string) { j.drop(flowCookie(state)) }
 
+// drop empties the flow cookie of that name.
 func (j *cookieJar) drop(name string) {
 	j.write(name, cookie{path: j.policy.statePath, cookiePolicy: j.policy})
 }
@@ -142,6 +147,7 @@ func (j *cookieJar) pending(ring *seal.Ring) []flow {
 
 // prune removes the oldest flows beyond keep, and those that are of no use any more.
 func (j *cookieJar) prune(ring *seal.Ring, keep int) {
+	// Most browsers have one flow or none, and nothing is opened then.
 	names := j.flowNames()
 	if len(names) <= keep {
 		return
@@ -166,6 +172,7 @@ func (j *cookieJar) flowNames() []string {
 	})
 }
 
+// openFlow opens a flow cookie. The name is sealed in: a value under another name does not open.
 func openFlow(ring *seal.Ring, name, text string) (flow, bool) {
 	plain, err := ring.Open(text, name)
 	if err != nil {

@@ -20,6 +20,8 @@ type acceptKey struct{}
 // newHTTPClient makes the one HTTP client that all calls to Coder share. It follows no redirect: the request
 // that is redirected may carry the client secret.
 func newHTTPClient() (c *http.Client, closeIdle func()) {
+	// One pool for all environments. Two idle connections a host, the default, would make most calls of a busy
+	// backend pay for a handshake.
 	pool := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -41,6 +43,7 @@ func newHTTPClient() (c *http.Client, closeIdle func()) {
 // decompression.
 type capped struct{ next http.RoundTripper }
 
+// RoundTrip implements http.RoundTripper; as its contract demands, the request is left as it was.
 func (c capped) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	if accept, ok := r.Context().Value(acceptKey{}).(string); ok {
@@ -54,11 +57,13 @@ func (c capped) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
+// cappedBody is a response body that fails once more than the limit has been read.
 type cappedBody struct {
 	io.ReadCloser
 	left int64
 }
 
+// Read implements io.Reader.
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		// Whoever has read all of a body of exactly the limit may still ask for its end.

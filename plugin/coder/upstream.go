@@ -13,6 +13,7 @@ import (
 // kind tells what went wrong between us and Coder.
 type kind int
 
+// The kinds of failure. Who is to blame decides what the user reads and whether a session is over.
 const (
 	refused     kind = iota // Coder understood and said no
 	unreachable             // no connection, or it broke
@@ -31,6 +32,7 @@ type upstreamError struct {
 	err    error
 }
 
+// Error is for the log: what was tried, and how it failed.
 func (e *upstreamError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.doing + " at Coder: ")
@@ -49,6 +51,7 @@ func (e *upstreamError) Error() string {
 	return b.String()
 }
 
+// Unwrap returns the cause, from which addresses and bodies have been taken out where they were.
 func (e *upstreamError) Unwrap() error { return e.err }
 
 // says is what a user may read: a fixed text, with Coder's error code at most.
@@ -123,6 +126,7 @@ func unreachableError(ctx context.Context, doing string, err error) *upstreamErr
 		e.kind, e.err = nonsense, errTooLarge
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &netError) && netError.Timeout():
 		e.kind, e.err = timedOut, context.DeadlineExceeded
+	// url.Error repeats the URL; its cause does not.
 	case errors.As(err, &urlError):
 		e.err = urlError.Err
 	default:
