@@ -28,6 +28,8 @@ type configOptions struct {
 	deprecated bool
 }
 
+// packageFlag adds --package. A package of a Backstage workspace stands for itself and what it depends on; here it
+// is a plugin by its ID, or "host".
 func (o *configOptions) packageFlag(cmd *cobra.Command, what string) {
 	cmd.Flags().StringVar(&o.pkg, "package", "", what)
 }
@@ -106,14 +108,15 @@ func (o *configOptions) compile(sources []schema.Source) (*schema.Schema, error)
 	return schema.Compile(sources...)
 }
 
+// configCheck returns the command that only loads the configuration.
 func configCheck(sources []schema.Source) *cobra.Command {
 	var o configOptions
 	cmd := &cobra.Command{
 		Use:   "config:check",
 		Short: "Validate that the given configuration loads and matches schema",
 		Long: "Validate that the given configuration loads and, with --strict, that it matches the schemas of the host\n" +
-			"and its plugins and has no keys that they do not declare. Variables that are not set are named, with the keys that are\n" +
-			"missing because of them.",
+			"and its plugins and has no keys that they do not declare. Variables that are not set are named, with the\n" +
+			"keys that are missing because of them.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := o.load(cmd, sources)
@@ -135,6 +138,7 @@ func configCheck(sources []schema.Source) *cobra.Command {
 	return cmd
 }
 
+// configSchema returns the command that prints schemas. It loads the configuration as well, as backstage-cli does.
 func configSchema(sources []schema.Source) *cobra.Command {
 	var o configOptions
 	var merge bool

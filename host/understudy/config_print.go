@@ -9,6 +9,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 )
 
+// configPrint returns the command that prints the merged configuration.
 func configPrint(sources []schema.Source) *cobra.Command {
 	var o configOptions
 	var withSecrets, origin bool

@@ -51,6 +51,7 @@ func (s *site) liveMembers() ([]member, error) {
 	return members, nil
 }
 
+// compileNot compiles "not". What is noted of values until the schema fails counts, as in ajv.
 func compileNot(s *site) (check, error) {
 	p := newProblem("must NOT be valid")
 	n, err := s.liveSub()
@@ -88,6 +89,7 @@ func compileAnyOf(s *site) (check, error) {
 	}, nil
 }
 
+// compileOneOf stops at the second schema that fits. All schemas tried so far may have coerced the value.
 func compileOneOf(s *site) (check, error) {
 	nodes, err := s.members()
 	if err != nil {
@@ -113,6 +115,7 @@ func compileOneOf(s *site) (check, error) {
 	}, nil
 }
 
+// compileAllOf is for schemas by themselves: the merged schema has no allOf but within an "if".
 func compileAllOf(s *site) (check, error) {
 	var nodes []*node
 	for i, schema := range s.value.([]any) {
@@ -140,6 +143,8 @@ func checkIf(s *site) (check, error) {
 	return nil, nil
 }
 
+// compileIf compiles the three keywords together. A clause that takes any value is left out; without either clause
+// the condition is not even tried.
 func compileIf(s *site) (check, error) {
 	_, hasThen := s.schema.Get("then")
 	_, hasElse := s.schema.Get("else")

@@ -8,7 +8,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// similar tells whether two schemas mean the same, by the rules of json-schema-compare.
+// similar tells whether two schemas mean the same, by the rules of json-schema-compare. Of schemas that mean
+// the same the first alone is merged, which keeps the order of its lists.
 func similar(a, b any) bool {
 	if saysNothing(a) && saysNothing(b) {
 		return true
@@ -61,11 +62,13 @@ func similarUnder(key string, a, b any) bool {
 	return false
 }
 
+// comparedAsSchemas are keywords for which an empty schema, true and none mean the same.
 var comparedAsSchemas = []string{"additionalProperties", "additionalItems", "contains", "propertyNames", "not"}
 
 // optionalKeywords mean the same when they are not there as with some value.
 var optionalKeywords = []string{
-	"properties", "patternProperties", "dependencies", "uniqueItems", "minLength", "minItems", "minProperties", "required",
+	"properties", "patternProperties", "dependencies", "uniqueItems", "minLength", "minItems", "minProperties",
+	"required",
 }
 
 // similarLists compares lists of alternatives, whose order does not matter.
@@ -103,8 +106,10 @@ func similarGroups(a, b any) bool {
 	return true
 }
 
+// isAbsent tells whether a value stands for a keyword that is not there: JavaScript's undefined.
 func isAbsent(value any) bool { return value == absent{} }
 
+// get returns what object has under key, or absent{}.
 func get(object *appconfig.Object, key string) any {
 	if value, ok := object.Get(key); ok {
 		return value
@@ -142,6 +147,7 @@ func valuesOf(objects []*appconfig.Object, key string) (values []any) {
 	return values
 }
 
+// objectsOf returns those values that are objects.
 func objectsOf(values []any) (objects []*appconfig.Object) {
 	for _, value := range values {
 		if object, ok := value.(*appconfig.Object); ok {
@@ -197,9 +203,10 @@ func sortedTexts(values []any) []any {
 			all = append(all, value)
 		}
 	}
-	sorted := slices.Clone(unique(all, func(a, b any) bool { return typeOf(a) != "object" && appconfig.Equal(a, b) }))
+	// Objects are told apart by their identity in JavaScript, so that none equals another.
+	sorted := unique(all, func(a, b any) bool { return typeOf(a) != "object" && appconfig.Equal(a, b) })
 	slices.SortStableFunc(sorted, ascending)
-	return append([]any{}, sorted...)
+	return sorted
 }
 
 // ascending orders values as JavaScript's < does, null last.
@@ -220,6 +227,7 @@ func ascending(a, b any) int {
 	return cmp.Compare(m, n)
 }
 
+// boolToInt lets booleans be subtracted, as JavaScript does.
 func boolToInt(b bool) int {
 	if b {
 		return 1
@@ -236,6 +244,7 @@ func primitive(value any) any {
 	return value
 }
 
+// number reads a value as < does when one side is not a text.
 func number(value any) (float64, bool) {
 	if n, ok := value.(float64); ok {
 		return n, true

@@ -8,6 +8,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
+// compileAdditionalItems compiles what is said of items after those that "items" lists.
 func compileAdditionalItems(s *site) (check, error) {
 	items, _ := s.schema.Get("items")
 	tuple, ok := items.([]any)
@@ -26,6 +27,7 @@ func compileAdditionalItems(s *site) (check, error) {
 	return s.eachItem(len(tuple))
 }
 
+// compileItems compiles one schema for all items, or a list of schemas by position.
 func compileItems(s *site) (check, error) {
 	tuple, ok := s.value.([]any)
 	if !ok {
@@ -62,6 +64,7 @@ func (s *site) eachItem(from int) (check, error) {
 	}, nil
 }
 
+// compileContains stops at the first item that fits; the problems of those before it are forgotten.
 func compileContains(s *site) (check, error) {
 	p := newProblem("must contain at least 1 valid item(s)", "minContains", "1")
 	n, err := s.liveSub()
@@ -80,6 +83,7 @@ func compileContains(s *site) (check, error) {
 	}, nil
 }
 
+// compilePropertyNames evaluates the names as values of their own. Problems are reported at the object.
 func compilePropertyNames(s *site) (check, error) {
 	n, err := s.liveSub()
 	if err != nil || n == nil {
@@ -97,6 +101,8 @@ func compilePropertyNames(s *site) (check, error) {
 	}, nil
 }
 
+// compileAdditionalProperties compiles what is said of properties that neither "properties" nor "patternProperties"
+// declares.
 func compileAdditionalProperties(s *site) (check, error) {
 	n, err := s.liveSub()
 	if err != nil || n == nil {
@@ -132,6 +138,7 @@ func compileAdditionalProperties(s *site) (check, error) {
 	}, nil
 }
 
+// compileProperties evaluates properties in the order of the schema, not in that of the value.
 func compileProperties(s *site) (check, error) {
 	members, err := s.liveMembers()
 	if err != nil || len(members) == 0 {
@@ -147,6 +154,7 @@ func compileProperties(s *site) (check, error) {
 	}, nil
 }
 
+// compilePatternProperties evaluates pattern by pattern. A property may match several.
 func compilePatternProperties(s *site) (check, error) {
 	object := s.value.(*appconfig.Object)
 	anyLive := false

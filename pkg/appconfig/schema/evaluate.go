@@ -50,6 +50,7 @@ type cursor struct {
 	index  int    // in an array
 }
 
+// property goes to a property of the object at hand, and item to an item of the array.
 func (at *cursor) property(key string) *cursor {
 	object := at.value.(*appconfig.Object)
 	value, _ := object.Get(key)
@@ -152,12 +153,14 @@ func (e *evaluation) call(n *node, at *cursor) {
 	e.depth--
 }
 
+// failType reports that the value at hand is of none of the schema's types.
 func (e *evaluation) failType(n *node, at *cursor) {
 	p := newProblem("must be "+n.typeText, "type", n.typeText)
 	p.container = n.single == "object" || n.single == "array"
 	e.fail(at, p)
 }
 
+// hasType tells whether a value is of one of the types.
 func hasType(value any, types []string) bool {
 	for _, name := range types {
 		if isType(value, name) {
@@ -167,6 +170,7 @@ func hasType(value any, types []string) bool {
 	return false
 }
 
+// isType tells whether a value is of a type of JSON Schema. NaN and the infinities are of none.
 func isType(value any, name string) bool {
 	switch v := value.(type) {
 	case float64:

@@ -55,7 +55,7 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 	for _, layer := range c.Layers() {
 		result := Filtered{Layer: layer}
 		if o.Visibility != nil || o.Transform != nil {
-			f := &filter{Options: o, evaluation: e}
+			f := &filter{Options: o, evaluation: e, filtered: []string{}, deprecated: []DeprecatedKey{}}
 			if o.Visibility == nil {
 				f.Visibility = Visibilities()
 			}
@@ -65,10 +65,10 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 				result.Data = &appconfig.Object{}
 			}
 			if o.WithFilteredKeys {
-				result.FilteredKeys = append([]string{}, f.filtered...)
+				result.FilteredKeys = f.filtered
 			}
 			if o.WithDeprecatedKeys {
-				result.DeprecatedKeys = append([]DeprecatedKey{}, f.deprecated...)
+				result.DeprecatedKeys = f.deprecated
 			}
 		}
 		out = append(out, result)

@@ -70,6 +70,7 @@ func text(object *appconfig.Object, key string) (string, bool) {
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
+// escapePointer escapes a key for a JSON pointer.
 func escapePointer(key string) string { return pointerEscapes.Replace(key) }
 
 // unescapePointer takes a part of a reference apart: percent signs first, then the pointer's own escapes.
@@ -112,6 +113,7 @@ func normalizePath(path string) string {
 // A pattern is a JavaScript regular expression with the flag u.
 type pattern struct{ re *regexp2.Regexp }
 
+// matches tells whether the expression matches anywhere in text.
 func (p pattern) matches(text string) bool {
 	ok, err := p.re.MatchString(text)
 	return ok && err == nil
@@ -133,6 +135,7 @@ func newPattern(source string) (pattern, error) {
 	return pattern{}, &patternError{source, problem}
 }
 
+// patternProblems are V8's words for mistakes.
 var patternProblems = map[syntax.ErrorCode]string{
 	syntax.ErrMissingParen:          "Unterminated group",
 	syntax.ErrUnexpectedParen:       "Unmatched ')'",
@@ -167,6 +170,7 @@ func patternsOf(schema *appconfig.Object) ([]pattern, error) {
 	return patterns, nil
 }
 
+// matchesAny tells whether one of the patterns matches key.
 func matchesAny(patterns []pattern, key string) bool {
 	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.matches(key) })
 }

@@ -92,6 +92,7 @@ func vocabulary() map[string]bool {
 	return known
 }
 
+// refuseID refuses the $id of draft 4.
 func refuseID(*site) (check, error) {
 	return nil, errors.New(`NOT SUPPORTED: keyword "id", use "$id" for schema ID`)
 }
@@ -104,6 +105,8 @@ func refuseFormat(s *site) (check, error) {
 	return nil, fmt.Errorf("unknown format %s ignored in schema at path %s", quoted(s.value.(string)), quoted(s.path))
 }
 
+// noteVisibility notes who may see the value at hand. That of a schema evaluated later replaces it; as "backend" is
+// the default it replaces nothing.
 func noteVisibility(s *site) (check, error) {
 	visibility := s.value.(string)
 	if visibility == "backend" {
@@ -112,14 +115,17 @@ func noteVisibility(s *site) (check, error) {
 	return func(e *evaluation, at *cursor) { e.visibility.set(at, visibility) }, nil
 }
 
+// noteDeepVisibility notes the visibility of what is within the value at hand.
 func noteDeepVisibility(s *site) (check, error) {
 	return func(e *evaluation, at *cursor) { e.deepVisibility.set(at, s.value.(string)) }, nil
 }
 
+// noteDeprecation notes that the value at hand should not be there any more.
 func noteDeprecation(s *site) (check, error) {
 	return func(e *evaluation, at *cursor) { e.deprecation.set(at, s.value.(string)) }, nil
 }
 
+// compileConst compares by value, objects whatever the order of their keys. The value may have been coerced.
 func compileConst(s *site) (check, error) {
 	p := newProblem("must be equal to constant", "allowedValue", toString(s.value))
 	return func(e *evaluation, at *cursor) {
@@ -129,6 +135,7 @@ func compileConst(s *site) (check, error) {
 	}, nil
 }
 
+// compileEnum compares as compileConst does.
 func compileEnum(s *site) (check, error) {
 	values := s.value.([]any)
 	if len(values) == 0 {
@@ -142,6 +149,7 @@ func compileEnum(s *site) (check, error) {
 	}, nil
 }
 
+// limitNumber returns the compiler of a limit: holds tells whether a number is within it.
 func limitNumber(sign string, holds func(a, b float64) bool) func(*site) (check, error) {
 	return func(s *site) (check, error) {
 		limit := s.value.(float64)
@@ -154,6 +162,7 @@ func limitNumber(sign string, holds func(a, b float64) bool) func(*site) (check,
 	}
 }
 
+// compileMultipleOf divides doubles: 0.3 is no multiple of 0.1, as in JavaScript.
 func compileMultipleOf(s *site) (check, error) {
 	step := s.value.(float64)
 	p := newProblem("must be multiple of "+toString(step), "multipleOf", toString(step))
@@ -166,10 +175,12 @@ func compileMultipleOf(s *site) (check, error) {
 	}, nil
 }
 
+// textLength counts characters, as ajv does, not UTF-16 units.
 func textLength(value any) int  { return utf8.RuneCountInString(value.(string)) }
 func arrayLength(value any) int { return len(value.([]any)) }
 func objectSize(value any) int  { return value.(*appconfig.Object).Len() }
 
+// limitSize returns the compiler of a limit to what size counts.
 func limitSize(comparison, unit string, size func(any) int) func(*site) (check, error) {
 	return func(s *site) (check, error) {
 		limit := s.value.(float64)
@@ -184,6 +195,7 @@ func limitSize(comparison, unit string, size func(any) int) func(*site) (check, 
 	}
 }
 
+// compilePattern looks for a match anywhere in the text.
 func compilePattern(s *site) (check, error) {
 	pattern := s.value.(string)
 	re, err := newPattern(pattern)
@@ -229,6 +241,7 @@ func compileUniqueItems(s *site) (check, error) {
 	}, nil
 }
 
+// duplicate returns the last item that equals an earlier one, and the nearest such one; i is -1 if there is none.
 func duplicate(items []any) (i, j int) {
 	for i := len(items) - 1; i > 0; i-- {
 		for j := i - 1; j >= 0; j-- {
@@ -240,6 +253,8 @@ func duplicate(items []any) (i, j int) {
 	return -1, -1
 }
 
+// duplicateScalar returns an item and the next one after it with the same text. Items of other types do not count;
+// with several types allowed, texts are told apart from other scalars.
 func duplicateScalar(items []any, types []string) (i, j int) {
 	seen := map[string]int{}
 	for i := len(items) - 1; i >= 0; i-- {

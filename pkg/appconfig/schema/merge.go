@@ -31,6 +31,7 @@ func (e mergeError) Error() string { return e.problem }
 // absent stands for a keyword that a schema lacks.
 type absent struct{}
 
+// mergeAllOf merges schemas and whatever is in their allOf. Paths in errors start again here.
 func mergeAllOf(schemas []any) any {
 	all := []any{&appconfig.Object{}}
 	for _, schema := range schemas {
@@ -96,6 +97,8 @@ func mergeAll(schemas []any, base *appconfig.Object, path []string) any {
 	if base != nil {
 		merged = clone(base).(*appconfig.Object)
 	}
+	// Keywords that depend on each other are merged together, after all others; this decides the order of the
+	// merged schema's keys, and that decides the order in which a configuration's problems are reported.
 	var forProperties, forItems []string
 	for _, key := range keys {
 		switch {
@@ -124,6 +127,7 @@ func mergeKeyword(key string, values []any, path []string) any {
 		switch {
 		case isList && (key == "anyOf" || key == "oneOf"):
 			out := make([]any, len(list))
+			// There is nothing to merge, but there may be an allOf in each alternative.
 			for i, schema := range list {
 				base, _ := schema.(*appconfig.Object)
 				out[i] = mergeAll([]any{schema}, base, nil)
@@ -182,6 +186,7 @@ func mergeAlternatives(values []any, path []string) any {
 // maxCombinations bounds the work on alternatives, whose number is the product of the lists' lengths.
 const maxCombinations = 10_000
 
+// tryMerge merges one combination of alternatives, and tells whether the schemas agree.
 func tryMerge(schemas []any, path []string) (merged any, ok bool) {
 	defer func() {
 		if problem := recover(); problem != nil {
@@ -224,7 +229,8 @@ func mergeDependencies(values []any, path []string) any {
 // mergeProperties merges what schemas say of properties. Those of all schemas are allowed, whatever their
 // additionalProperties say.
 func mergeProperties(merged *appconfig.Object, schemas []*appconfig.Object, path []string) {
-	additional := mergeAll(valuesOf(schemas, "additionalProperties"), nil, append(slices.Clip(path), "additionalProperties"))
+	at := append(slices.Clip(path), "additionalProperties")
+	additional := mergeAll(valuesOf(schemas, "additionalProperties"), nil, at)
 	patterns := mergeGroup(schemas, "patternProperties", path)
 	properties := mergeGroup(schemas, "properties", path)
 	if additional == false {

@@ -82,6 +82,7 @@ func (c *compiler) resolve(ref string, steps int) (any, bool) {
 	return object, true
 }
 
+// itemAt returns the item that a pointer's part names.
 func itemAt(items []any, index string) (any, bool) {
 	for i, item := range items {
 		if toString(float64(i)) == index {

@@ -26,6 +26,7 @@ func (e *evaluation) require(at *cursor, list []requirement) bool {
 	return true
 }
 
+// compileRequired reports one problem for each property that is missing.
 func compileRequired(s *site) (check, error) {
 	var list []requirement
 	for _, item := range s.value.([]any) {

@@ -11,6 +11,7 @@ import (
 // resolve merges the different values of a keyword. It returns absent{} if they contradict each other.
 func resolve(key string, values []any, path []string) any {
 	switch key {
+	// The first schema's word counts for what cannot be merged.
 	case "$id", "$ref", "$schema", "default", "description", "title":
 		return values[0]
 	case "contains", "propertyNames":
@@ -27,7 +28,7 @@ func resolve(key string, values []any, path []string) any {
 		either := &appconfig.Object{}
 		either.Set("anyOf", values)
 		return either
-	case "pattern":
+	case "pattern": // all must match
 		all := ""
 		for _, value := range values {
 			all += "(?=" + toString(value) + ")"
@@ -60,7 +61,8 @@ func resolve(key string, values []any, path []string) any {
 		"options, or provide a default resolver."})
 }
 
-// mergeVisibility takes the most specific visibility.
+// mergeVisibility takes the most specific visibility. No value is both for the frontend and secret, as one of the
+// schemas must then be wrong about it.
 func mergeVisibility(values []any, path []string) any {
 	frontend, secret := slices.Contains(values, any("frontend")), slices.Contains(values, any("secret"))
 	switch {
@@ -74,6 +76,8 @@ func mergeVisibility(values []any, path []string) any {
 	return "backend"
 }
 
+// mergeTypes keeps the types that all schemas allow. Two single types that differ contradict each other; "integer"
+// is not taken for a "number" here.
 func mergeTypes(values []any) any {
 	lists, some := make([][]any, len(values)), false
 	for i, value := range values {
@@ -93,6 +97,7 @@ func mergeTypes(values []any) any {
 	return common
 }
 
+// mergeEnums keeps the values that all schemas allow, in ascending order.
 func mergeEnums(values []any) any {
 	lists := make([][]any, len(values))
 	for i, value := range values {
@@ -119,6 +124,7 @@ func intersect(lists [][]any) (common []any) {
 	return common
 }
 
+// extreme returns the strictest of several limits: of is the lesser or the greater of two.
 func extreme(values []any, of func(a, b float64) float64) any {
 	result, _ := values[0].(float64)
 	for _, value := range values[1:] {

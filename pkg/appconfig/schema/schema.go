@@ -49,6 +49,7 @@ func Compile(sources ...Source) (*Schema, error) { return compile(sources, false
 // declared may have no others, unless its schema says so.
 func CompileStrict(sources ...Source) (*Schema, error) { return compile(sources, true) }
 
+// compile checks each schema by itself, merges them, and compiles the result for evaluation.
 func compile(sources []Source, strict bool) (*Schema, error) {
 	metaschema, err := appconfig.ParseJSON(draft07)
 	if err != nil {
@@ -60,7 +61,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	}
 	meta := compiled.rootNode
 	s := &Schema{sources: &appconfig.Object{}, visible: map[string]string{}}
-	var list, values []any
+	list, values := []any{}, []any{}
 	for _, source := range sources {
 		value, err := appconfig.ParseJSON(source.Value)
 		if err != nil {
@@ -79,7 +80,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 		entry.Set("path", source.Path)
 		list, values = append(list, entry), append(values, openEmpty(value))
 	}
-	s.sources.Set("schemas", append([]any{}, list...))
+	s.sources.Set("schemas", list)
 	s.sources.Set("backstageConfigSchemaVersion", 1.0)
 	if s.merged, err = mergeSchemas(values); err != nil {
 		return nil, err
@@ -87,6 +88,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	if err := inherit(s.merged, strict); err != nil {
 		return nil, err
 	}
+	// The merged schema has the $id of the first, which ajv knows already: a config schema cannot have any.
 	if object, ok := s.merged.(*appconfig.Object); ok {
 		if id, ok := text(object, "$id"); ok && id != "" {
 			return nil, fmt.Errorf("schema with key or id %q already exists", id)
@@ -95,6 +97,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	if s.compiler, err = compileRoot(s.merged, meta); err != nil {
 		return nil, err
 	}
+	// A value that is missing has no visibility of its own: that of its schema tells whom to tell.
 	walk(s.merged, "", nil, func(schema *appconfig.Object, pointer string, _ *appconfig.Object) {
 		if visibility, ok := text(schema, "visibility"); ok && visibility != "backend" {
 			s.visible[normalizePath(pointer)] = visibility
@@ -159,9 +162,12 @@ func declares(schema *appconfig.Object) bool {
 	return false
 }
 
+// A visitor is called by walk. It may change the schema.
+type visitor func(schema *appconfig.Object, pointer string, parent *appconfig.Object)
+
 // walk calls visit for a schema and every schema within, parents first, with its JSON pointer and its parent:
 // json-schema-traverse's walk.
-func walk(schema any, pointer string, parent *appconfig.Object, visit func(schema *appconfig.Object, pointer string, parent *appconfig.Object)) {
+func walk(schema any, pointer string, parent *appconfig.Object, visit visitor) {
 	object, ok := schema.(*appconfig.Object)
 	if !ok {
 		return
@@ -234,6 +240,7 @@ func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 	return e, nil
 }
 
+// indentJSON is JSON.stringify(value, null, 2).
 func indentJSON(value any) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, appconfig.FormatJSON(value), "", "  "); err != nil {

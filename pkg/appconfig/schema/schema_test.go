@@ -306,7 +306,7 @@ func FuzzSchema(f *testing.F) {
 // large returns a schema of n keys in groups of twenty, and a configuration that sets them all.
 func large(t testing.TB, n int) (*schema.Schema, *appconfig.Config) {
 	properties, config := &appconfig.Object{}, &appconfig.Object{}
-	for i := 0; i < n/20; i++ {
+	for i := range n / 20 {
 		inner, values := &appconfig.Object{}, &appconfig.Object{}
 		for j := range 20 {
 			property := &appconfig.Object{}
