@@ -93,6 +93,7 @@ func (c *loadedConfig) located(frontend, withSecrets bool) ([]appconfig.Located,
 	if err != nil {
 		return nil, err
 	}
+	// A key is as secret as the most secret value that any layer has under it.
 	visibilities := map[string]string{}
 	note := func(value any, visibility, key string) any {
 		if visibility == "secret" || visibilities[key] == "" {

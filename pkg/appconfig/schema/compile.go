@@ -62,6 +62,7 @@ func compileRoot(root any, meta *node) (*compiler, error) {
 	}
 	c := &compiler{root: root, meta: meta, rootNode: &node{}, keywords: keywords(), vocabulary: vocabulary()}
 	c.ids, c.functions = map[string]any{}, map[*appconfig.Object]*node{}
+	// The $id of a schema within root is a name for references, no more: nothing is resolved against it.
 	walk(root, "", nil, func(schema *appconfig.Object, pointer string, _ *appconfig.Object) {
 		if id, ok := text(schema, "$id"); ok && pointer != "" {
 			c.ids[strings.TrimSuffix(id, "#")] = schema
@@ -71,7 +72,7 @@ func compileRoot(root any, meta *node) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	*c.rootNode = *compiled
+	*c.rootNode = *compiled // references to "#" have the pointer already
 	return c, nil
 }
 
@@ -130,6 +131,8 @@ func (c *compiler) compile(schema any, path string) (*node, error) {
 	if err := c.compileType(n, object); err != nil {
 		return nil, err
 	}
+	// The order is that of evaluation, which is also the order in which ajv meets mistakes. A keyword that needs no
+	// check still counts as used: it decides where a wrong type is reported.
 	for i := range c.keywords {
 		k := &c.keywords[i]
 		value, ok := object.Get(k.name)

@@ -108,6 +108,7 @@ func compileAdditionalProperties(s *site) (check, error) {
 	if err != nil || n == nil {
 		return nil, err
 	}
+	// All properties that the schema names count as declared, whatever their schemas say.
 	declared := map[string]bool{}
 	if object, ok := s.schema.Get("properties"); ok {
 		if object, ok := object.(*appconfig.Object); ok {

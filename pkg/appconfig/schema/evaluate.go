@@ -101,6 +101,8 @@ func (e *evaluation) visit(n *node, at *cursor) bool {
 		return false
 	}
 	before := len(e.problems)
+	// A coerced value takes the place of the old one at once: the keywords below see the new one, and so do those
+	// of the schemas around this one that are yet to come, whatever comes of this one.
 	if n.typeFirst && !hasType(at.value, n.types) {
 		if value, ok := coerce(at.value, n); ok {
 			at.replace(value)
@@ -113,8 +115,10 @@ func (e *evaluation) visit(n *node, at *cursor) bool {
 		case !n.used[group]:
 			continue
 		case group > anyGroup && !e.all && len(e.problems) > before:
+			// The first group is evaluated even after a failed type: this is how ajv nests its generated code.
 			return false
 		case group > anyGroup && !isType(at.value, groupTypes[group]):
+			// Keywords for the one type that is allowed are where ajv reports that the value is of another.
 			if !n.typeFirst && len(n.types) == 1 && n.types[0] == groupTypes[group] {
 				e.failType(n, at)
 			}
@@ -203,6 +207,7 @@ func coerce(value any, n *node) (any, bool) {
 	if !n.coerces {
 		return nil, false
 	}
+	// The types are tried in the schema's order, so that ["string", "number"] never makes a number of a boolean.
 	for _, name := range n.types {
 		switch name {
 		case "string":

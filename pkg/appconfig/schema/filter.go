@@ -113,6 +113,7 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 		visibility = inherited
 	}
 	visible := slices.Contains(f.Visibility, visibility)
+	// A deepVisibility holds below the value that has it, not for the value itself.
 	if deep, ok := f.deepVisibility[path]; ok {
 		inherited = deep
 	}
@@ -121,8 +122,9 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 	}
 	switch v := value.(type) {
 	case nil:
-		return nil, false
+		return nil, false // so a null no longer hides what a lower layer has
 	case []any:
+		// What is left out leaves no gap: items move up.
 		items := []any{}
 		for i, item := range v {
 			at := path + "/" + strconv.Itoa(i)
@@ -182,7 +184,7 @@ func (s *Schema) Secrets(c *appconfig.Config) []string {
 	for _, config := range configs {
 		e, err := s.evaluate(config)
 		if err != nil {
-			continue
+			continue // layers that do not fit together are looked at one by one
 		}
 		for _, layer := range layers {
 			e.collect(layer.Data, "", false, found)

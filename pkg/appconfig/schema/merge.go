@@ -90,6 +90,7 @@ func mergeAll(schemas []any, base *appconfig.Object, path []string) any {
 		}
 	}
 	keys := keysOf(objects)
+	// An allOf deeper down is taken apart, and its schemas are merged with those around it.
 	if slices.Contains(keys, "allOf") {
 		return mergeAllOf(schemas)
 	}
@@ -233,6 +234,7 @@ func mergeProperties(merged *appconfig.Object, schemas []*appconfig.Object, path
 	additional := mergeAll(valuesOf(schemas, "additionalProperties"), nil, at)
 	patterns := mergeGroup(schemas, "patternProperties", path)
 	properties := mergeGroup(schemas, "properties", path)
+	// Nothing can be under a property whose schema is false, so it goes: then it is not declared any more.
 	if additional == false {
 		properties = without(properties, false)
 	}
@@ -273,6 +275,7 @@ func mergeItems(merged *appconfig.Object, schemas []*appconfig.Object, path []st
 		atIndex := append(slices.Clip(at), strconv.Itoa(i))
 		items[i] = mergeAll(unique(schemasAt(schemas, i), similar), nil, atIndex)
 	}
+	// Where only some schemas list positions, the others' one schema speaks of the items after those, too.
 	rest := valuesOf(schemas, "additionalItems")
 	if tuples < given {
 		rest = schemasAt(schemas, longest)

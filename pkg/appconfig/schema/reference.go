@@ -26,6 +26,7 @@ func compileRef(s *site) (check, error) {
 		return func(e *evaluation, at *cursor) { e.visit(n, at) }, nil
 	}
 	object := target.(*appconfig.Object)
+	// It is stored before it is compiled, so that a reference to itself finds it.
 	function, ok := s.functions[object]
 	if !ok {
 		function = &node{}
@@ -50,6 +51,7 @@ func (c *compiler) resolve(ref string, steps int) (any, bool) {
 	if schema, ok := c.ids[strings.TrimSuffix(ref, "#")]; ok {
 		return schema, true
 	}
+	// Nothing is fetched: what is not in the schema itself cannot be resolved.
 	pointer, ok := strings.CutPrefix(ref, "#/")
 	if !ok {
 		return nil, false

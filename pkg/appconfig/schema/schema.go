@@ -133,6 +133,7 @@ func inherit(schema any, strict bool) (err error) {
 		}
 		if deep != "" {
 			inherited[schema] = deep
+			// The schema's own, the nearest above and the one above that: Backstage compares these three.
 			own, _ := text(schema, "visibility")
 			above := inherited[parent]
 			frontend := own == "frontend" || deep == "frontend" || above == "frontend"

@@ -58,6 +58,7 @@ func (s *Schema) alternatives(schema any, found []*appconfig.Object) []*appconfi
 		return found
 	}
 	found = append(found, object)
+	// A reference that leads back is met again in found, which ends the walk.
 	if ref, ok := text(object, "$ref"); ok {
 		if target, ok := s.compiler.resolve(ref, 0); ok {
 			found = s.alternatives(target, found)
@@ -110,6 +111,7 @@ func propertySchemas(schemas []*appconfig.Object, key string) (found []any) {
 				found, declared = append(found, inner), true
 			}
 		}
+		// additionalProperties speaks of what its own schema does not declare, not of what another one does.
 		if inner, ok := schema.Get("additionalProperties"); ok && !declared && inner != false {
 			found = append(found, inner)
 		}
