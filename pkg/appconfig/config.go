@@ -20,15 +20,12 @@
 // vanished with them (Config.Unset). testdata/cases holds what the real packages make of 587 configurations.
 package appconfig
 
-import "github.com/knadh/koanf/v2"
-
 // A Layer is one source's part of a configuration.
 type Layer struct {
 	Name string  // what errors call it: a file's base name, a URL, or "env"
 	Path string  // the file's absolute path or the URL; "" for the environment
 	Data *Object // never nil in a loaded configuration
 
-	store *koanf.Koanf // what it was loaded into
 	unset []unsetKey
 }
 

@@ -68,7 +68,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// conformanceCase is a recorded case. testdata/cases/README.md tells the format.
+// conformanceCase is a recorded case. testdata/README.md tells the format.
 type conformanceCase struct {
 	path string // within its folder, with slashes, without .json
 

@@ -8,11 +8,14 @@ import (
 	"github.com/knadh/koanf/v2"
 )
 
-// Each source is loaded into a koanf instance of its own, by a koanf provider that reads it and a koanf parser
-// that makes sense of it. koanf's getters are not used to read a configuration back: they know neither the order
-// of keys nor a null from a missing value, split a key at its dots wherever these come from, and copy what they
-// return. So a parser keeps the tree that it made for the reader, and koanf holds the same tree's sections, by
-// reference. Koanf turns the merged whole into plain maps again, for what koanf is good at.
+// koanf brings the sources in and hands the configuration on to other code: each source is a koanf provider and its
+// format a koanf parser, loaded into a koanf instance of its own, so that anything koanf has a provider for can be a
+// layer; and Koanf returns a layer, or all of them merged, as an instance of plain maps.
+//
+// The reader in between is ours. koanf's getters know neither the order of keys nor a null from a missing value, split
+// a key at its dots wherever these come from, cannot tell which layer a value is in, and copy what they return; and
+// plain maps of all values would take a third of the time of a load, which hardly any program has a use for. So a
+// parser gives koanf the sections at the top of a document by reference, and keeps the tree they are of.
 
 // A Provider is a further source of configuration: anything that koanf can load.
 type Provider struct {
@@ -29,17 +32,22 @@ func (c *Config) Koanf() (*koanf.Koanf, error) {
 		return nil, err
 	}
 	object, _ := value.(*Object)
-	store := koanf.New(".")
-	return store, store.Load(mapProvider(object.plain()), nil)
+	return object.koanf()
 }
 
-// load brings a source into a koanf instance and returns its tree, nil where the source has no data.
-func load(read func() ([]byte, error), parse func(text []byte) (*Object, error)) (*koanf.Koanf, *Object, error) {
-	store, parser := koanf.New("."), &treeParser{parse: parse}
-	if err := store.Load(bytesProvider(read), parser); err != nil {
-		return nil, nil, err
-	}
-	return store, parser.tree, nil
+// Koanf returns the layer alone as a koanf instance of plain maps, a copy.
+func (l Layer) Koanf() (*koanf.Koanf, error) { return l.Data.koanf() }
+
+func (o *Object) koanf() (*koanf.Koanf, error) {
+	store := koanf.New(".")
+	return store, store.Load(mapProvider(o.plain()), nil)
+}
+
+// load reads and parses a source and returns its tree, nil where the source has no data.
+func load(read func() ([]byte, error), parse func(text []byte) (*Object, error)) (*Object, error) {
+	parser := &treeParser{parse: parse}
+	err := koanf.New(".").Load(bytesProvider(read), parser)
+	return parser.tree, err
 }
 
 // layer loads a further source. Its keys come in the order of the alphabet, as a map has none.
@@ -49,7 +57,7 @@ func (p Provider) layer() (Layer, error) {
 		return Layer{}, err
 	}
 	data, _ := fromPlain(store.Raw(), &source{path: p.Name})
-	return Layer{Name: p.Name, Path: p.Name, Data: data.(*Object), store: store}, nil
+	return Layer{Name: p.Name, Path: p.Name, Data: data.(*Object)}, nil
 }
 
 // bytesProvider is a koanf.Provider of a text.

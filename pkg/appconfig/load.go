@@ -179,7 +179,7 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	if err != nil {
 		return nil, files, err
 	}
-	env, err := l.environ.config()
+	env, err := load(nothing, func([]byte) (*Object, error) { return l.environ.config() })
 	if err != nil {
 		return nil, files, err // before any problem with a file, as in Backstage
 	}
@@ -207,18 +207,16 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 		layers = append(layers, layer)
 	}
 	if env != nil {
-		none := func() ([]byte, error) { return nil, nil }
-		store, data, err := load(none, func([]byte) (*Object, error) { return env, nil })
-		if err != nil {
-			return nil, files, err
-		}
-		layers = append(layers, Layer{Name: "env", Data: data, store: store})
+		layers = append(layers, Layer{Name: "env", Data: env})
 	}
 	if len(layers) == 0 {
 		return nil, files, &MissingError{"", noLayer} // as ConfigSources.toConfig does
 	}
 	return New(layers...), files, nil
 }
+
+// nothing is the text of the environment, whose variables are known already.
+func nothing() ([]byte, error) { return nil, nil }
 
 // files notes which files a load looked at, and in which state they were.
 type files struct {

@@ -247,6 +247,13 @@ func TestKoanfUnmarshalsTheMergedConfig(t *testing.T) {
 	if got.Listen.Port != 8080 || !cmp.Equal(got.Origins, []string{"b", "c"}) || store.Exists("backend.listen.host") {
 		t.Errorf("got %+v, %v", got, store.Keys())
 	}
+	below, err := config.Layers()[0].Koanf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := below.Int("backend.listen.port"); got != 7007 {
+		t.Errorf("got %v", got)
+	}
 }
 
 func TestErrorsCanBeTold(t *testing.T) {

@@ -68,7 +68,7 @@ func (l *loader) loadURL(ctx context.Context, u *url.URL) (layer Layer, err erro
 	t := &transformer{environ: l.environ}
 	layer = Layer{Name: name, Path: name}
 	read := func() ([]byte, error) { return l.remote(ctx, u) }
-	layer.store, layer.Data, err = load(read, func(text []byte) (*Object, error) {
+	layer.Data, err = load(read, func(text []byte) (*Object, error) {
 		value, pos, err := parseYAML(validUTF8(text), &source{path: name})
 		if err == nil && value == nil {
 			err = errors.New("configuration data is null")
@@ -94,7 +94,7 @@ func (l *loader) loadFile(path string, files *files) (layer Layer, err error) {
 	}}
 	layer = Layer{Name: filepath.Base(path), Path: path}
 	read := func() ([]byte, error) { return files.read(path, `Config file "%s" does not exist`) }
-	layer.store, layer.Data, err = load(read, func(text []byte) (*Object, error) {
+	layer.Data, err = load(read, func(text []byte) (*Object, error) {
 		value, pos, err := parseYAML(validUTF8(text), &source{path: path})
 		if err != nil || value == nil {
 			return nil, err // an empty file is no layer at all

@@ -1,0 +1,112 @@
+package appconfig
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// newWatcher returns a watcher of a folder whose steps a test takes one by one.
+func newWatcher(t *testing.T, dir string, report func(*Config, error)) *watcher {
+	t.Helper()
+	l, err := newLoader(Options{RootDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	notifier, err := fsnotify.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = notifier.Close() })
+	return &watcher{loader: l, notifier: notifier, report: report}
+}
+
+func TestWatcherReportsADifferenceOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "app-config.yaml")
+	configs, errs := 0, 0
+	w := newWatcher(t, dir, func(_ *Config, err error) {
+		if err != nil {
+			errs++
+		} else {
+			configs++
+		}
+	})
+	for i, step := range []struct {
+		text          string
+		configs, errs int // reported by then
+	}{
+		{"a: 1\n", 1, 0},
+		{"a: 1 # a remark\n", 1, 0},
+		{"a: {\n", 1, 1},
+		{"\na: {\n", 1, 2}, // another line: another error
+		{"\na: {\n#\n", 1, 3},
+		{"a: 1 #\n", 1, 3}, // back to the last good state
+		{"b: 1\na: 1\n", 2, 3},
+		{"a: 1\nb: 1\n", 2, 3}, // the order of keys is no difference
+		{"a: {\n", 2, 4},       // the error is news again
+	} {
+		if err := os.WriteFile(path, []byte(step.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.check(context.Background(), true)
+		w.check(context.Background(), true) // nothing is reported twice
+		if configs != step.configs || errs != step.errs {
+			t.Errorf("step %d: %d configs and %d errors were reported, want %d and %d", i, configs, errs, step.configs, step.errs)
+		}
+	}
+}
+
+func TestWatcherFollowsOnlyTheFoldersThatMatter(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"real/deep", "other"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, text := range map[string]string{
+		"app-config.yaml": "a: { $file: link/deep/a.txt }\n", "real/deep/a.txt": "x", "other/b.txt": "y",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, path), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	w := newWatcher(t, dir, func(_ *Config, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	wantFolders := func(want ...string) {
+		t.Helper()
+		got := map[string]bool{}
+		for _, folder := range w.notifier.WatchList() {
+			got[folder] = true
+		}
+		for _, folder := range want {
+			if !got[filepath.Join(dir, folder)] {
+				t.Errorf("%s is not watched: %v", folder, w.notifier.WatchList())
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("watched: %v, want %v", w.notifier.WatchList(), want)
+		}
+	}
+	w.check(context.Background(), true)
+	wantFolders(".", "real/deep") // where the link may be swapped, and where the file is
+	if err := os.WriteFile(filepath.Join(dir, "app-config.yaml"), []byte("a: { $file: other/b.txt }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.check(context.Background(), false)
+	wantFolders(".", "other")
+}
