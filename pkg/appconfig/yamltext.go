@@ -82,7 +82,7 @@ func (d *document) directives() error {
 				line = "#" + line[1:]
 			}
 		case bare == "" || bare == "\r" || bare[0] == '#':
-		case seen && !(isMarker(rest) && rest[0] == '-'):
+		case seen && (rest[0] != '-' || !isMarker(rest)):
 			return &SyntaxError{Line: number, Column: 1, Problem: "Missing directives-end/doc-start indicator line"}
 		default:
 			if seen {
