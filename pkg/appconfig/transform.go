@@ -252,7 +252,8 @@ func (t *transformer) include(object *Object, pos position, in scope) (any, posi
 		if err != nil {
 			return fail(fmt.Errorf("failed to read file %s, %w", target, named(err)))
 		}
-		return trimRight(text), position{from: &source{path: path, parent: &pos}, line: 1, column: 1}, in, replaced, nil
+		includer := pos
+		return trimRight(text), position{from: &source{path: path, parent: &includer}, line: 1, column: 1}, in, replaced, nil
 	}
 	return t.includePart(target, pos, in)
 }
