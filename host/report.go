@@ -14,7 +14,7 @@ func (h *Host) report(config *appconfig.Config) {
 	h.warnUnset(config)
 	h.log.Info("secrets are struck out of this log", zap.Int("values", h.hide(config)))
 	for _, m := range h.mounts {
-		h.log.Info("plugin " + m.plugin.ID + " serves " + h.URL() + m.prefix)
+		h.log.Info("plugin " + m.plugin.ID + " is at " + h.URL() + m.prefix)
 	}
 	h.log.Info("health checks are at " + h.URL() + "/.backstage/health/v1/readiness")
 	h.log.Info("listening on " + h.URL())

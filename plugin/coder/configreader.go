@@ -24,9 +24,9 @@ type reader struct {
 func (r *reader) problem(key string, err error) {
 	// appconfig's own errors name the layer; for what only we find wrong it is looked up.
 	layers := r.config.Layers()
-	for i := len(layers) - 1; i >= 0; i-- {
-		if has, err := appconfig.New(layers[i]).Has(key); has || err != nil {
-			key += "' in '" + layers[i].Name
+	for _, layer := range slices.Backward(layers) {
+		if has, err := appconfig.New(layer).Has(key); has || err != nil {
+			key += "' in '" + layer.Name
 			break
 		}
 	}

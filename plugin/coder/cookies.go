@@ -32,8 +32,10 @@ func (app *application) policy(mount, appOrigin string) cookiePolicy {
 	callback, _ := url.Parse(app.callbackURL) // was checked at start
 	from, _ := url.Parse(appOrigin)
 	at, _ := url.Parse(mount)
-	p := cookiePolicy{domain: callback.Hostname(), secure: callback.Scheme == "https", sameSite: "Lax",
-		sessionPath: at.Path, statePath: callback.Path, noncePath: callback.Path}
+	p := cookiePolicy{
+		domain: callback.Hostname(), secure: callback.Scheme == "https", sameSite: "Lax",
+		sessionPath: at.Path, statePath: callback.Path, noncePath: callback.Path,
+	}
 	if base, ok := strings.CutSuffix(callback.Path, framePath); ok && strings.HasSuffix(base, "coder") {
 		p.sessionPath, p.statePath, p.noncePath = base, base, base+"/handler"
 	} else if strings.HasPrefix(callback.Path, at.Path+"/") {

@@ -260,8 +260,10 @@ func TestL10_HEADSpendsNothing(t *testing.T) {
 func TestL11_TokenPagesAreNotKept(t *testing.T) {
 	b := both(t)
 	answer := b.browser(t).get("/oauth/callback?code="+b.coder.code(""), "Accept-Encoding", "gzip")
-	for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "Etag": "", "Content-Encoding": "",
-		"Cross-Origin-Opener-Policy": ""} {
+	for name, want := range map[string]string{
+		"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "Etag": "", "Content-Encoding": "",
+		"Cross-Origin-Opener-Policy": "",
+	} {
 		if got := answer.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}

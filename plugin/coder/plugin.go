@@ -50,6 +50,7 @@ type handler struct {
 	older        *client
 	environments map[string]*environment
 	router       *mux.Router
+	table        []string // the routes, for the log
 }
 
 // newHandler builds the router for one configuration; random stands in for missing session keys.
@@ -92,6 +93,7 @@ func newHandler(ctx context.Context, env plugin.Environment, random []byte) (htt
 			zap.String("deployment", app.deployment), zap.String("callbackUrl", app.callbackURL))
 	}
 	h.routes()
+	h.log.Info("routes below " + s.mount + ": " + strings.Join(h.table, ", "))
 	return h, nil
 }
 
@@ -118,6 +120,7 @@ func (h *handler) route(path string, serve http.HandlerFunc, methods ...string) 
 	}
 	h.router.HandleFunc(path, serve).Methods(allow...)
 	list := strings.Join(allow, ",")
+	h.table = append(h.table, strings.Join(methods, "|")+" "+path)
 	h.router.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", list)
 		w.Header().Set("Content-Type", htmlUTF8)

@@ -165,8 +165,10 @@ func TestP1_NoRedirectForAStateThatIsNotOurs(t *testing.T) {
 
 func TestP2_RedirectsStayOnAllowedOrigins(t *testing.T) {
 	b := both(t)
-	for _, target := range []string{"https://evil.example/steal", "javascript:alert(1)", "//evil.example", `/\evil.example`, "/\t/evil.example",
-		"data:text/html,x", appURL + ".evil.example/", "http://app.example:3000@evil.example/", "evil", "https:evil.example", " https://evil.example", `https://evil.example\@app.example`} {
+	for _, target := range []string{
+		"https://evil.example/steal", "javascript:alert(1)", "//evil.example", `/\evil.example`, "/\t/evil.example",
+		"data:text/html,x", appURL + ".evil.example/", "http://app.example:3000@evil.example/", "evil", "https:evil.example", " https://evil.example", `https://evil.example\@app.example`,
+	} {
 		answer := b.browser(t).get("/start?env=development&flow=redirect&redirectUrl=" + url.QueryEscape(target))
 		if answer.StatusCode != 403 && answer.StatusCode != 400 {
 			t.Errorf("%q: status %d", target, answer.StatusCode)
@@ -174,11 +176,11 @@ func TestP2_RedirectsStayOnAllowedOrigins(t *testing.T) {
 	}
 	for _, target := range []string{appURL + "/catalog?a=1", "https://pr-1.preview.example/x", "/catalog"} {
 		br := b.browser(t)
-		callback, state := br.begin("/start?env=development&flow=redirect&redirectUrl=" + url.QueryEscape(target))
+		callback, _ := br.begin("/start?env=development&flow=redirect&redirectUrl=" + url.QueryEscape(target))
 		if answer := br.get(callback); answer.StatusCode != 302 || answer.Header.Get("Location") != target || br.cookie("/refresh", refreshCookie) == "" {
 			t.Errorf("%q: status %d to %q", target, answer.StatusCode, answer.Header.Get("Location"))
 		}
-		_, state = br.begin("/start?env=development&flow=redirect&redirectUrl=" + url.QueryEscape(target))
+		_, state := br.begin("/start?env=development&flow=redirect&redirectUrl=" + url.QueryEscape(target))
 		answer := br.get("/handler/frame?error=access_denied&state=" + state)
 		to, _ := url.Parse(answer.Header.Get("Location"))
 		if to.Query().Get("error") != "Authentication rejected, the sign-in was cancelled or denied at Coder" || !strings.HasPrefix(to.String(), strings.Split(target, "?")[0]) {
@@ -205,8 +207,10 @@ func TestWithError(t *testing.T) {
 
 func TestP3_OriginsAreChecked(t *testing.T) {
 	b := both(t)
-	for origin, status := range map[string]int{appURL: 302, "https://pr-1.preview.example": 302, "https://a.b.preview.example/path": 302,
-		"https://preview.example": 403, "http://pr-1.preview.example": 403, "https://pr-1.preview.example.evil.example": 403, "": 400} {
+	for origin, status := range map[string]int{
+		appURL: 302, "https://pr-1.preview.example": 302, "https://a.b.preview.example/path": 302,
+		"https://preview.example": 403, "http://pr-1.preview.example": 403, "https://pr-1.preview.example.evil.example": 403, "": 400,
+	} {
 		if answer := b.browser(t).get("/start?env=development&origin=" + url.QueryEscape(origin)); answer.StatusCode != status {
 			t.Errorf("start from %q: status %d, want %d", origin, answer.StatusCode, status)
 		}
@@ -431,8 +435,10 @@ func TestP14_TokensAreNotKeptAndHEADDoesNothing(t *testing.T) {
 	if answer := br.do("HEAD", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest"); answer.StatusCode != 200 || len(b.coder.seen("/oauth2/tokens")) != asked {
 		t.Errorf("HEAD on refresh: status %d, %d requests", answer.StatusCode, len(b.coder.seen("/oauth2/tokens"))-asked)
 	}
-	for name, answer := range map[string]response{"frame": page, "refresh": br.refresh("development"),
-		"GET refresh": br.get("/refresh?env=development", "X-Requested-With", "XMLHttpRequest")} {
+	for name, answer := range map[string]response{
+		"frame": page, "refresh": br.refresh("development"),
+		"GET refresh": br.get("/refresh?env=development", "X-Requested-With", "XMLHttpRequest"),
+	} {
 		if answer.StatusCode != 200 || answer.Header.Get("Cache-Control") != "no-store" || answer.Header.Get("ETag") != "" || answer.Header.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%s: status %d, %v", name, answer.StatusCode, answer.Header)
 		}

@@ -31,9 +31,6 @@ func TestStateHasBackstagesForm(t *testing.T) {
 	}
 }
 
-//go:fix inline
-func ptr(s string) *string { return new(s) }
-
 // TestExpiredState has a sealed cookie whose time is up, as a browser with a wrong clock would send it.
 func TestExpiredState(t *testing.T) {
 	b := both(t)
@@ -56,8 +53,8 @@ func TestExpiredState(t *testing.T) {
 // TestTheWholeStateIsBound: the name of the cookie holds a part of the state's hash, the cookie all of it.
 func TestTheWholeStateIsBound(t *testing.T) {
 	ring := testRing(t)
-	one, _ := newState(stateField{"env", ptr("development")})
-	other, _ := newState(stateField{"env", ptr("development")})
+	one, _ := newState(stateField{"env", new("development")})
+	other, _ := newState(stateField{"env", new("development")})
 	f := (&cookieJar{header: http.Header{}}).begin(ring, one, flow{Env: "development"})
 	text, _ := json.Marshal(f)
 	for state, want := range map[string]bool{one: true, other: false} {

@@ -210,7 +210,7 @@ func (c *compiler) compileType(n *node, schema *appconfig.Object) error {
 	n.typeText = toString(named)
 	n.single, _ = named.(string)
 	n.typeFirst = len(n.types) > 0
-	if len(n.types) == 1 && !(c.meta != nil && coercible(n.types[0])) {
+	if len(n.types) == 1 && (c.meta == nil || !coercible(n.types[0])) {
 		// With keywords for this very type, a wrong one is reported in their place.
 		n.typeFirst = !slices.ContainsFunc(c.keywords, func(k keyword) bool {
 			_, ok := schema.Get(k.name)

@@ -257,12 +257,12 @@ func duplicate(items []any) (i, j int) {
 // with several types allowed, texts are told apart from other scalars.
 func duplicateScalar(items []any, types []string) (i, j int) {
 	seen := map[string]int{}
-	for i := len(items) - 1; i >= 0; i-- {
-		if !hasType(items[i], types) {
+	for i, item := range slices.Backward(items) {
+		if !hasType(item, types) {
 			continue
 		}
-		key := toString(items[i])
-		switch items[i].(type) {
+		key := toString(item)
+		switch item.(type) {
 		case nil:
 			key = "null"
 		case string:

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/dlclark/regexp2"
@@ -93,10 +94,8 @@ func (re *otherRegexp) MatchString(text string) bool {
 func nonstandard(schema any) bool {
 	switch v := schema.(type) {
 	case []any:
-		for _, item := range v {
-			if nonstandard(item) {
-				return true
-			}
+		if slices.ContainsFunc(v, nonstandard) {
+			return true
 		}
 	case *appconfig.Object:
 		for _, key := range v.Keys() {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
@@ -108,10 +109,8 @@ func (c *compiler) hasRules(schema *appconfig.Object, except string) bool {
 func hasRef(schema any) bool {
 	switch v := schema.(type) {
 	case []any:
-		for _, item := range v {
-			if hasRef(item) {
-				return true
-			}
+		if slices.ContainsFunc(v, hasRef) {
+			return true
 		}
 	case *appconfig.Object:
 		for _, key := range v.Keys() {

@@ -29,11 +29,11 @@ func resolve(key string, values []any, path []string) any {
 		either.Set("anyOf", values)
 		return either
 	case "pattern": // all must match
-		all := ""
+		var all strings.Builder
 		for _, value := range values {
-			all += "(?=" + toString(value) + ")"
+			all.WriteString("(?=" + toString(value) + ")")
 		}
-		return all
+		return all.String()
 	case "multipleOf":
 		return leastCommonMultiple(values)
 	case "examples":

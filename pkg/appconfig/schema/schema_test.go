@@ -122,10 +122,16 @@ func TestCompileErrors(t *testing.T) {
 		{"both visible and secret", []string{
 			`{"properties": {"a": {"visibility": "frontend"}}}`, `{"properties": {"a": {"visibility": "secret"}}}`,
 		}, "Config schema visibility is both 'frontend' and 'secret' for properties/a/visibility"},
-		{"deep", []string{`{"deepVisibility": "secret", "properties": {"a": {"visibility": "frontend"}}}`},
-			"Config schema visibility is both 'frontend' and 'secret' for /properties/a"},
-		{"types", []string{`{"type": "object"}`, `{"type": "array"}`},
-			"Could not resolve values for path:\"type\". They are probably incompatible. Values: \n\"object\"\n\"array\""},
+		{
+			"deep",
+			[]string{`{"deepVisibility": "secret", "properties": {"a": {"visibility": "frontend"}}}`},
+			"Config schema visibility is both 'frontend' and 'secret' for /properties/a",
+		},
+		{
+			"types",
+			[]string{`{"type": "object"}`, `{"type": "array"}`},
+			"Could not resolve values for path:\"type\". They are probably incompatible. Values: \n\"object\"\n\"array\"",
+		},
 		{"id", []string{`{"$id": "https://example.com/a"}`}, `schema with key or id "https://example.com/a" already exists`},
 		{"null", []string{`null`}, "Schema at package1.json is invalid, Error: schema must be object or boolean"},
 	}
@@ -179,16 +185,22 @@ func TestScope(t *testing.T) {
 		{"closed", `{"properties": {"a": {"additionalProperties": false}}}`, `{a: {k: 1}}`, `{"a":{}}`},
 		{"patterns", `{"properties": {"a": {"patternProperties": {"^x-": {}}}}}`, `{a: {x-1: 1, y: 2}}`, `{"a":{"x-1":1}}`},
 		{"items", `{"properties": {"a": {"items": {"properties": {"x": {}}}}}}`, `{a: [{x: 1, y: 2}, z, ~]}`, `{"a":[{"x":1},"z",null]}`},
-		{"positions", `{"properties": {"a": {"items": [{"properties": {"x": {}}}], "additionalItems": {"properties": {"y": {}}}}}}`,
-			`{a: [{x: 1, y: 2}, {x: 1, y: 2}]}`, `{"a":[{"x":1},{"y":2}]}`},
+		{
+			"positions", `{"properties": {"a": {"items": [{"properties": {"x": {}}}], "additionalItems": {"properties": {"y": {}}}}}}`,
+			`{a: [{x: 1, y: 2}, {x: 1, y: 2}]}`, `{"a":[{"x":1},{"y":2}]}`,
+		},
 		{"alternatives", `{"properties": {"a": {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"x": {}}},
 			{"type": "object", "properties": {"y": {}}}]}}}`, `{a: {x: 1, y: 2, z: 3}}`, `{"a":{"x":1,"y":2}}`},
-		{"an alternative takes anything", `{"properties": {"a": {"oneOf": [{"type": "object"}, {"properties": {"x": {}}}]}}}`,
-			`{a: {x: 1, z: 3}}`, `{"a":{"x":1,"z":3}}`},
+		{
+			"an alternative takes anything", `{"properties": {"a": {"oneOf": [{"type": "object"}, {"properties": {"x": {}}}]}}}`,
+			`{a: {x: 1, z: 3}}`, `{"a":{"x":1,"z":3}}`,
+		},
 		{"conditions", `{"properties": {"a": {"properties": {"k": {}}, "if": {"properties": {"k": {"const": 1}}},
 			"then": {"properties": {"x": {}}}, "else": {"required": ["k"]}}}}`, `{a: {k: 1, x: 2, y: 3}}`, `{"a":{"k":1,"x":2}}`},
-		{"references", `{"properties": {"a": {"$ref": "#/definitions/A"}}, "definitions": {"A": {"properties": {"x": {}, "next": {"$ref": "#/definitions/A"}}}}}`,
-			`{a: {x: 1, y: 2, next: {y: 1, next: {x: 3}}}, definitions: 1}`, `{"a":{"x":1,"next":{"next":{"x":3}}}}`},
+		{
+			"references", `{"properties": {"a": {"$ref": "#/definitions/A"}}, "definitions": {"A": {"properties": {"x": {}, "next": {"$ref": "#/definitions/A"}}}}}`,
+			`{a: {x: 1, y: 2, next: {y: 1, next: {x: 3}}}, definitions: 1}`, `{"a":{"x":1,"next":{"next":{"x":3}}}}`,
+		},
 		{"the whole again", `{"properties": {"a": {"$ref": "#"}, "b": {"type": "string"}}}`, `{a: {a: {b: x, c: y}}, c: z}`, `{"a":{"a":{"b":"x"}}}`},
 	}
 	for _, test := range tests {
@@ -230,11 +242,17 @@ func TestSecrets(t *testing.T) {
 		want   []string
 	}{
 		{"none", []string{`{host: h, other: o}`}, []string{}},
-		{"all kinds", []string{`{password: longest one, pin: 1234, tokens: [t1, "", t1], deep: {a: {b: [d1]}}, either: {key: k}, host: h}`},
-			[]string{"longest one", "1234", "d1", "t1", "k"}},
+		{
+			"all kinds",
+			[]string{`{password: longest one, pin: 1234, tokens: [t1, "", t1], deep: {a: {b: [d1]}}, either: {key: k}, host: h}`},
+			[]string{"longest one", "1234", "d1", "t1", "k"},
+		},
 		{"of a wrong type", []string{`{password: {nested: [oops]}}`}, []string{"oops"}},
-		{"hidden by a higher layer", []string{`{password: old, tokens: [a, b, c], either: {key: k}}`, `{password: new, tokens: [d], either: x}`, `{deep: ~}`},
-			[]string{"new", "old", "a", "b", "c", "d", "k"}},
+		{
+			"hidden by a higher layer",
+			[]string{`{password: old, tokens: [a, b, c], either: {key: k}}`, `{password: new, tokens: [d], either: x}`, `{deep: ~}`},
+			[]string{"new", "old", "a", "b", "c", "d", "k"},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

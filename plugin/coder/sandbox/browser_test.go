@@ -1,3 +1,5 @@
+//go:build e2e
+
 package sandbox
 
 import (
@@ -6,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -144,6 +147,9 @@ type tab struct {
 func newTab(t *testing.T, url string, flags ...chromedp.ExecAllocatorOption) *tab {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("chromium is not installed")
+		}
 		t.Skip("chromium is not installed")
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path),
