@@ -39,3 +39,4 @@ fuzz: ## run each fuzz test for FUZZTIME (default 30s)
 
 e2e: ## the browser tests, with Chromium and Backstage's own client
 	$(GO) test -C host/e2e -race -tags e2e -count=1 -timeout 10m
+	$(GO) test -C plugin/coder/sandbox -race -tags e2e -count=1 -timeout 5m
