@@ -58,8 +58,8 @@ var places = map[string]string{
 	"html-200": "tokens", "json-without-token": "tokens", "hang-up": "tokens", "huge-body": "tokens",
 	"token-with-quotes": "tokens", "rotate-refresh": "tokens", "no-refresh-token": "tokens",
 	"big-refresh-token": "tokens", "pkce-required": "tokens", "down": "", "token-not-a-string": "tokens",
-	"error-with-html": "tokens",
-	"users-me-401":    "users-me", "profile-minimal": "users-me", "profile-not-json": "users-me",
+	"error-with-html": "tokens", "token-script": "tokens", "form-encoded-token": "tokens",
+	"users-me-401": "users-me", "profile-minimal": "users-me", "profile-not-json": "users-me",
 }
 
 // code is an authorization code that was issued.
@@ -305,6 +305,8 @@ func (c *fakeCoder) tokens(w http.ResponseWriter, rec record) {
 	switch mode {
 	case "token-with-quotes":
 		answer["access_token"] = nastyToken
+	case "token-script":
+		answer["access_token"] = "x' }, '*'); alert('injected'); window.opener.postMessage({ type: 'injected', token: '"
 	case "token-not-a-string":
 		answer["access_token"] = map[string]any{"nested": []string{"wire-access-token"}}
 	case "rotate-refresh":
@@ -313,6 +315,15 @@ func (c *fakeCoder) tokens(w http.ResponseWriter, rec record) {
 		delete(answer, "refresh_token")
 	case "big-refresh-token":
 		answer["refresh_token"] = bigToken(c.does.Size, c.given)
+	}
+	if mode == "form-encoded-token" {
+		fields := url.Values{}
+		for name, value := range answer {
+			fields.Set(name, fmt.Sprint(value))
+		}
+		w.Header().Set("Content-Type", "application/x-www-form-urlencoded")
+		_, _ = io.WriteString(w, fields.Encode())
+		return
 	}
 	raw, _ := json.Marshal(answer)
 	text := string(raw)
