@@ -231,7 +231,11 @@ func runCase(t *testing.T, c conformanceCase) string {
 		contexts = append(contexts, layer.Name)
 	}
 	got.Set("contexts", contexts)
-	got.Set("reads", perform(config, c.Reads))
+	if c.Via == "observable" {
+		got.Set("reads", performLive(appconfig.NewLive(config), c.Reads))
+	} else {
+		got.Set("reads", perform(config, c.Reads))
+	}
 	if c.Schema != nil {
 		got.Set("schema", runSchema(t, c, config))
 	}
@@ -296,12 +300,59 @@ func perform(config *appconfig.Config, reads []read) []any {
 }
 
 func performOne(config *appconfig.Config, r read) any {
-	key := ""
-	if r.Key != nil {
-		key = *r.Key
+	value, ok, err := call(config, r.Call, r.key())
+	return outcome(value, ok, err, r)
+}
+
+// performLive makes the calls through a live configuration.
+func performLive(live *appconfig.Live, reads []read) []any {
+	outcomes := []any{}
+	for _, r := range reads {
+		value, ok, err := callLive(live, r.Call, r.key())
+		outcomes = append(outcomes, outcome(value, ok, err, r))
 	}
+	return outcomes
+}
+
+// callLive makes a call as Backstage's live object does: what must be there is asked of the part as it must be,
+// and the rest of the part as it may be.
+func callLive(live *appconfig.Live, name, key string) (value any, ok bool, err error) {
+	if name == "getConfig" {
+		return live.Part(key), true, nil
+	}
+	if required := strings.HasPrefix(name, "get") && !strings.HasPrefix(name, "getOptional"); required {
+		config, err := live.Required()
+		if err != nil {
+			return nil, false, err
+		}
+		return call(config, name, key)
+	}
+	config, ok, err := live.Optional()
+	switch {
+	case err != nil:
+		return nil, false, err
+	case !ok && name == "has":
+		return false, true, nil
+	case !ok && name == "keys":
+		return []string{}, true, nil
+	case !ok:
+		return nil, false, nil
+	case name == "getOptionalConfig":
+		has, err := config.Has(key)
+		return live.Part(key), has, err
+	}
+	return call(config, name, key)
+}
+
+func (r read) key() string {
+	if r.Key == nil {
+		return ""
+	}
+	return *r.Key
+}
+
+func outcome(value any, ok bool, err error, r read) any {
 	outcome := &appconfig.Object{}
-	value, ok, err := call(config, r.Call, key)
 	if err != nil {
 		outcome.Set("error", err.Error())
 		return outcome
@@ -315,6 +366,8 @@ func performOne(config *appconfig.Config, r read) any {
 		outcome.Set("value", encode(value))
 	case *appconfig.Config:
 		outcome.Set("then", perform(v, r.Then))
+	case *appconfig.Live:
+		outcome.Set("then", performLive(v, r.Then))
 	case []*appconfig.Config:
 		items := []any{}
 		for _, item := range v {
