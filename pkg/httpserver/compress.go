@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"mime"
 	"net/http"
 	"strings"
 
@@ -67,10 +66,8 @@ func dropVary(header http.Header) {
 
 // compressible tells the media types that npm's compressible takes for packable among those that a backend sends.
 func compressible(contentType string) bool {
-	media, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return false
-	}
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
 	return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml") ||
 		media == "application/json" || media == "application/javascript" || media == "application/xml"
 }

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -19,6 +20,7 @@ const shortest = 4
 type Redactor struct {
 	output   zapcore.WriteSyncer
 	replacer atomic.Pointer[strings.Replacer]
+	line     bytes.Buffer // of the Write under way
 }
 
 // SetSecrets makes the given values, and them alone, unreadable from the next line on: *** takes their
@@ -44,15 +46,18 @@ func (r *Redactor) SetSecrets(secrets []string) int {
 	return len(secrets)
 }
 
-// Write writes one encoded line.
+// Write writes one encoded line, with a single write to the output. The logger calls it for one line at a time.
 func (r *Redactor) Write(line []byte) (int, error) {
-	if replacer := r.replacer.Load(); replacer != nil {
-		if _, err := r.output.Write([]byte(replacer.Replace(string(line)))); err != nil {
-			return 0, err
-		}
-		return len(line), nil
+	replacer := r.replacer.Load()
+	if replacer == nil {
+		return r.output.Write(line)
 	}
-	return r.output.Write(line)
+	r.line.Reset()
+	_, _ = replacer.WriteString(&r.line, string(line)) // a buffer takes everything
+	if _, err := r.output.Write(r.line.Bytes()); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // Sync flushes the output.
