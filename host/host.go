@@ -57,6 +57,7 @@ type Host struct {
 	plugins  []plugin.Plugin
 	schema   *schema.Schema // the host's and all plugins'
 	log      *zap.Logger    // child of the root logger for the host's own lines
+	access   *zap.Logger    // and that for served requests
 	redactor *logging.Redactor
 	secrets  []string // of all configurations so far
 	mounts   []*mount
@@ -94,7 +95,7 @@ func Schemas(plugins ...plugin.Plugin) []schema.Source {
 }
 
 // Run opens the host, serves until ctx ends, and closes it: requests in flight are finished first. The error
-// says in one line a problem what stopped the start.
+// has one line for each problem that stopped the start.
 func (h *Host) Run(ctx context.Context) error {
 	if err := h.Open(ctx); err != nil {
 		return err
@@ -125,6 +126,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 		return err
 	}
 	h.redactor, h.log = redactor, root.With(zap.String("service", "host"))
+	h.access = root.With(zap.String("service", "rootHttpRouter"))
 
 	loaded, err := appconfig.Load(ctx, h.source())
 	if err != nil {
@@ -162,7 +164,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	if err := h.wrap(options); err != nil {
 		return err
 	}
-	h.server = httpserver.Serve(listener, options.TLS, root.With(zap.String("service", "rootHttpRouter")), http.HandlerFunc(h.serve))
+	h.server = httpserver.Serve(listener, options.TLS, h.access, http.HandlerFunc(h.serve))
 	h.health.SetReady()
 	h.report(config)
 	h.watch(running, loaded)
@@ -173,7 +175,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 func (h *Host) URL() string { return h.server.URL() }
 
 // Close stops serving once the requests in flight are answered, has the plugins clean up and ends the
-// sandbox. It does what is left to do, so it may follow an Open that failed, or another Close.
+// sandbox. It does what is left to do, so it may follow an Open that failed, or another Close, or nothing.
 func (h *Host) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
@@ -182,7 +184,9 @@ func (h *Host) Close() error {
 	if h.server != nil {
 		errs = append(errs, h.server.Shutdown(ctx))
 	}
-	h.stop()
+	if h.stop != nil {
+		h.stop()
+	}
 	if h.watching != nil {
 		<-h.watching
 	}
@@ -199,7 +203,7 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request) { (*h.handler.Load(
 
 // wrap makes the handler of the given server options the one in use.
 func (h *Host) wrap(o httpserver.Options) error {
-	handler, err := httpserver.Wrap(o, &h.health, h.log.With(zap.String("service", "rootHttpRouter")), h.routes)
+	handler, err := httpserver.Wrap(o, &h.health, h.access, h.routes)
 	if err == nil {
 		h.handler.Store(&handler)
 	}

@@ -72,7 +72,7 @@ func sandboxAddress(config *appconfig.Config, key, otherwise string) (string, er
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "http" || u.Hostname() == "" {
 		return "", fmt.Errorf("config key '%s' in '%s' is %q, and the sandbox is enabled: expected a loopback URL like http://%s",
-			key, layerOf(config, key), value, otherwise)
+			key, config.LayerOf(key), value, otherwise)
 	}
 	return listenAddress(u), nil
 }

@@ -35,26 +35,15 @@ func readURL(config *appconfig.Config, key string) (string, error) {
 		return "", err
 	}
 	if _, err := origin.Of(value); err != nil {
-		return "", fmt.Errorf("config key '%s' in '%s': %w, expected one like https://backstage.example.com", key, layerOf(config, key), err)
+		return "", fmt.Errorf("config key '%s' in '%s': %w, expected one like https://backstage.example.com", key, config.LayerOf(key), err)
 	}
 	return strings.TrimRight(value, "/"), nil
-}
-
-// layerOf returns the name of the layer that the value of key comes from.
-func layerOf(config *appconfig.Config, key string) string {
-	layers := config.Layers()
-	for _, layer := range slices.Backward(layers) {
-		if ok, err := appconfig.New(layer).Has(key); ok && err == nil {
-			return layer.Name
-		}
-	}
-	return "config"
 }
 
 // complete puts into the overlay what the configuration cannot know: the port taken when backend.baseUrl
 // names port 0, and the sandbox's addresses and client, when it is enabled.
 func (h *Host) complete(ctx context.Context, config *appconfig.Config, address net.Addr, root *zap.Logger) error {
-	h.overlay = appconfig.Layer{Name: "understudy", Data: new(appconfig.Object)}
+	h.overlay = appconfig.Layer{Name: "sandbox", Data: new(appconfig.Object)}
 	base, ok, err := config.GetOptionalString("backend.baseUrl")
 	if err != nil {
 		return err
@@ -77,7 +66,7 @@ func (h *Host) overlaid(config *appconfig.Config) *appconfig.Config {
 	if h.overlay.Data.Len() == 0 {
 		return config
 	}
-	return appconfig.New(append(config.Layers(), h.overlay)...)
+	return appconfig.New(slices.Concat(config.Layers(), []appconfig.Layer{h.overlay})...)
 }
 
 // set stores value at a dotted key.

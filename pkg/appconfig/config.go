@@ -20,6 +20,8 @@
 // vanished with them (Config.Unset). testdata/cases holds what the real packages make of 587 configurations.
 package appconfig
 
+import "slices"
+
 // A Layer is one source's part of a configuration.
 type Layer struct {
 	Name string  // what errors call it: a file's base name, a URL, or "env"
@@ -60,3 +62,14 @@ func New(layers ...Layer) *Config {
 
 // Layers returns the layers, lowest first. A part of a configuration, as GetConfig returns it, has none.
 func (c *Config) Layers() []Layer { return c.layers }
+
+// LayerOf returns the name of the topmost layer that has a value under key, "" where none has: for errors about a
+// value that is of the right type and wrong all the same.
+func (c *Config) LayerOf(key string) string {
+	for _, layer := range slices.Backward(c.layers) {
+		if has, err := New(layer).Has(key); has || err != nil {
+			return layer.Name
+		}
+	}
+	return ""
+}

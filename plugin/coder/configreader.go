@@ -23,12 +23,8 @@ type reader struct {
 // problem notes that the value under key is not what it should be, and where it came from.
 func (r *reader) problem(key string, err error) {
 	// appconfig's own errors name the layer; for what only we find wrong it is looked up.
-	layers := r.config.Layers()
-	for _, layer := range slices.Backward(layers) {
-		if has, err := appconfig.New(layer).Has(key); has || err != nil {
-			key += "' in '" + layer.Name
-			break
-		}
+	if layer := r.config.LayerOf(key); layer != "" {
+		key += "' in '" + layer
 	}
 	r.problems = append(r.problems, fmt.Errorf("invalid config at '%s': %w", key, err))
 }
