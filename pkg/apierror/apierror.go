@@ -55,11 +55,6 @@ func NotFound(message string) *Error {
 	return &Error{Status: http.StatusNotFound, Name: "NotFoundError", Message: message}
 }
 
-// ServiceUnavailable is Backstage's ServiceUnavailableError: an upstream does not answer as it should (503).
-func ServiceUnavailable(message string) *Error {
-	return &Error{Status: http.StatusServiceUnavailable, Name: "ServiceUnavailableError", Message: message}
-}
-
 // From returns err as the *Error that is in its chain, or, when there is none, a 500 that tells the client
 // nothing and keeps err as its cause.
 func From(err error) *Error {
