@@ -2,6 +2,8 @@ package httpserver_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -273,7 +275,7 @@ func TestReadOptions(t *testing.T) {
 
 func TestReadOptionsReportsAllProblemsAtOnce(t *testing.T) {
 	_, err := options(t, `  listen: {port: 70000}
-  https: true
+  https: {certificate: {cert: not-pem, key: not-pem}}
   csp: {scriptSrc: 7}
   cors: {methods: 5, credentials: maybe, optionsSuccessStatus: 99}
 `)
@@ -282,7 +284,7 @@ func TestReadOptionsReportsAllProblemsAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"config key 'backend.listen.port' is 70000, expected a port from 0 to 65535",
-		"config key 'backend.https' is true, expected certificate.cert and certificate.key",
+		"config key 'backend.https.certificate' does not hold a certificate and its key in PEM form",
 		"'backend.csp.scriptSrc' in 'app-config.yaml'",
 		"'backend.cors.methods' in 'app-config.yaml'",
 		"'backend.cors.credentials' in 'app-config.yaml'",
@@ -304,6 +306,38 @@ func TestListenSaysWhatToDoAboutAPortInUse(t *testing.T) {
 	_, err = httpserver.Listen(context.Background(), o)
 	if err == nil || !strings.Contains(err.Error(), "is in use; stop the other program or set backend.listen.port") {
 		t.Errorf("error: %v", err)
+	}
+}
+
+func TestServesHTTPSWithACertificateOfItsOwn(t *testing.T) {
+	o, err := options(t, "  listen: 127.0.0.1:0\n  https: true\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := httpserver.Listen(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httpserver.Serve(listener, o.TLS, zap.NewNop(), http.HandlerFunc(notFound))
+	defer func() {
+		if err := server.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	leaf, err := x509.ParseCertificate(o.TLS.Certificates[0].Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	defer transport.CloseIdleConnections()
+	answer, err := (&http.Client{Transport: transport}).Get(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body(t, answer); answer.StatusCode != http.StatusNotFound || !strings.HasPrefix(server.URL(), "https://") {
+		t.Errorf("%s answers %d", server.URL(), answer.StatusCode)
 	}
 }
 

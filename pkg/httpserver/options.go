@@ -70,27 +70,6 @@ func readListen(config *appconfig.Config) (host string, port int, err error) {
 
 func validPort(n float64) bool { return n >= 0 && n <= 65535 && n == float64(int(n)) }
 
-func readTLS(config *appconfig.Config) (*tls.Config, error) {
-	value, ok, err := config.GetOptional("backend.https")
-	if err != nil || !ok || value == false {
-		return nil, err
-	}
-	if value == true {
-		return nil, errors.New("config key 'backend.https' is true, expected certificate.cert and certificate.key: " +
-			"this host makes no certificates of its own")
-	}
-	cert, err1 := config.GetString("backend.https.certificate.cert")
-	key, err2 := config.GetString("backend.https.certificate.key")
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
-	if err != nil {
-		return nil, fmt.Errorf("config key 'backend.https.certificate' does not hold a certificate and its key in PEM form: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
-}
-
 func readPolicies(config *appconfig.Config) (csp, referrer string, err error) {
 	directives, errs := defaultDirectives(), []error(nil)
 	section, ok, err := config.GetOptionalConfig("backend.csp")

@@ -1,0 +1,79 @@
+package httpserver
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math/big"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// readTLS reads backend.https: true for a certificate made up for this start, or certificate.cert and
+// certificate.key in PEM form. It returns nil for plain HTTP.
+func readTLS(config *appconfig.Config) (*tls.Config, error) {
+	value, ok, err := config.GetOptional("backend.https")
+	if err != nil || !ok || value == false {
+		return nil, err
+	}
+	var pair tls.Certificate
+	if value == true {
+		if pair, err = selfSigned(config); err != nil {
+			return nil, err
+		}
+	} else {
+		cert, err := config.GetString("backend.https.certificate.cert")
+		if err != nil {
+			return nil, err
+		}
+		key, err := config.GetString("backend.https.certificate.key")
+		if err != nil {
+			return nil, err
+		}
+		if pair, err = tls.X509KeyPair([]byte(cert), []byte(key)); err != nil {
+			return nil, fmt.Errorf("config key 'backend.https.certificate' does not hold a certificate and its key in PEM form: %w", err)
+		}
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// selfSigned makes a certificate for the host of backend.baseUrl and for this machine. Browsers warn of it: it is
+// for local development, as in Backstage, which keeps one in a file for a month.
+func selfSigned(config *appconfig.Config) (tls.Certificate, error) {
+	base, err := config.GetString("backend.baseUrl")
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Hostname() == "" {
+		return tls.Certificate{}, fmt.Errorf("config key 'backend.baseUrl' is %q, expected a URL to make a certificate for", base)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: u.Hostname()},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 1, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil {
+		template.IPAddresses = append(template.IPAddresses, ip)
+	} else {
+		template.DNSNames = append(template.DNSNames, u.Hostname())
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
