@@ -46,7 +46,7 @@ var hostSchema []byte
 type Options struct {
 	Args    []string  // the command line, from which --config is read
 	Environ []string  // KEY=VALUE, in order: APP_CONFIG_*, NODE_ENV, LOG_LEVEL and what ${…} names
-	RootDir string    // where the default app-config files are; "" is the working directory
+	RootDir string    // where the default app-config files are; "" is the project's root, or the working directory
 	Log     io.Writer // nil is standard output
 }
 

@@ -26,10 +26,10 @@ const (
 	maxIncluded = 16 << 20 // bytes that a layer includes
 )
 
-// Options say where a configuration is loaded from. The zero value loads the default files of the working
-// directory, without any environment.
+// Options say where a configuration is loaded from. The zero value loads the default files of the project,
+// without any environment.
 type Options struct {
-	RootDir string   // where default files are looked for (Backstage's targetRoot); "" is the working directory
+	RootDir string   // where default files are looked for; "" is the project's root, as Backstage finds it
 	Dir     string   // what relative --config paths start from; "" is the working directory
 	Args    []string // the command line; --config is taken from it as Backstage does
 	Environ []string // NAME=value in order, as os.Environ gives it
@@ -142,7 +142,12 @@ func (l *loader) sources(files *files) ([]target, error) {
 	if len(l.targets) > 0 {
 		return l.targets, nil
 	}
-	root, err := absolute("", l.options.RootDir)
+	root, err := l.options.RootDir, error(nil)
+	if root == "" {
+		root, err = rootDir()
+	} else {
+		root, err = filepath.Abs(root)
+	}
 	if err != nil {
 		return nil, err
 	}
