@@ -216,7 +216,7 @@ func TestStartStopsAtProblems(t *testing.T) {
 		{"a panic in New", baseConfig, []plugin.Plugin{panicky}, []string{"plugin panicky panicked while it was set up: no"}},
 		{"no base URL", "app: {baseUrl: http://localhost:3000}\nbackend: {listen: 127.0.0.1:0}\n", nil, []string{"'backend.baseUrl'"}},
 		{"a base URL that is none", "app: {baseUrl: localhost}\nbackend: {baseUrl: '/api', listen: 127.0.0.1:0}\n", nil, []string{
-			"config key 'backend.baseUrl' in 'app-config.yaml'", "config key 'app.baseUrl' in 'app-config.yaml'", "expected one like https://",
+			"config key 'backend.baseUrl' in 'app-config.yaml'", "is not an absolute http or https URL, expected the URL at which",
 		}},
 		{"overlapping mounts", baseConfig + "echo: {word: hello}\n", []plugin.Plugin{echo(), twin}, []string{"plugin twin at /echo/inner conflicts with plugin echo at /echo"}},
 		{"a value of the wrong type", baseConfig + "echo: {word: {}}\n", []plugin.Plugin{echo()}, []string{"echo/word"}},
@@ -311,10 +311,10 @@ func TestChangedConfigIsUsedWithoutARestart(t *testing.T) {
 	open(t, h)
 	for _, step := range []struct{ yaml, said, word string }{
 		{baseConfig + "echo: {word: two}\n", "in", "two"},
-		{baseConfig + "echo: [", "not", "two"},                // does not load
-		{baseConfig + "echo: {word: {}}\n", "not", "two"},     // does not match the schema
-		{"echo: {word: three}\n", "not", "two"},               // lacks what the host needs
-		{baseConfig + "echo: {word: three}\n", "in", "three"}, // the last good config is left for a better one
+		{baseConfig + "echo: [", "not", "two"},                                    // does not load
+		{baseConfig + "echo: {word: {}}\n", "not", "two"},                         // does not match the schema
+		{"backend: {listen: {port: 70000}}\necho: {word: three}\n", "not", "two"}, // is nothing the host can serve
+		{baseConfig + "echo: {word: three}\n", "in", "three"},                     // the last good config is left for a better one
 		{baseConfig + "echo: {word: three}\nother: 1\n", "in", "three"},
 	} {
 		write(t, dir, step.yaml)

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -21,23 +20,17 @@ type settings struct {
 	baseURL string // backend.baseUrl, without a trailing slash
 }
 
-// readSettings reads what the host and every plugin need. It reports all problems at once.
+// readSettings reads what the host needs.
 func readSettings(config *appconfig.Config) (settings, error) {
-	base, err1 := readURL(config, "backend.baseUrl")
-	_, err2 := readURL(config, "app.baseUrl")
-	return settings{baseURL: base}, errors.Join(err1, err2)
-}
-
-// readURL reads a required absolute URL and returns it without trailing slashes.
-func readURL(config *appconfig.Config, key string) (string, error) {
+	const key, expected = "backend.baseUrl", "expected the URL at which browsers find this backend"
 	value, err := config.GetString(key)
 	if err != nil {
-		return "", err
+		return settings{}, fmt.Errorf("%w, %s", err, expected)
 	}
 	if _, err := origin.Of(value); err != nil {
-		return "", fmt.Errorf("config key '%s' in '%s': %w, expected one like https://backstage.example.com", key, config.LayerOf(key), err)
+		return settings{}, fmt.Errorf("config key '%s' in '%s': %w, %s", key, config.LayerOf(key), err, expected)
 	}
-	return strings.TrimRight(value, "/"), nil
+	return settings{baseURL: strings.TrimRight(value, "/")}, nil
 }
 
 // complete puts into the overlay what the configuration cannot know: the port taken when backend.baseUrl

@@ -19,6 +19,12 @@ const (
 	basicAuth = "client_secret_basic"
 )
 
+// What errors expect under a key that is missing.
+const (
+	clientIDMeaning     = "the client ID of the OAuth2 application that is registered in Coder"
+	clientSecretMeaning = "the client secret of the OAuth2 application that is registered in Coder" //nolint:gosec // not one
+)
+
 // thousandDays is how long Backstage keeps a refresh token when sessionDuration does not say.
 const thousandDays = 1000 * day
 
@@ -105,8 +111,8 @@ func (r *reader) environments(s *settings) {
 		at := key + "." + env
 		app := application{
 			key:          at,
-			clientID:     r.required(at + ".clientId"),
-			clientSecret: r.required(at + ".clientSecret"),
+			clientID:     r.required(at+".clientId", clientIDMeaning),
+			clientSecret: r.required(at+".clientSecret", clientSecretMeaning),
 			deployment:   r.deployment(at+".deploymentUrl", s.mount),
 			callbackURL:  r.text(at + ".callbackUrl"),
 			authMethod:   r.oneOf(at+".tokenEndpointAuthMethod", postAuth, basicAuth),
@@ -165,8 +171,8 @@ func (r *reader) olderApplication(s *settings) {
 	}
 	s.older = application{
 		key:          "coder.oauth",
-		clientID:     r.required("coder.oauth.clientId"),
-		clientSecret: r.required("coder.oauth.clientSecret"),
+		clientID:     r.required("coder.oauth.clientId", clientIDMeaning),
+		clientSecret: r.required("coder.oauth.clientSecret", clientSecretMeaning),
 		authMethod:   r.oneOf("coder.oauth.tokenEndpointAuthMethod", postAuth, basicAuth),
 		callbackURL:  s.mount + callbackPath,
 		session:      thousandDays,
@@ -202,7 +208,7 @@ func (s *settings) mainApplication() application {
 
 // deployment reads the URL of a Coder deployment, which must not be this plugin itself.
 func (r *reader) deployment(key, mount string) string {
-	value := strings.TrimRight(r.required(key), "/")
+	value := strings.TrimRight(r.required(key, "the URL of the Coder deployment"), "/")
 	if value == "" {
 		return ""
 	}

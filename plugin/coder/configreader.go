@@ -36,10 +36,12 @@ func (r *reader) note(err error) {
 	}
 }
 
-// required reads a text that must be there and not be empty.
-func (r *reader) required(key string) string {
+// required reads a text that must be there and not be empty. what says what is expected, for an error.
+func (r *reader) required(key, what string) string {
 	value, err := r.config.GetString(key)
-	r.note(err)
+	if err != nil {
+		r.note(fmt.Errorf("%w, expected %s", err, what))
+	}
 	return value
 }
 
@@ -93,7 +95,7 @@ func (r *reader) oneOf(key string, allowed ...string) string {
 
 // origin reads a URL and returns its origin.
 func (r *reader) origin(key string) string {
-	value := r.required(key)
+	value := r.required(key, "the URL at which browsers find the app")
 	if value == "" {
 		return ""
 	}
