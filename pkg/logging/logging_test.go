@@ -3,6 +3,7 @@ package logging_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -38,6 +39,26 @@ func TestRedactorStrikesOutSecretsEverywhere(t *testing.T) {
 		log.Info("message with s3cret again")
 		if !strings.Contains(out.String(), "s3cret") {
 			t.Errorf("json=%v: a value that is no longer secret is struck out: %s", json, out.String())
+		}
+	}
+}
+
+// A secret must be known in each form in which the encoder writes it, whatever characters are in it.
+func TestRedactorKnowsTheEncodersEscapes(t *testing.T) {
+	for _, secret := range []string{`s3cret"<1>`, `s3cret\&x`, "s3cret\"\u2028\x01\b\x7f", "s3cret\nof two lines", " s3cret-of-a-file\n"} {
+		for _, json := range []bool{true, false} {
+			var out bytes.Buffer
+			log, redactor, err := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: json})
+			if err != nil {
+				t.Fatal(err)
+			}
+			redactor.SetSecrets([]string{secret})
+			log.Info("message "+secret, zap.String("field", secret), zap.Error(fmt.Errorf("error: %q", secret)),
+				zap.Any("deep", map[string]string{"x": secret}), zap.String("trimmed", strings.TrimSpace(secret)))
+			log.Info(fmt.Sprintf("quoted: %q", secret))
+			if got := out.String(); strings.Contains(got, "s3cret") {
+				t.Errorf("json=%v: the line holds %q:\n%s", json, secret, got)
+			}
 		}
 	}
 }

@@ -2,12 +2,13 @@ package logging
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -24,17 +25,25 @@ type Redactor struct {
 }
 
 // SetSecrets makes the given values, and them alone, unreadable from the next line on: *** takes their
-// place, also where they stand URL-encoded or quoted. It returns how many there are; values of fewer than
-// four characters are not counted and not struck out. It may be called at any time.
+// place, also where they stand URL-encoded or quoted. It returns how many there are; blanks around a value do
+// not count, and values of fewer than four characters are not counted and not struck out. It may be called at any time.
 func (r *Redactor) SetSecrets(secrets []string) int {
-	secrets = slices.Compact(slices.Sorted(slices.Values(secrets)))
-	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(strings.TrimSpace(s)) < shortest })
+	var trimmed []string
+	for _, secret := range secrets {
+		// Whoever uses a secret from a file may have trimmed it, so the blanks around it are no part of it.
+		if secret = strings.TrimSpace(secret); len(secret) >= shortest {
+			trimmed = append(trimmed, secret)
+		}
+	}
+	slices.Sort(trimmed)
+	secrets = slices.Compact(trimmed)
 	var forms []string
 	for _, secret := range secrets {
 		forms = append(forms, secret, url.QueryEscape(secret), url.PathEscape(secret))
-		if quoted, err := json.Marshal(secret); err == nil {
-			forms = append(forms, string(quoted[1:len(quoted)-1]))
-		}
+		// As the encoder writes it: in a text, in a value of a type of its own, and quoted by %q in a message.
+		quoted := strconv.Quote(secret)
+		forms = append(forms, encoded(zap.String("", secret)), encoded(zap.Reflect("", secret)),
+			quoted[1:len(quoted)-1], encoded(zap.String("", quoted[1:len(quoted)-1])))
 	}
 	// The longest goes first, or a secret that holds another one would be struck out only in part.
 	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
@@ -44,6 +53,18 @@ func (r *Redactor) SetSecrets(secrets []string) int {
 	}
 	r.replacer.Store(strings.NewReplacer(pairs...))
 	return len(secrets)
+}
+
+// encoded is the text of a field as log lines hold it, without the quotes around it. zap escapes fewer
+// characters than encoding/json does, and a form that it does not write would strike out nothing.
+func encoded(field zapcore.Field) string {
+	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{SkipLineEnding: true})
+	line, err := encoder.EncodeEntry(zapcore.Entry{}, []zapcore.Field{field})
+	if err != nil { // cannot be: it is a text. An empty form would be found everywhere.
+		return "***"
+	}
+	defer line.Free()
+	return strings.TrimSuffix(strings.TrimPrefix(line.String(), `{"":"`), `"}`)
 }
 
 // Write writes one encoded line, with a single write to the output. The logger calls it for one line at a time.
