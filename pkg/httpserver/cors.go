@@ -15,7 +15,8 @@ type CORS struct {
 	Any            bool           // no origin is configured: everybody, without credentials
 	Origins        origin.Matcher // the origins that are allowed
 	Methods        string         // "GET,HEAD,PUT,PATCH,POST,DELETE"
-	AllowedHeaders string         // "" allows those that are asked for
+	AllowedHeaders string         // those that are allowed
+	AnyHeaders     bool           // none are configured: those that are asked for
 	ExposedHeaders string
 	Credentials    bool
 	MaxAge         string // seconds, or ""
@@ -54,7 +55,7 @@ func cors(c CORS, next http.Handler) http.Handler {
 		}
 		header.Set("Access-Control-Allow-Methods", c.Methods)
 		allowed := c.AllowedHeaders
-		if allowed == "" {
+		if c.AnyHeaders {
 			allowed = strings.Join(r.Header.Values("Access-Control-Request-Headers"), ", ")
 			addVary(header, "Access-Control-Request-Headers")
 		}

@@ -165,6 +165,27 @@ func TestCORS(t *testing.T) {
 	})
 }
 
+// What is configured and empty allows nothing; only what is not configured allows everything.
+func TestEmptyCORSOptionsAllowNothing(t *testing.T) {
+	for _, cors := range []string{`{origin: ""}`, `{origin: []}`} {
+		do, _, _ := wrapped(t, "  cors: "+cors+"\n", notFound)
+		r := httptest.NewRequest("GET", "/x", nil)
+		r.Header.Set("Origin", "https://evil.example")
+		if got := do(r).Header.Get("Access-Control-Allow-Origin"); got != "" {
+			t.Errorf("%s allows %q", cors, got)
+		}
+	}
+	for _, headers := range []string{`""`, `[]`} {
+		do, _, _ := wrapped(t, "  cors: {origin: http://localhost:3000, allowedHeaders: "+headers+"}\n", notFound)
+		r := httptest.NewRequest("OPTIONS", "/x", nil)
+		r.Header.Set("Origin", "http://localhost:3000")
+		r.Header.Set("Access-Control-Request-Headers", "x-requested-with")
+		if got := do(r).Header; got.Get("Access-Control-Allow-Origin") == "" || got.Get("Access-Control-Allow-Headers") != "" {
+			t.Errorf("allowedHeaders %s: %v", headers, got)
+		}
+	}
+}
+
 func TestCompression(t *testing.T) {
 	long := `{"text":"` + strings.Repeat("ab-", 700) + `"}`
 	for _, c := range []struct {

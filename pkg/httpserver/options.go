@@ -116,7 +116,8 @@ func readCORS(config *appconfig.Config) (CORS, error) {
 	if methods := list("methods"); methods != nil {
 		c.Methods = strings.Join(methods, ",")
 	}
-	c.AllowedHeaders = strings.Join(list("allowedHeaders"), ",")
+	headers := list("allowedHeaders")
+	c.AllowedHeaders, c.AnyHeaders = strings.Join(headers, ","), headers == nil
 	c.ExposedHeaders = strings.Join(list("exposedHeaders"), ",")
 	c.Credentials, _, err = section.GetOptionalBoolean("credentials")
 	errs = append(errs, err)
@@ -136,10 +137,11 @@ func readCORS(config *appconfig.Config) (CORS, error) {
 	return c, errors.Join(errs...)
 }
 
-// readStrings reads a string or a list of strings, nil when there is none, as Backstage reads CORS options.
+// readStrings reads a string or a list of strings, nil when there is none, as Backstage reads CORS options. An
+// empty string, which an empty environment variable leaves, is a list that allows nothing, and not no list.
 func readStrings(config *appconfig.Config, key string) ([]string, error) {
 	value, ok, err := config.GetOptional(key)
-	if err != nil || !ok || value == "" || value == false {
+	if err != nil || !ok || value == false {
 		return nil, err
 	}
 	if text, isText := value.(string); isText {
