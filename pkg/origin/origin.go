@@ -38,14 +38,15 @@ func Compile(patterns ...string) (Matcher, error) {
 }
 
 // Match tells whether origin, the value of an Origin header, is allowed. As in Backstage, letter case and
-// one trailing slash do not count.
+// one trailing slash do not count. Unlike there, no wildcard stands for the origin "null".
 func (m Matcher) Match(origin string) bool {
 	if origin == "" || len(origin) > 2048 {
 		return false
 	}
 	origin = strings.TrimSuffix(slashes(strings.ToLower(origin)), "/")
-	if m.exact[origin] {
-		return true
+	// Any sandboxed frame and local file has the origin "null": only a pattern of just that name can mean it.
+	if m.exact[origin] || origin == "null" {
+		return m.exact[origin]
 	}
 	for _, pattern := range m.patterns {
 		if pattern.MatchString(origin) {

@@ -27,7 +27,7 @@ func TestMatchesAsMinimatchDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Where Compile's comment says that we differ.
-	differs := map[string]bool{"http://localhost:3000/": true, "https://*.example.net/": true, "https://app{1..3}.example.net": true}
+	differs := map[string]bool{"*": true, "**": true, "http://localhost:3000/": true, "https://*.example.net/": true, "https://app{1..3}.example.net": true}
 	for _, c := range recorded.Patterns {
 		if differs[c.Pattern] {
 			continue
@@ -62,6 +62,22 @@ func TestMatchOneOfSeveral(t *testing.T) {
 	}
 	if (origin.Matcher{}).Match("http://localhost:3000") {
 		t.Error("the zero matcher allows an origin")
+	}
+}
+
+// Pages of anybody's can have the origin "null", and a redirect to javascript: has it too.
+func TestWildcardsDoNotAllowNull(t *testing.T) {
+	m, err := origin.Compile("*", "**", "n*", "?ull", "[n]ull")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []string{"null", "NULL", "null/"} {
+		if m.Match(o) {
+			t.Errorf("a wildcard allows %q", o)
+		}
+	}
+	if m, _ = origin.Compile("https://*.example.net", "null"); !m.Match("null") {
+		t.Error("null is not allowed by its name")
 	}
 }
 
