@@ -4,6 +4,7 @@
 package origin
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -57,16 +58,17 @@ func (m Matcher) Match(origin string) bool {
 }
 
 // Of returns the origin of rawURL in its normal form ("https://app.example.com", default port left out), or
-// an error when rawURL is not an absolute http(s) URL.
+// an error when rawURL is not an absolute http(s) URL, which repeats it unless it may hold a password.
 func Of(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "", fmt.Errorf("not a URL: %w", err)
+	if err != nil || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "" {
+		// Errors of net/url repeat the URL, or the part that they are about: either may hold a password.
+		if strings.Contains(rawURL, "@") {
+			return "", errors.New("a value with a user in it is not an absolute http or https URL")
+		}
+		return "", fmt.Errorf("'%s' is not an absolute http or https URL", rawURL)
 	}
 	scheme, port := strings.ToLower(u.Scheme), u.Port()
-	if scheme != "http" && scheme != "https" || u.Hostname() == "" {
-		return "", fmt.Errorf("%q is not an absolute http or https URL", rawURL)
-	}
 	if scheme == "http" && port == "80" || scheme == "https" && port == "443" {
 		port = ""
 	}

@@ -3,6 +3,7 @@ package origin_test
 import (
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +79,14 @@ func TestWildcardsDoNotAllowNull(t *testing.T) {
 	}
 	if m, _ = origin.Compile("https://*.example.net", "null"); !m.Match("null") {
 		t.Error("null is not allowed by its name")
+	}
+}
+
+func TestErrorsHoldNoPassword(t *testing.T) {
+	for _, in := range []string{"ftp://u:s3cret@host", "http://u:s3cret@ho st", "http://u:s3cret%ZZ@host", "http://u:s3cret/@host", "u:s3cret@host"} {
+		if _, err := origin.Of(in); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("the error for %q: %v", in, err)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package coder
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -213,10 +212,10 @@ func (r *reader) deployment(key, mount string) string {
 		return ""
 	}
 	// The client secret goes there. A user in the URL would be a second secret, in a place that is logged.
-	u, err := url.Parse(value)
-	switch _, originErr := origin.Of(value); {
-	case err != nil || originErr != nil:
-		r.problem(key, fmt.Errorf("'%s' is not an absolute http or https URL", value))
+	u, _ := url.Parse(value)
+	switch _, err := origin.Of(value); {
+	case err != nil:
+		r.problem(key, err)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		r.problem(key, errors.New("expected the URL of a Coder deployment without user, query and fragment"))
 	case strings.EqualFold(value, mount):

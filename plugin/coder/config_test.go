@@ -86,6 +86,15 @@ coder: {deployment: {accessUrl: 'https://u:p@coder.example'}, oauth: {clientId: 
 			"'coder.oauth.allowLegacyState' in 'app-config.yaml'",
 			"'coder.oauth.timeout' in 'app-config.yaml': unknown unit 'fortnights'",
 		}},
+		"passwords in URLs": {`
+app: {baseUrl: 'ftp://u:s3cret@app.example'}
+auth: {providers: {coder: {development: {clientId: a, clientSecret: b, deploymentUrl: 'https://u:s3cret%ZZ@x', callbackUrl: 'http://u:s3cret@a b'}}}}
+coder: {deployment: {accessUrl: 'https://u:s3cret/@coder.example'}, oauth: {clientId: a, clientSecret: b}}`, []string{
+			"'app.baseUrl' in 'app-config.yaml': a value with a user in it is not an absolute http or https URL",
+			"'auth.providers.coder.development.deploymentUrl' in 'app-config.yaml': a value with a user in it",
+			"'auth.providers.coder.development.callbackUrl' in 'app-config.yaml': a value with a user in it",
+			"'coder.deployment.accessUrl' in 'app-config.yaml': a value with a user in it",
+		}},
 		"the bridge as its own deployment": {`
 app: {baseUrl: 'https://app.example'}
 coder: {deployment: {accessUrl: 'http://backend.example/api/auth/coder'}, oauth: {clientId: a, clientSecret: b}}`, []string{

@@ -101,7 +101,7 @@ func (r *reader) origin(key string) string {
 	}
 	o, err := origin.Of(value)
 	if err != nil {
-		r.problem(key, fmt.Errorf("'%s' is not an absolute http or https URL", value))
+		r.problem(key, err)
 	}
 	return o
 }
