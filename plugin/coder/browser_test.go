@@ -250,14 +250,19 @@ func (br *browser) cookie(path, name string) string {
 
 // flows counts the pending flows of the browser.
 func (br *browser) flows() int {
+	n, _ := br.flowCookies()
+	return n
+}
+
+// flowCookies counts the pending flows of the browser and the bytes of their cookies.
+func (br *browser) flowCookies() (n, size int) {
 	at, _ := url.Parse(br.b.URL + "/api/auth/coder/start")
-	n := 0
 	for _, c := range br.Jar.Cookies(at) {
 		if strings.HasPrefix(c.Name, stateCookie) {
-			n++
+			n, size = n+1, size+len(c.Name)+len(c.Value)
 		}
 	}
-	return n
+	return n, size
 }
 
 // told is what a page posts to its opener.

@@ -99,6 +99,9 @@ func (h *handler) start(w http.ResponseWriter, r *http.Request) {
 	} else if f.Mode == bridgeMode {
 		err = apierror.Input("Unknown flow '" + bridgeMode + "'")
 	}
+	if err == nil && !f.fits() {
+		err = apierror.Input("The redirectUrl, origin and flow are too long to be kept in a cookie")
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -106,13 +109,13 @@ func (h *handler) start(w http.ResponseWriter, r *http.Request) {
 	// The cookies are for the app that asks, whose host name decides on SameSite.
 	jar := h.jar(w, r, e, f.Origin)
 	requested, _ := param(query, "scope")
-	f.Scope = joinScopes(splitScope(requested), e.app.scopes)
+	scope := joinScopes(splitScope(requested), e.app.scopes)
 	state, nonce := newState(stateField{"env", &e.name}, stateField{"origin", from},
 		stateField{"redirectUrl", redirect}, stateField{"flow", mode})
 	jar.set(nonceCookie, nonce, jar.policy.noncePath, flowLife)
 	f = jar.begin(h.ring, state, f)
 	quiet(w.Header())
-	w.Header().Set("Location", e.authorizeURL(state, f.Verifier, f.Scope))
+	w.Header().Set("Location", e.authorizeURL(state, f.Verifier, scope))
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusFound)
 	h.log.Debug("sign-in started", zap.String("env", e.name), zap.Time("expires", time.Unix(f.Expires, 0)))

@@ -25,6 +25,11 @@ const (
 	stateCookie = "coder-state-" // and the id of the flow
 	flowLife    = 10 * time.Minute
 	maxFlows    = 5 // pending in one browser; the oldest goes
+
+	// Sizes in bytes. Browsers drop a cookie of more than 4096 without a word, and servers refuse requests whose
+	// headers are too long: neither may come of what a link of somebody's put into flows.
+	maxFlow      = 2600    // of a flow's JSON before it is begun
+	maxFlowBytes = 8 << 10 // of all pending flows' cookies
 )
 
 // flow is a sign-in under way. It travels sealed in a cookie of its own, so that no server needs to remember
@@ -36,8 +41,7 @@ type flow struct {
 	Origin   string `json:"o,omitempty"` // of the app, when it said so
 	Mode     string `json:"f,omitempty"` // "popup", "redirect", or bridgeMode
 	Redirect string `json:"r,omitempty"` // where a redirect flow ends
-	Scope    string `json:"s,omitempty"`
-	Expires  int64  `json:"x"` // Unix seconds
+	Expires  int64  `json:"x"`           // Unix seconds
 }
 
 // bridgeMode marks the flows that the bridge starts; the provider routes do not take them, nor the other
@@ -97,15 +101,22 @@ func flowCookie(state string) string {
 	return stateCookie + hex.EncodeToString(sum[:8])
 }
 
+// fits tells whether the cookie of f will be one that browsers keep.
+func (f flow) fits() bool {
+	text, _ := json.Marshal(f) // a struct of strings
+	return len(text) <= maxFlow
+}
+
 // begin fills in what every flow has and writes its cookie, together with the removal of the oldest flows
 // when there are too many.
 func (j *cookieJar) begin(ring *seal.Ring, state string, f flow) flow {
 	sum := sha256.Sum256([]byte(state))
 	f.Hash, f.Verifier, f.Expires = sum[:], oauth2.GenerateVerifier(), time.Now().Add(flowLife).Unix()
-	j.prune(ring, maxFlows-1)
 	text, _ := json.Marshal(f) // a struct of strings
 	name := flowCookie(state)
-	j.write(name, cookie{value: ring.Seal(text, name), path: j.policy.statePath, life: flowLife, cookiePolicy: j.policy})
+	value := ring.Seal(text, name)
+	j.prune(ring, maxFlows-1, maxFlowBytes-len(name)-len(value))
+	j.write(name, cookie{value: value, path: j.policy.statePath, life: flowLife, cookiePolicy: j.policy})
 	return f
 }
 
@@ -145,11 +156,14 @@ func (j *cookieJar) pending(ring *seal.Ring) []flow {
 	return flows
 }
 
-// prune removes the oldest flows beyond keep, and those that are of no use any more.
-func (j *cookieJar) prune(ring *seal.Ring, keep int) {
+// prune removes the oldest flows beyond keep in number and room in bytes, and those that are of no use any more.
+func (j *cookieJar) prune(ring *seal.Ring, keep, room int) {
 	// Most browsers have one flow or none, and nothing is opened then.
-	names := j.flowNames()
-	if len(names) <= keep {
+	names, size := j.flowNames(), 0
+	for _, name := range names {
+		size += len(name) + len(j.sent[name])
+	}
+	if len(names) <= keep && size <= room {
 		return
 	}
 	age := make(map[string]int64, len(names))
@@ -158,8 +172,10 @@ func (j *cookieJar) prune(ring *seal.Ring, keep int) {
 		age[name] = f.Expires // 0 when it does not open
 	}
 	slices.SortFunc(names, func(a, b string) int { return int(age[b] - age[a]) })
-	for _, name := range names[keep:] {
-		j.drop(name)
+	for i, name := range names {
+		if room -= len(name) + len(j.sent[name]); i >= keep || room < 0 {
+			j.drop(name)
+		}
 	}
 }
 

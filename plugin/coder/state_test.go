@@ -125,7 +125,7 @@ func FuzzFlow(f *testing.F) {
 		_, _ = readState(other)
 		_ = isOlderState(other)
 		jar.pending(ring)
-		jar.prune(ring, 0)
+		jar.prune(ring, 0, 0)
 	})
 }
 

@@ -39,6 +39,34 @@ func TestAFewFlowsPendTheOldestGoes(t *testing.T) {
 	}
 }
 
+// A browser drops a cookie that is too long, and a server refuses a request with too many long ones: a link
+// with a long URL in it, opened a few times, must not lock anybody out.
+func TestFlowsStaySmall(t *testing.T) {
+	b := both(t)
+	br := b.browser(t)
+	for _, parameter := range []string{"redirectUrl=" + url.QueryEscape(appURL+"/?"), "x=", "scope="} {
+		for range 7 {
+			answer := br.get("/start?env=development&flow=redirect&" + parameter + strings.Repeat("a", 2400))
+			if answer.StatusCode != 302 {
+				t.Fatalf("%s…: status %d: %s", parameter, answer.StatusCode, answer.body)
+			}
+			for _, line := range answer.Header["Set-Cookie"] {
+				if pair, _, _ := strings.Cut(line, ";"); len(pair) > 4096 {
+					t.Errorf("%s…: a cookie of %d bytes, which no browser keeps", parameter, len(pair))
+				}
+			}
+		}
+		if n, size := br.flowCookies(); size > maxFlowBytes || n == 0 {
+			t.Errorf("%s…: %d flows of %d bytes are pending", parameter, n, size)
+		}
+	}
+	for _, parameter := range []string{"redirectUrl=" + url.QueryEscape(appURL+"/?"), "redirectUrl=%2F" + strings.Repeat("%26", 600), "flow="} {
+		if answer := br.get("/start?env=development&flow=redirect&" + parameter + strings.Repeat("a", 3000)); answer.StatusCode != 400 {
+			t.Errorf("%.20s… that is too long: status %d", parameter, answer.StatusCode)
+		}
+	}
+}
+
 func TestCancelWithoutStateOrWords(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
