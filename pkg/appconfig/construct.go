@@ -55,8 +55,16 @@ type anchor struct {
 const maxAliasCount = 100
 
 func (c *constructor) fail(node *yaml.Node, problem string) {
-	if c.err == nil {
+	if c.err == nil || c.err.late {
 		c.err = &SyntaxError{Line: node.Line, Column: node.Column, Problem: problem}
+	}
+}
+
+// failLate is fail for what npm's yaml finds only when it makes values of the nodes.
+func (c *constructor) failLate(node *yaml.Node, problem string) {
+	if c.err == nil {
+		c.fail(node, problem)
+		c.err.late = true
 	}
 }
 
@@ -66,7 +74,7 @@ func (c *constructor) value(node *yaml.Node) (any, position) {
 	if c.values++; c.values > maxValues {
 		c.fail(node, "more than "+strconv.Itoa(maxValues)+" values")
 	}
-	if c.err != nil {
+	if c.err != nil && !c.err.late {
 		return nil, pos
 	}
 	if node.Kind == yaml.AliasNode {
@@ -93,14 +101,17 @@ func (c *constructor) alias(node *yaml.Node) (any, position) {
 	a := c.anchors[node.Alias]
 	switch {
 	case a == nil:
-		c.fail(node, "Unresolved alias (the anchor must be set before the alias): "+node.Value)
+		c.failLate(node, "Unresolved alias (the anchor must be set before the alias): "+node.Value)
 		return nil, position{}
 	case a.open:
-		c.fail(node, "alias inside the collection that it names: "+node.Value)
+		c.failLate(node, "alias inside the collection that it names: "+node.Value)
 		return nil, position{}
 	}
 	if c.copying == 0 {
 		c.count(node, a)
+	}
+	if c.err != nil {
+		return nil, position{}
 	}
 	c.copying++
 	defer func() { c.copying-- }()
@@ -113,7 +124,7 @@ func (c *constructor) count(node *yaml.Node, a *anchor) {
 		a.depth = c.aliasDepth(node.Alias)
 	}
 	if a.count*a.depth > maxAliasCount {
-		c.fail(node, "Excessive alias count indicates a resource exhaustion attack")
+		c.failLate(node, "Excessive alias count indicates a resource exhaustion attack")
 	}
 }
 
@@ -163,8 +174,11 @@ func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag stri
 		case item.Kind == yaml.MappingNode && len(item.Content) == 2:
 			key = item.Content[0]
 		default:
-			pair := &Object{}
-			pair.Set(c.key(node, item), nil)
+			pair, name := &Object{}, ""
+			if item.Kind != yaml.MappingNode {
+				name = c.key(node, item)
+			}
+			pair.Set(name, nil)
 			array[i] = pair
 		}
 		if key.Kind == yaml.ScalarNode && tag == "!!omap" {
@@ -239,10 +253,7 @@ func (c *constructor) isMerge(key *yaml.Node) bool {
 	if key.Kind != yaml.ScalarNode {
 		return false
 	}
-	if tag := tagOf(key); tag != "" {
-		return tag == "!!merge"
-	}
-	return c.old && key.Value == "<<" && key.Style&quoted == 0
+	return tagOf(key) == "!!merge" || c.old && key.Value == "<<" && key.Style&quoted == 0
 }
 
 // mergeInto adds to object what it lacks of a mapping, or of each mapping in a sequence.
@@ -255,7 +266,7 @@ func (c *constructor) mergeInto(object *Object, node *yaml.Node) {
 		value, _ := c.value(item)
 		from, ok := value.(*Object)
 		if !ok {
-			c.fail(item, "Merge sources must be maps or map aliases")
+			c.failLate(item, "Merge sources must be maps or map aliases")
 			return
 		}
 		for _, e := range from.entries {

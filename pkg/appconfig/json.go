@@ -18,7 +18,7 @@ func parseJSON(content string, from *source) (any, position, error) {
 			before := text[:max(0, min(int(syntax.Offset)-1, len(text)))]
 			line := bytes.Count(before, []byte("\n")) + 1
 			column := len(before) - bytes.LastIndexByte(before, '\n')
-			return nil, position{}, &SyntaxError{from.path, line, column, syntax.Error()}
+			return nil, position{}, &SyntaxError{Path: from.path, Line: line, Column: column, Problem: syntax.Error()}
 		}
 		return nil, position{}, &SyntaxError{Path: from.path, Problem: "not JSON"}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -17,6 +18,8 @@ type SyntaxError struct {
 	Line    int    // from 1; 0 where the document as a whole is meant
 	Column  int    // from 1, in characters; 0 where not known
 	Problem string
+
+	late bool // npm's yaml tells of it only where there is nothing else to tell
 }
 
 func (e *SyntaxError) Error() string {
@@ -45,26 +48,28 @@ func parseYAML(text string, from *source) (any, position, error) {
 	if len(text) > maxFileSize {
 		return nil, position{}, &SyntaxError{Path: from.path, Problem: fmt.Sprintf("larger than %d bytes", maxFileSize)}
 	}
-	doc, err := prepare(text)
-	if err == nil {
-		var root *yaml.Node
-		if root, err = compose(doc.text); err != nil {
-			err = doc.locate(err)
-		} else if problem := scan(doc.text); problem != nil {
-			err = problem
+	doc, problem := prepare(text)
+	if problem == nil {
+		var end int
+		problem, end = scan(doc.text)
+		doc.unend(problem)
+		root, err := compose(doc.text[:end])
+		if err != nil {
+			problem = doc.locate(err, problem)
 		} else {
-			value, pos, problem := doc.construct(root, from)
-			if problem == nil {
+			value, pos, other := doc.construct(root, from)
+			if problem == nil && other == nil {
 				return value, pos, nil
 			}
-			err = problem
+			if problem == nil || other != nil && !other.late && other.Line < problem.Line {
+				problem = other
+			}
 		}
 	}
-	if problem, ok := errors.AsType[*SyntaxError](err); ok {
-		problem.Path = from.path
-	}
-	return nil, position{}, err
+	problem.Path = from.path
+	return nil, position{}, problem
 }
+
 
 // compose returns the root node of the only document in a text, nil if there is none.
 func compose(text string) (*yaml.Node, error) {
@@ -118,8 +123,8 @@ func (a *aliasContext) ResolveAlias(name string) (*yaml.Node, bool, error) {
 }
 
 // locate turns go-yaml's error into a SyntaxError at the line that npm's yaml names: where the offending thing
-// begins, while go-yaml tells where it noticed.
-func (d *document) locate(err error) error {
+// begins, while go-yaml tells where it noticed. It is the scanner's problem if that is earlier.
+func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 	var at *SyntaxError
 	var problem *yaml.LoadError
 	switch {
@@ -134,6 +139,12 @@ func (d *document) locate(err error) error {
 	switch {
 	case strings.HasPrefix(at.Problem, "could not find expected ':'") && problem.ContextMark.Line > 0:
 		at.Line, at.Column = problem.ContextMark.Line, problem.ContextMark.Column
+		// Where the properties of a key are in a line of their own, npm's yaml names the line of the key.
+		rest := strings.Join(lines[at.Line-1:], "")
+		rest = rest[len(prefix(rest, at.Column-1)):]
+		if before := properties.FindString(rest); !strings.HasPrefix(rest[len(before):], "- ") {
+			at.Line += strings.Count(before, "\n")
+		}
 	case strings.HasPrefix(at.Problem, "mapping values are not allowed"):
 		// The key may be a text of several lines; parsed without the colon it tells where it begins.
 		if root, err := compose(before(at.Line) + prefix(lines[at.Line-1], at.Column-1)); err == nil && root != nil {
@@ -141,7 +152,8 @@ func (d *document) locate(err error) error {
 			at.Line, at.Column = last.Line, last.Column
 		}
 	}
-	if earlier := scan(before(at.Line + 1)); earlier != nil && earlier.Line <= at.Line {
+	unclosed := strings.HasPrefix(at.Problem, "found unexpected") // go-yaml looks no further than the next marker
+	if earlier != nil && (earlier.Line <= at.Line || unclosed) {
 		return earlier
 	}
 	// What comes before may have a problem of another kind, which go-yaml does not look for. It can be parsed by
@@ -158,12 +170,21 @@ func (d *document) locate(err error) error {
 			break
 		}
 	}
-	if d.ended && at.Line >= len(lines) {
-		at.Line = len(lines) - 1
-		at.Column = utf8.RuneCountInString(lines[at.Line-1]) // the added line end is where the text ends
-	}
+	d.unend(at)
 	return at
 }
+
+// unend moves a problem at the end of the text to where that was before a line end was added.
+func (d *document) unend(problem *SyntaxError) {
+	lines := strings.SplitAfter(d.text, "\n")
+	if problem != nil && d.ended && problem.Line >= len(lines) {
+		problem.Line = len(lines) - 1
+		problem.Column = utf8.RuneCountInString(lines[problem.Line-1])
+	}
+}
+
+// properties are tags and anchors, with blanks and comments behind them.
+var properties = regexp.MustCompile(`^(?:[&!]\S*\s+(?:#.*\s+)*)*`)
 
 // prefix returns the first characters of a text.
 func prefix(text string, characters int) string {

@@ -1,6 +1,7 @@
 package appconfig
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -8,27 +9,40 @@ import (
 
 // scanner goes through the tokens of a document as npm's yaml does, to find what that refuses and go-yaml lets
 // pass or notices only further down: lines of a quoted text or of a flow collection that are not indented enough,
-// and implicit keys of more than 1024 characters. Everything else is left to go-yaml.
+// implicit keys of several lines or of more than 1024 characters, and further documents. Everything else is left to
+// go-yaml.
 type scanner struct {
 	text       string
 	pos        int
 	indent     int    // of the line, with the indicators "- ", "? " and ": " at its beginning
 	indentNext int    // the least that lines which go on must have
-	flow       []byte // the open brackets
-	afterKey   bool   // in a flow collection, behind what a ":" may follow without a blank
-	key        int    // where the item at hand begins, or -1
-	explicit   bool   // it began with "? "
+	flow       []bracket
+	afterKey   bool  // in a flow collection, behind what a ":" may follow without a blank
+	key        int   // where the item at hand begins, or -1
+	token      int   // where the last scalar or collection begins
+	explicit   bool  // the item began with "? "
+	valued     bool  // it has its ":" already
+	maps       []int // the columns of the open block mappings
+	begun      bool  // there is something of the document
+	end        int   // where the document ends
 	problem    *SyntaxError
+}
+
+// bracket is an open flow collection.
+type bracket struct {
+	mark   byte
+	begin  int
+	valued bool // of the item that the collection is in
 }
 
 // maxKey is how far a colon may be from the beginning of its implicit key, in UTF-16 units.
 const maxKey = 1024
 
-// scan returns the first problem of a text, or nil.
-func scan(text string) *SyntaxError {
-	s := scanner{text: text, key: -1}
+// scan returns the first problem of a text, or nil, and where its first document ends.
+func scan(text string) (*SyntaxError, int) {
+	s := scanner{text: text, key: -1, end: len(text)}
 	s.lineStart()
-	for s.pos < len(s.text) && s.problem == nil {
+	for s.pos < s.end && s.problem == nil {
 		before := s.pos
 		if len(s.flow) > 0 {
 			s.inFlow()
@@ -39,7 +53,7 @@ func scan(text string) *SyntaxError {
 			s.pos++ // something out of place, which is go-yaml's to tell
 		}
 	}
-	return s.problem
+	return s.problem, s.end
 }
 
 func (s *scanner) fail(pos int, problem string) {
@@ -96,14 +110,46 @@ func (s *scanner) newline() bool {
 	return true
 }
 
+var betweenDocuments = regexp.MustCompile(`^(?:[ \t]*(?:#.*)?\r?(?:\n|$)|%.*(?:\n|$))+`)
+
+// marker goes past a marker of a document, and to the end of the text if it ends the only one.
+func (s *scanner) marker() {
+	s.indent, s.indentNext, s.maps = 0, 0, nil
+	next, ends := s.pos, s.text[s.pos] == '.'
+	if ends {
+		line, _, _ := strings.Cut(s.text[s.pos:], "\n")
+		next = min(s.pos+len(line)+1, len(s.text))
+		s.end = next
+		next += len(betweenDocuments.FindString(s.text[next:]))
+	}
+	if s.begun && !ends || ends && next < len(s.text) {
+		s.end = min(s.end, next)
+		s.fail(next, "Source contains multiple documents")
+	}
+	s.begun = true
+	s.pos += 3
+}
+
+// column returns how far a place is from the beginning of its line, in bytes.
+func (s *scanner) column(pos int) int { return pos - 1 - strings.LastIndexByte(s.text[:pos], '\n') }
+
 func (s *scanner) lineStart() {
-	s.key, s.explicit = -1, false
+	s.key, s.explicit, s.valued = -1, false, false
 	if isMarker(s.text[s.pos:]) {
-		s.pos += 3
-		s.indent, s.indentNext = 0, 0
+		s.marker()
+		return
+	}
+	if !s.begun && s.at(0) == '%' {
+		s.skipTo("\n")
 		return
 	}
 	s.indent = s.skip(false)
+	if ch := s.at(0); !isBlank(ch) && ch != '#' {
+		s.begun = true
+		for len(s.maps) > 0 && s.maps[len(s.maps)-1] > s.indent {
+			s.maps = s.maps[:len(s.maps)-1]
+		}
+	}
 	if s.indentNext > s.indent && !isBlank(s.at(1)) {
 		s.indentNext = s.indent
 	}
@@ -146,6 +192,7 @@ func (s *scanner) inBlock() {
 
 // begin notes where a key may begin.
 func (s *scanner) begin() {
+	s.token = s.pos
 	if s.key < 0 {
 		s.key = s.pos
 	}
@@ -153,9 +200,9 @@ func (s *scanner) begin() {
 
 func (s *scanner) open(ch byte) {
 	s.begin()
-	s.flow = append(s.flow, ch)
+	s.flow = append(s.flow, bracket{ch, s.pos, s.valued})
 	s.pos++
-	s.afterKey, s.key, s.explicit = false, -1, false
+	s.afterKey, s.key, s.explicit, s.valued = false, -1, false, false
 }
 
 // indicators goes past tags, anchors, and "- ", "? " and ": ".
@@ -180,13 +227,26 @@ func (s *scanner) indicators() {
 }
 
 func (s *scanner) indicator(ch byte) {
-	inMap := len(s.flow) > 0 && s.flow[len(s.flow)-1] == '{'
-	if ch == ':' && s.key >= 0 && !s.explicit && !inMap && s.pos-s.key > maxKey {
-		if len(utf16.Encode([]rune(s.text[s.key:s.pos]))) > maxKey {
+	inBlock, inMap := len(s.flow) == 0, len(s.flow) > 0 && s.flow[len(s.flow)-1].mark == '{'
+	if ch == ':' && s.key >= 0 && !s.explicit {
+		isValue := s.valued && inBlock && strings.IndexByte("[{", s.text[s.token]) >= 0
+		key := s.text[s.token:s.pos]
+		if inBlock || inMap {
+			key = strings.TrimRight(key, " \t\r\n")
+		}
+		switch {
+		case (s.valued || !inMap) && !isValue && strings.Contains(key, "\n"):
+			s.fail(s.token, "Implicit keys need to be on a single line")
+		case !inMap && s.pos-s.key > maxKey && len(utf16.Encode([]rune(s.text[s.key:s.pos]))) > maxKey:
 			s.fail(s.key, "The : indicator must be at most 1024 chars after the start of an implicit key")
 		}
 	}
-	s.key, s.explicit = -1, ch == '?'
+	if ch == ':' && inBlock && s.key >= 0 {
+		if at := s.column(s.key); len(s.maps) == 0 || s.maps[len(s.maps)-1] < at {
+			s.maps = append(s.maps, at)
+		}
+	}
+	s.key, s.explicit, s.valued = -1, ch == '?', ch == ':'
 	s.pos++
 }
 
@@ -215,7 +275,7 @@ func (s *scanner) inFlow() {
 	for s.at(0) == ',' {
 		s.pos++
 		s.skip(true)
-		s.afterKey, s.key, s.explicit = false, -1, false
+		s.afterKey, s.key, s.explicit, s.valued = false, -1, false, false
 	}
 	s.indicators()
 	switch ch := s.at(0); ch {
@@ -226,8 +286,9 @@ func (s *scanner) inFlow() {
 		s.open(ch)
 	case '}', ']':
 		s.pos++
+		last := s.flow[len(s.flow)-1]
 		s.flow = s.flow[:len(s.flow)-1]
-		s.afterKey = true
+		s.key, s.token, s.valued, s.afterKey = last.begin, last.begin, last.valued, true
 	case '*':
 		s.begin()
 		s.skipTo(" ,[]{}\n\r\t")
@@ -277,7 +338,11 @@ func (s *scanner) quoted(mark byte) {
 		}
 	}
 	if end >= len(s.text) {
-		s.pos = len(s.text) // not closed at all: go-yaml tells
+		if top := len(s.maps) - 1; top >= 0 && s.maps[top] == s.column(s.token) && strings.Contains(s.text[s.token:], "\n") {
+			s.fail(s.token, "Implicit keys need to be on a single line")
+		} else {
+			s.fail(len(s.text), "Missing closing "+string(mark)+"quote")
+		}
 		return
 	}
 	for at := s.pos; ; {
@@ -304,6 +369,12 @@ func (s *scanner) plain() {
 			return
 		case ch == '\n':
 			next, ok := s.goesOn(s.pos + 1)
+			if !ok && s.at(1) == '\t' {
+				rest := strings.TrimLeft(s.text[next:], " \t\r\n")
+				if at := len(s.text) - len(rest); rest != "" && rest[0] != '#' && !inFlow && s.column(at) >= s.indentNext && s.column(at) > 0 {
+					s.fail(next, "All mapping items must start at the same column")
+				}
+			}
 			if !ok || next < len(s.text) && s.text[next] == '#' {
 				return
 			}

@@ -35,7 +35,7 @@ func (d *document) restorers() (quoted, other func(string) string) {
 }
 
 // prepare hides what go-yaml would not take and npm's yaml does.
-func prepare(text string) (document, error) {
+func prepare(text string) (document, *SyntaxError) {
 	doc := document{text: strings.TrimPrefix(text, "\ufeff"), hidden: map[string]hidden{}}
 	if err := doc.directives(); err != nil {
 		return doc, err
@@ -48,23 +48,26 @@ func prepare(text string) (document, error) {
 	return doc, nil
 }
 
+var tagHandle = regexp.MustCompile(`^!(?:[-\w]*!)?$`)
+
 var unsupportedVersion = regexp.MustCompile(`^\d+\.\d+$`)
 
 // directives interprets the %YAML directive and makes comments of it and of unknown ones, which go-yaml
 // refuses. %TAG is left to go-yaml.
-func (d *document) directives() error {
+func (d *document) directives() *SyntaxError {
 	if !strings.Contains(d.text, "%") {
 		return nil
 	}
 	rest, number, seen := d.text, 0, false
-	var b strings.Builder
+	var done []byte
+	handles := map[string]int{} // where they are declared
 	for rest != "" {
 		line, tail, more := strings.Cut(rest, "\n")
 		number++
 		switch bare := strings.TrimLeft(line, " \t"); {
 		case strings.HasPrefix(line, "%"):
 			seen = true
-			fail := func(column int, problem string) error {
+			fail := func(column int, problem string) *SyntaxError {
 				return &SyntaxError{Line: number, Column: column, Problem: problem}
 			}
 			words := strings.Fields(cutComment(line))
@@ -78,21 +81,26 @@ func (d *document) directives() error {
 			case words[0] == "%TAG" && len(words) != 3:
 				return fail(1, "%TAG directive should contain exactly two parts")
 			}
-			if words[0] != "%TAG" {
+			if words[0] != "%TAG" || !tagHandle.MatchString(words[1]) {
 				line = "#" + line[1:]
+			} else {
+				if at, ok := handles[words[1]]; ok {
+					done[at] = '#' // the last one counts
+				}
+				handles[words[1]] = len(done)
 			}
 		case bare == "" || bare == "\r" || bare[0] == '#':
 		case seen && (rest[0] != '-' || !isMarker(rest)):
 			return &SyntaxError{Line: number, Column: 1, Problem: "Missing directives-end/doc-start indicator line"}
 		default:
 			if seen {
-				d.text = b.String() + rest
+				d.text = string(done) + rest
 			}
 			return nil
 		}
-		b.WriteString(line)
+		done = append(done, line...)
 		if more {
-			b.WriteByte('\n')
+			done = append(done, '\n')
 		}
 		rest = tail
 	}
