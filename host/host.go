@@ -10,6 +10,7 @@ package host
 
 import (
 	"context"
+	"crypto/tls"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -66,7 +67,8 @@ type Host struct {
 	health   httpserver.Health
 	server   *httpserver.Server
 	listen   httpserver.Options // as it was at start
-	overlay  appconfig.Layer    // what only the running host knows: free ports taken, the sandbox's client
+	tls      atomic.Pointer[tls.Config]
+	overlay  appconfig.Layer // what only the running host knows: free ports taken, the sandbox's client
 	sandbox  *sandbox.Sandbox
 	hooks    plugin.Lifecycle
 	stop     context.CancelFunc
@@ -164,7 +166,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	if err := h.wrap(options); err != nil {
 		return err
 	}
-	h.server = httpserver.Serve(listener, options.TLS, h.access, http.HandlerFunc(h.serve))
+	h.server = httpserver.Serve(listener, h.certificate(options), h.access, http.HandlerFunc(h.serve))
 	h.health.SetReady()
 	h.report(config)
 	h.watch(running, loaded)
@@ -200,6 +202,19 @@ func (h *Host) Close() error {
 
 // serve answers with the handler of the newest configuration.
 func (h *Host) serve(w http.ResponseWriter, r *http.Request) { (*h.handler.Load()).ServeHTTP(w, r) }
+
+// certificate returns the TLS configuration to serve with, which takes each connection's certificate from the
+// newest configuration: one that is renewed is used without a restart. It is nil for plain HTTP.
+func (h *Host) certificate(o httpserver.Options) *tls.Config {
+	if o.TLS == nil {
+		return nil
+	}
+	h.tls.Store(o.TLS)
+	return &tls.Config{
+		MinVersion:         o.TLS.MinVersion,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return h.tls.Load(), nil },
+	}
+}
 
 // wrap makes the handler of the given server options the one in use.
 func (h *Host) wrap(o httpserver.Options) error {

@@ -25,6 +25,9 @@ func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
 	if options.Host != h.listen.Host || options.Port != h.listen.Port || (options.TLS == nil) != (h.listen.TLS == nil) {
 		h.log.Warn("backend.listen or backend.https changed: restart the host to put it into use")
 	}
+	if given, _ := config.Has("backend.https.certificate"); given {
+		h.tls.Store(options.TLS) // one that is made up stays: people have told their browsers to trust it
+	}
 	for _, m := range h.mounts {
 		changed, err := m.build(ctx, config, s)
 		errs = append(errs, err)
