@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -76,7 +78,7 @@ func newLoader(o Options) (*loader, error) {
 		return nil, err
 	}
 	for _, arg := range args {
-		if u, err := url.Parse(strings.TrimFunc(arg, func(r rune) bool { return r <= ' ' })); err == nil && u.Scheme != "" && u.Host != "" {
+		if u := parseURL(arg); u != nil {
 			if o.LocalOnly {
 				return nil, textError(`Config argument "` + arg + `" looks like a URL but remote configuration is ` +
 					"not enabled. Enable it by passing the `remote` option")
@@ -93,6 +95,24 @@ func newLoader(o Options) (*loader, error) {
 	return l, nil
 }
 
+// webURL begins a URL of which browsers do not mind how many slashes there are.
+var webURL = regexp.MustCompile(`(?i)^(https?|wss?|ftp):[/\\]*`)
+
+// parseURL returns the URL that an argument is to JavaScript's URL class, or nil for anything that is a path: what
+// is no URL, or one without a host.
+func parseURL(arg string) *url.URL {
+	text := strings.TrimFunc(arg, func(r rune) bool { return r <= ' ' })
+	text = webURL.ReplaceAllString(strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(text), "$1://")
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.Scheme == "file" && u.Hostname() == "localhost" {
+		return nil
+	}
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil && u.Port() != "" {
+		return nil
+	}
+	return u
+}
+
 func absolute(dir, path string) (string, error) {
 	if dir == "" || filepath.IsAbs(path) {
 		return filepath.Abs(path)
@@ -104,7 +124,10 @@ func absolute(dir, path string) (string, error) {
 // A --config without one is forgotten where another follows, --no-config forgets all before it.
 func configArgs(args []string) (targets []string, err error) {
 	bare := false
-	for i := 0; i < len(args) && args[i] != "--"; i++ {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	for i := 0; i < len(args); i++ {
 		value, ok := strings.CutPrefix(args[i], "--config=")
 		switch {
 		case ok:

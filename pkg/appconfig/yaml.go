@@ -70,7 +70,6 @@ func parseYAML(text string, from *source) (any, position, error) {
 	return nil, position{}, problem
 }
 
-
 // compose returns the root node of the only document in a text, nil if there is none.
 func compose(text string) (*yaml.Node, error) {
 	limits := loaderlimits.New(loaderlimits.DepthFunc(func(depth int, _ *yaml.DepthContext) error {

@@ -14,8 +14,8 @@ import (
 type scanner struct {
 	text       string
 	pos        int
-	indent     int    // of the line, with the indicators "- ", "? " and ": " at its beginning
-	indentNext int    // the least that lines which go on must have
+	indent     int // of the line, with the indicators "- ", "? " and ": " at its beginning
+	indentNext int // the least that lines which go on must have
 	flow       []bracket
 	afterKey   bool  // in a flow collection, behind what a ":" may follow without a blank
 	key        int   // where the item at hand begins, or -1
