@@ -46,9 +46,9 @@ func (s *sessions) renew(ctx context.Context, c *client, refreshToken, scope str
 		if n != nil && n.profile != nil {
 			return n, nil
 		}
-		next := &renewal{until: time.Now().Add(recentLife)}
+		next := &renewal{}
 		if n != nil {
-			next.tokens, next.until = n.tokens, n.until
+			*next = *n
 		} else {
 			granted, err := c.refresh(ctx, refreshToken, scope)
 			if err != nil {
@@ -59,6 +59,10 @@ func (s *sessions) renew(ctx context.Context, c *client, refreshToken, scope str
 		}
 		var err error
 		next.profile, err = c.profile(ctx, next.tokens.access)
+		// From now on, and not from when Coder was asked: a Coder that is slow is when tabs come late.
+		if next.until.IsZero() {
+			next.until = time.Now().Add(recentLife)
+		}
 		if next.tokens.refresh != refreshToken {
 			s.remember(key, next)
 		}

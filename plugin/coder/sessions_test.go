@@ -55,6 +55,28 @@ func TestRotationIsRememberedForAWhile(t *testing.T) {
 	})
 }
 
+func TestSlowRotationIsRememberedAsLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // no lookups of metadata
+		refreshes := 0
+		c := &client{timeout: time.Minute, http: &http.Client{Transport: roundTrip(func(r *http.Request) string {
+			time.Sleep(20 * time.Second)
+			if r.Method == http.MethodPost {
+				refreshes++
+			}
+			return `{"access_token":"a","refresh_token":"r1","username":"wren"}`
+		})}}
+		c.metadata = newMetadata(ctx, "http://coder.example", c.http, nil)
+		var s sessions
+		for range 2 {
+			if n, err := s.renew(t.Context(), c, "r0", ""); err != nil || n.tokens.refresh != "r1" || refreshes != 1 {
+				t.Fatalf("got %+v, %v after %d refreshes: the second tab spends a token that is dead", n, err, refreshes)
+			}
+		}
+	})
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	var s sessions
 	for i := range 3 * maxRecent {
