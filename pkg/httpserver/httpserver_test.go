@@ -278,6 +278,21 @@ func TestRequestLogHoldsNoSecrets(t *testing.T) {
 	}
 }
 
+// What a client sends in place of a URL stays within its quotes, and a terminal that shows it obeys nothing.
+func TestRequestLogEscapesURLs(t *testing.T) {
+	do, _, logs := wrapped(t, "", notFound)
+	r := httptest.NewRequest("GET", "/", nil)
+	r.RequestURI = "/a\"_200_0_\"\u009b31m\u2028\x85/%22"
+	do(r)
+	line := logs.TakeAll()[0]
+	if want := `"GET /a\"_200_0_\"\u009b31m\u2028\x85/%22 HTTP/1.1" 404 `; !strings.Contains(line.Message, want) {
+		t.Errorf("log line\n got %q\nwant %q in it", line.Message, want)
+	}
+	if got := line.ContextMap()["url"]; got != `/a\"_200_0_\"\u009b31m\u2028\x85/%22` {
+		t.Errorf("url %q", got)
+	}
+}
+
 func TestReadOptions(t *testing.T) {
 	for yaml, want := range map[string]string{
 		"":                                      ":7007",
