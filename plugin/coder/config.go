@@ -2,6 +2,7 @@ package coder
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,6 +27,10 @@ const (
 
 // thousandDays is how long Backstage keeps a refresh token when sessionDuration does not say.
 const thousandDays = 1000 * day
+
+// maxTimeout is the most that coder.oauth.timeout may be. A sign-in and a refresh make two calls, and the server
+// gives an answer up after a minute: a refresh token that has been rotated by then would be lost.
+const maxTimeout = 25 * time.Second
 
 // settings are what the configuration says, read and checked once.
 type settings struct {
@@ -72,6 +77,9 @@ func readSettings(config *appconfig.Config, discovery plugin.Discovery) (*settin
 		allowLegacy: r.boolean("coder.oauth.allowLegacyState", true),
 		timeout:     r.duration("coder.oauth.timeout", 10*time.Second),
 		secrets:     r.secrets(),
+	}
+	if s.timeout > maxTimeout {
+		r.problem("coder.oauth.timeout", fmt.Errorf("got %s, expected at most %s", s.timeout, maxTimeout))
 	}
 	// Where the opener's origin is not known, a token can be offered to exact origins only: postMessage takes no
 	// patterns.

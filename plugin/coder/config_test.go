@@ -95,6 +95,11 @@ coder: {deployment: {accessUrl: 'https://u:s3cret/@coder.example'}, oauth: {clie
 			"'auth.providers.coder.development.callbackUrl' in 'app-config.yaml': a value with a user in it",
 			"'coder.deployment.accessUrl' in 'app-config.yaml': a value with a user in it",
 		}},
+		"a timeout that outlasts the server's": {`
+app: {baseUrl: 'https://app.example'}
+coder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, clientSecret: b, timeout: 90s}}`, []string{
+			"'coder.oauth.timeout' in 'app-config.yaml': got 1m30s, expected at most 25s",
+		}},
 		"the bridge as its own deployment": {`
 app: {baseUrl: 'https://app.example'}
 coder: {deployment: {accessUrl: 'http://backend.example/api/auth/coder'}, oauth: {clientId: a, clientSecret: b}}`, []string{
