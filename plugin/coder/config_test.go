@@ -229,6 +229,28 @@ func TestReplicasShareSignIns(t *testing.T) {
 	}
 }
 
+// Two tabs refresh at two replicas at once: the one that comes late is told no, and must not take from the
+// browser what the other one got.
+func TestARefusedRefreshLeavesTheNewSessionAlone(t *testing.T) {
+	coder := newFakeCoder(t)
+	one := start(t, coder, func(base string) string { return config(base, coder.URL, providers(coder.URL)) })
+	other := start(t, coder, func(string) string { return config(one.URL, coder.URL, providers(coder.URL)) })
+	br := one.browser(t)
+	br.signIn("development")
+	old := refreshCookie + "=" + br.cookie("/refresh", refreshCookie) + "; " + bindingCookie + "=" + br.cookie("/refresh", bindingCookie)
+	if answer := br.refresh("development"); answer.StatusCode != 200 {
+		t.Fatalf("first tab: status %d", answer.StatusCode)
+	}
+	br.b = other
+	answer := br.do("POST", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Cookie", old)
+	if answer.StatusCode != 401 || !strings.Contains(answer.body, "invalid_grant") {
+		t.Errorf("second tab: status %d: %s", answer.StatusCode, answer.body)
+	}
+	if answer := br.refresh("development"); answer.StatusCode != 200 {
+		t.Errorf("afterwards: status %d: %s", answer.StatusCode, answer.body)
+	}
+}
+
 func TestMetadata(t *testing.T) {
 	coder := newFakeCoder(t)
 	c, closeIdle := newHTTPClient()
