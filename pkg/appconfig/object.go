@@ -193,9 +193,13 @@ func formatNumber(n float64) string {
 	if size := math.Abs(n); size >= 1e-6 && size < 1e21 {
 		return strconv.FormatFloat(n, 'f', -1, 64)
 	}
-	text := strconv.FormatFloat(n, 'e', -1, 64)
+	return shortExponent(strconv.FormatFloat(n, 'e', -1, 64))
+}
+
+// shortExponent drops the zero of an exponent of one digit: e-07 is e-7 in JavaScript.
+func shortExponent(text string) string {
 	if i := len(text) - 2; text[i] == '0' && (text[i-1] == '-' || text[i-1] == '+') {
-		text = text[:i] + text[i+1:] // e-07 is e-7 in JavaScript
+		return text[:i] + text[i+1:]
 	}
 	return text
 }

@@ -144,6 +144,11 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		if before := properties.FindString(rest); !strings.HasPrefix(rest[len(before):], "- ") {
 			at.Line += strings.Count(before, "\n")
 		}
+	case strings.HasPrefix(at.Problem, "did not find expected") && firstInLine(lines, at.Line, at.Column):
+		isKey := strings.HasSuffix(at.Problem, "key")
+		if isKey || at.Column > 1 || at.Line >= len(lines) { // what follows a sequence at the root is another matter
+			at.Line = previousEnd(lines, at.Line, strings.HasSuffix(at.Problem, "node content"))
+		}
 	case strings.HasPrefix(at.Problem, "mapping values are not allowed"):
 		// The key may be a text of several lines; parsed without the colon it tells where it begins.
 		if root, err := compose(before(at.Line) + prefix(lines[at.Line-1], at.Column-1)); err == nil && root != nil {
@@ -180,6 +185,49 @@ func (d *document) unend(problem *SyntaxError) {
 		problem.Line = len(lines) - 1
 		problem.Column = utf8.RuneCountInString(lines[problem.Line-1])
 	}
+}
+
+// firstInLine tells whether a place is in front of all in its line, and that is no property or alias.
+func firstInLine(lines []string, line, column int) bool {
+	if line > len(lines) {
+		return true
+	}
+	text := lines[line-1]
+	before := prefix(text, column-1)
+	return strings.TrimLeft(before, " \t") == "" && strings.IndexAny(text[len(before):], "&!*") != 0
+}
+
+var (
+	withoutValue = regexp.MustCompile(`(?:^|\s)(?:[-?]|[&!]\S*)$|:$`)
+	blockHeader  = regexp.MustCompile(`(?:^|\s)[|>][-+0-9]*$`)
+)
+
+// previousEnd returns the line that npm's yaml names for what stands in a line and does not belong there: the one in
+// which the value before it ends, line break included. A value that is missing ends with its indicator, or with the
+// comments behind that.
+func previousEnd(lines []string, line int, onlyMissing bool) int {
+	comment := -1 // the deepest indentation of a comment in between
+	for end := min(line-1, len(lines)); end > 0; end-- {
+		bare := strings.TrimLeft(lines[end-1], " \t")
+		indent := len(lines[end-1]) - len(bare)
+		text := strings.TrimSpace(cutComment(lines[end-1]))
+		switch {
+		case strings.TrimSpace(bare) == "":
+			continue
+		case bare[0] == '#':
+			comment = max(comment, indent)
+			continue
+		case withoutValue.MatchString(text):
+			if comment < 0 && text == strings.TrimSpace(bare) {
+				return end
+			}
+			return line
+		case onlyMissing || comment >= indent || blockHeader.MatchString(text):
+			return line
+		}
+		return end + 1
+	}
+	return line
 }
 
 // properties are tags and anchors, with blanks and comments behind them.

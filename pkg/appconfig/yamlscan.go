@@ -268,7 +268,11 @@ func (s *scanner) inFlow() {
 	if indent >= 0 && indent < s.indentNext && ch != '#' || indent == 0 && isMarker(s.text[s.pos:]) {
 		// The last bracket may be as far to the left as what the collection is the value of.
 		if indent != s.indentNext-1 || len(s.flow) != 1 || ch != ']' && ch != '}' {
-			s.fail(s.pos, "Flow collection in block collection must be sufficiently indented and closed")
+			at := s.pos
+			if s.valued && s.key < 0 { // the value is missing, and so the collection ends with the colon
+				at = len(strings.TrimRight(s.text[:at], " \t\r\n"))
+			}
+			s.fail(at, "Flow collection in block collection must be sufficiently indented and closed")
 			return
 		}
 	}
@@ -320,6 +324,7 @@ func (s *scanner) goesOn(pos int) (int, bool) {
 }
 
 func (s *scanner) quoted(mark byte) {
+	follows := s.key >= 0 && strings.IndexByte("&!", s.text[s.key]) < 0 // another token, with nothing in between
 	s.begin()
 	end := s.pos + 1
 	for ; end < len(s.text) && s.text[end] != mark; end++ {
@@ -338,7 +343,9 @@ func (s *scanner) quoted(mark byte) {
 		}
 	}
 	if end >= len(s.text) {
-		if top := len(s.maps) - 1; top >= 0 && s.maps[top] == s.column(s.token) && strings.Contains(s.text[s.token:], "\n") {
+		if top := len(s.maps) - 1; follows {
+			s.fail(s.token, "Unexpected quoted text behind a value")
+		} else if top >= 0 && s.maps[top] == s.column(s.token) && strings.Contains(s.text[s.token:], "\n") {
 			s.fail(s.token, "Implicit keys need to be on a single line")
 		} else {
 			s.fail(len(s.text), "Missing closing "+string(mark)+"quote")

@@ -42,10 +42,19 @@ func prepare(text string) (document, *SyntaxError) {
 	}
 	doc.hideCharacters()
 	doc.hideAnchors()
-	if !strings.HasSuffix(doc.text, "\n") {
+	if rest := strings.TrimRight(doc.text, " "); strings.HasSuffix(rest, "\n") && !isDeeper(doc.text[len(rest):], rest) {
+		doc.text = rest
+	} else {
 		doc.text, doc.ended = doc.text+"\n", true // so that a block scalar at the end has one, as it has there
 	}
 	return doc, nil
+}
+
+// isDeeper tells whether blanks are more than the last line of a text is indented by.
+func isDeeper(blanks, text string) bool {
+	text = strings.TrimRight(text, " \n")
+	line := text[strings.LastIndexByte(text, '\n')+1:]
+	return len(blanks) > len(line)-len(strings.TrimLeft(line, " "))
 }
 
 var tagHandle = regexp.MustCompile(`^!(?:[-\w]*!)?$`)
@@ -194,9 +203,12 @@ func (d *document) hideCharacters() {
 	d.text = b.String()
 }
 
-var anchorLike = regexp.MustCompile(`(?:^|[\s,\[{])[&*][^\s,\[\]{}]*[^\x00-\x7f][^\s,\[\]{}]*`)
+// anchorLike is what may be an anchor or an alias with other than ASCII in it, or is one that has a colon at its end.
+var anchorLike = regexp.MustCompile(`(?m)(?:^|[\s,\[{])[&*][^\s,\[\]{}]*[^\x00-\x7f][^\s,\[\]{}]*|` +
+	`(?:^|[-?:][ \t]|[,\[{])[ \t]*[&*][^\s,\[\]{}]*:(?:[\s,\[\]{}]|$)`)
 
-// hideAnchors spells anchors and aliases, or what may be such, in ASCII, as go-yaml wants them.
+// hideAnchors spells anchors and aliases, or what may be such, as go-yaml wants them: in ASCII, and not with a colon
+// at the end.
 func (d *document) hideAnchors() {
 	if !strings.ContainsAny(d.text, "&*") || !anchorLike.MatchString(d.text) {
 		return
@@ -207,8 +219,9 @@ func (d *document) hideAnchors() {
 	}
 	d.text = anchorLike.ReplaceAllStringFunc(d.text, func(name string) string {
 		var b strings.Builder
-		for _, r := range name {
-			if r < utf8.RuneSelf {
+		colon := strings.LastIndexByte(name, ':')
+		for i, r := range name {
+			if atEnd := i == colon && i > strings.IndexAny(name, "&*") && i >= len(name)-2; r < utf8.RuneSelf && !atEnd {
 				b.WriteRune(r)
 				continue
 			}
