@@ -9,6 +9,9 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode"
+
+	"golang.org/x/net/idna"
 )
 
 // Matcher is a list of origin patterns. The zero value matches nothing. It is safe for concurrent use.
@@ -61,7 +64,11 @@ func (m Matcher) Match(origin string) bool {
 // an error when rawURL is not an absolute http(s) URL, which repeats it unless it may hold a password.
 func Of(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
-	if err != nil || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "" {
+	host := ""
+	if err == nil {
+		host, err = asciiHost(u.Hostname())
+	}
+	if err != nil || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") || host == "" {
 		// Errors of net/url repeat the URL, or the part that they are about: either may hold a password.
 		if strings.Contains(rawURL, "@") {
 			return "", errors.New("a value with a user in it is not an absolute http or https URL")
@@ -72,7 +79,6 @@ func Of(rawURL string) (string, error) {
 	if scheme == "http" && port == "80" || scheme == "https" && port == "443" {
 		port = ""
 	}
-	host := strings.ToLower(u.Hostname())
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
@@ -80,6 +86,15 @@ func Of(rawURL string) (string, error) {
 		host += ":" + port
 	}
 	return scheme + "://" + host, nil
+}
+
+// asciiHost writes a host as browsers do in an Origin header: in lower case, and other letters in Punycode. It
+// fails for what no browser takes, such as letters that count as a slash or an at sign.
+func asciiHost(host string) (string, error) {
+	if strings.IndexFunc(host, func(c rune) bool { return c > unicode.MaxASCII }) >= 0 {
+		return idna.Lookup.ToASCII(host)
+	}
+	return strings.ToLower(host), nil
 }
 
 // slashes folds runs of slashes into one and drops the last, since minimatch compares path segments.

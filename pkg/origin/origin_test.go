@@ -94,13 +94,14 @@ func TestOf(t *testing.T) {
 	for in, want := range map[string]string{
 		"https://App.Example.com/base/": "https://app.example.com", "http://localhost:3000": "http://localhost:3000",
 		"https://a.example:443/x": "https://a.example", "http://a.example:80": "http://a.example", "http://[::1]:3000/": "http://[::1]:3000",
-		"https://user:pw@a.example": "https://a.example",
+		"https://user:pw@a.example": "https://a.example", "https://Bücher.example/x": "https://xn--bcher-kva.example",
+		"https://app\u3002example": "https://app.example", "http://under_score.example": "http://under_score.example",
 	} {
 		if got, err := origin.Of(in); err != nil || got != want {
 			t.Errorf("Of(%q) = %q, %v, want %q", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "localhost:3000", "//a.example", "javascript:alert(1)", "http://", "ftp://a.example", "http://a b"} {
+	for _, in := range []string{"", "localhost:3000", "//a.example", "javascript:alert(1)", "http://", "ftp://a.example", "http://a b", "https://evil.example\uff0f.a.example"} {
 		if got, err := origin.Of(in); err == nil {
 			t.Errorf("Of(%q) = %q, want an error", in, got)
 		}
