@@ -144,7 +144,7 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		if before := properties.FindString(rest); !strings.HasPrefix(rest[len(before):], "- ") {
 			at.Line += strings.Count(before, "\n")
 		}
-	case strings.HasPrefix(at.Problem, "did not find expected") && firstInLine(lines, at.Line, at.Column):
+	case misplaced.MatchString(at.Problem) && firstInLine(lines, at.Line, at.Column):
 		isKey := strings.HasSuffix(at.Problem, "key")
 		if isKey || at.Column > 1 || at.Line >= len(lines) { // what follows a sequence at the root is another matter
 			at.Line = previousEnd(lines, at.Line, strings.HasSuffix(at.Problem, "node content"))
@@ -198,6 +198,7 @@ func firstInLine(lines []string, line, column int) bool {
 }
 
 var (
+	misplaced    = regexp.MustCompile(`^did not find expected (?:key|'-' indicator|node content)$`)
 	withoutValue = regexp.MustCompile(`(?:^|\s)(?:[-?]|[&!]\S*)$|:$`)
 	blockHeader  = regexp.MustCompile(`(?:^|\s)[|>][-+0-9]*$`)
 )
