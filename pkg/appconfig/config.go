@@ -9,9 +9,9 @@
 //
 //	load.go, remote.go   which sources there are, and their texts
 //	yamltext.go          differences in the text between go-yaml, which parses it, and npm's yaml, which is the model
-//	yamlscan.go          what npm's yaml refuses and go-yaml does not
+//	yamlscan*.go         what npm's yaml refuses and go-yaml does not
 //	yaml.go              parsing, and where errors are
-//	construct.go         nodes to values, with npm yaml's core schema (scalar.go, number.go)
+//	construct.go         nodes to values, with npm yaml's core schema (scalar.go, number.go, yamlkey.go)
 //	transform.go         ${…}, $env, $file, $include
 //	koanf.go             the store
 //	reader.go            the getters

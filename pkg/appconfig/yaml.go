@@ -180,8 +180,10 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 
 // unend moves a problem at the end of the text to where that was before a line end was added.
 func (d *document) unend(problem *SyntaxError) {
-	lines := strings.SplitAfter(d.text, "\n")
-	if problem != nil && d.ended && problem.Line >= len(lines) {
+	if problem == nil || !d.ended {
+		return
+	}
+	if lines := strings.SplitAfter(d.text, "\n"); problem.Line >= len(lines) {
 		problem.Line = len(lines) - 1
 		problem.Column = utf8.RuneCountInString(lines[problem.Line-1])
 	}

@@ -1,0 +1,143 @@
+package appconfig
+
+import "strings"
+
+// goesOn tells whether a scalar goes on in the line that begins at pos, and where its text is there.
+func (s *scanner) goesOn(pos int) (int, bool) {
+	rest := s.text[pos:]
+	if s.indentNext == 0 {
+		return pos, !isMarker(rest)
+	}
+	text := strings.TrimLeft(rest, " ")
+	indent := len(rest) - len(text)
+	return pos + indent, strings.HasPrefix(text, "\n") || strings.HasPrefix(text, "\r\n") || indent >= s.indentNext
+}
+
+func (s *scanner) quoted(mark byte) {
+	follows := s.key >= 0 && strings.IndexByte("&!", s.text[s.key]) < 0 // another token, with nothing in between
+	s.begin()
+	end := s.pos + 1
+	for ; end < len(s.text) && s.text[end] != mark; end++ {
+		if mark == '"' && s.text[end] == '\\' {
+			end++
+		}
+	}
+	if mark == '\'' {
+		for strings.HasPrefix(s.text[min(end, len(s.text)):], "''") {
+			next := strings.IndexByte(s.text[end+2:], mark)
+			if next < 0 {
+				end = len(s.text)
+				break
+			}
+			end += 2 + next
+		}
+	}
+	if end >= len(s.text) {
+		if top := len(s.maps) - 1; follows {
+			s.fail(s.token, "Unexpected quoted text behind a value")
+		} else if top >= 0 && s.maps[top] == s.column(s.token) && strings.Contains(s.text[s.token:], "\n") {
+			s.fail(s.token, "Implicit keys need to be on a single line")
+		} else {
+			s.fail(len(s.text), "Missing closing "+string(mark)+"quote")
+		}
+		return
+	}
+	for at := s.pos; ; {
+		n := strings.IndexByte(s.text[at:end], '\n')
+		if n < 0 {
+			break
+		}
+		next, ok := s.goesOn(at + n + 1)
+		if !ok {
+			s.fail(at+n, "Missing closing "+string(mark)+"quote")
+			return
+		}
+		at = min(next, end)
+	}
+	s.pos = end + 1
+}
+
+func (s *scanner) plain() {
+	s.begin()
+	inFlow := len(s.flow) > 0
+	for s.pos < len(s.text) {
+		switch ch := s.text[s.pos]; {
+		case ch == ':' && (isBlank(s.at(1)) || inFlow && isFlowIndicator(s.at(1))), inFlow && isFlowIndicator(ch):
+			return
+		case ch == '\n':
+			next, ok := s.goesOn(s.pos + 1)
+			if !ok && s.at(1) == '\t' {
+				rest := strings.TrimLeft(s.text[next:], " \t\r\n")
+				if at := len(s.text) - len(rest); rest != "" && rest[0] != '#' && !inFlow && s.column(at) >= s.indentNext && s.column(at) > 0 {
+					s.fail(next, "All mapping items must start at the same column")
+				}
+			}
+			if !ok || next < len(s.text) && s.text[next] == '#' {
+				return
+			}
+			s.pos = max(s.pos, next-1)
+		case isBlank(ch) && s.at(1) == '#':
+			return
+		}
+		s.pos++
+	}
+}
+
+// skipComments returns the rest of a text behind blank lines and comments.
+func skipComments(text string) string {
+	for text = strings.TrimLeft(text, " \r\n"); strings.HasPrefix(text, "#"); text = strings.TrimLeft(text, " \r\n") {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return text
+}
+
+// block goes past a block scalar.
+func (s *scanner) block() {
+	explicit, outer := 0, s.indentNext
+	for s.pos++; ; s.pos++ {
+		if ch := s.at(0); ch > '0' && ch <= '9' {
+			explicit = int(ch - '0')
+		} else if ch != '-' && ch != '+' {
+			break
+		}
+	}
+	s.skipTo("\n")
+	if !s.newline() {
+		return
+	}
+	// The first line that is not blank tells the indentation.
+	rest := strings.TrimLeft(s.text[s.pos:], " \r\n")
+	begin := len(s.text) - len(rest)
+	indent := begin - 1 - strings.LastIndexByte(s.text[:begin], '\n')
+	end := s.pos
+	if indent >= s.indentNext {
+		if explicit > 0 {
+			s.indentNext = explicit - 1 + max(s.indentNext, 1)
+		} else {
+			s.indentNext = indent
+		}
+		for at := s.pos; at < len(s.text); {
+			next, ok := s.goesOn(at)
+			if !ok {
+				break
+			}
+			n := strings.IndexByte(s.text[next:], '\n')
+			if n < 0 {
+				n = len(s.text) - next - 1
+			}
+			if strings.Trim(s.text[at:next+n], " \r\n") != "" {
+				end = next + n + 1
+			}
+			at = next + n + 1
+		}
+	}
+	s.pos = end
+	if next := skipComments(s.text[end:]); next != "" && strings.IndexByte("!&", next[0]) < 0 {
+		line := s.text[:len(s.text)-len(next)]
+		if outer > 0 && len(line)-1-strings.LastIndexByte(line, '\n') >= outer {
+			s.fail(end, "Block scalar lines must not be less indented than their first line")
+			return
+		}
+	}
+	s.lineStart()
+}
