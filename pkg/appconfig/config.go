@@ -17,7 +17,7 @@
 //	reader.go            the getters
 //
 // Each value knows where it came from (Config.Located), and variables that were not set are known by the keys that
-// vanished with them (Config.Unset). testdata/cases holds what the real packages make of 607 configurations.
+// vanished with them (Config.Unset). testdata/cases holds what the real packages make of 608 configurations.
 package appconfig
 
 import "slices"

@@ -2,7 +2,9 @@ package appconfig
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -28,7 +30,9 @@ type hidden struct {
 // restorers return functions that put the hidden back into a scalar, a double-quoted one and any other.
 func (d *document) restorers() (quoted, other func(string) string) {
 	var texts, values []string
-	for standIn, h := range d.hidden {
+	// A stand-in that is the beginning of another comes behind it.
+	for _, standIn := range slices.Backward(slices.Sorted(maps.Keys(d.hidden))) {
+		h := d.hidden[standIn]
 		texts, values = append(texts, standIn, h.text), append(values, standIn, h.value)
 	}
 	return strings.NewReplacer(values...).Replace, strings.NewReplacer(texts...).Replace
@@ -150,13 +154,17 @@ func hasForeign(text string) bool {
 
 var surrogate = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
 
+// escapedBreak is an escaped line break with blank lines behind it, which npm's yaml folds as if there were one less.
+var escapedBreak = regexp.MustCompile(`\\+\n(?:[ \t]*\n)+`)
+
 var fourDigits = regexp.MustCompile(`[0-9a-fA-F]{4}`)
 
 // hideCharacters puts characters of private use, that are not in the text, in the place of foreign ones and of
 // escaped surrogates, which go-yaml refuses even in pairs.
 func (d *document) hideCharacters() {
 	escapes := strings.Contains(d.text, `\u`) && surrogate.MatchString(d.text)
-	if !escapes && !hasForeign(d.text) {
+	breaks := strings.Contains(d.text, "\\\n") && escapedBreak.MatchString(d.text)
+	if !escapes && !breaks && !hasForeign(d.text) {
 		return
 	}
 	const places = 0x400
@@ -177,6 +185,22 @@ func (d *document) hideCharacters() {
 			standIns[text], d.hidden[standIn] = standIn, hidden{text, value}
 		}
 		return standIn
+	}
+	if breaks {
+		d.text = escapedBreak.ReplaceAllStringFunc(d.text, func(text string) string {
+			slashes, blank, _ := strings.Cut(text, "\n")
+			if len(slashes)%2 == 0 {
+				return text
+			}
+			kind, fold := "break", " " // of the line breaks that follow npm's yaml takes the first as folded
+			if strings.Count(blank, "\n") > 1 {
+				kind, fold = "breaks", ""
+			}
+			standIn := hide(kind, `\`)
+			d.hidden[standIn] = hidden{`\`, `\`}
+			d.hidden[standIn+"\n"] = hidden{"\\\n", fold}
+			return slashes[1:] + standIn + "\n" + blank
+		})
 	}
 	if escapes {
 		d.text = surrogate.ReplaceAllStringFunc(d.text, func(text string) string {
