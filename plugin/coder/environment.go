@@ -22,7 +22,7 @@ const bindingCookie = "coder-refresh-state"
 type environment struct {
 	name string
 	*client
-	sessions
+	*sessions
 }
 
 // environment selects by the env parameter, else by the state. Its errors are those of Backstage's

@@ -10,6 +10,7 @@ import (
 	_ "embed"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
@@ -31,15 +32,31 @@ var configSchema []byte
 
 // Plugin returns the Coder plugin.
 func Plugin() plugin.Plugin {
-	// Stands in for session keys where none are configured. It outlives reloads, so that they end no sign-in.
-	random := make([]byte, 32)
-	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
+	lasting := &lasting{random: make([]byte, 32), sessions: make(map[string]*sessions)}
+	_, _ = rand.Read(lasting.random) // never fails: crypto/rand ends the program instead
 	return plugin.Plugin{
 		ID: "coder", Path: mountPath, Schema: configSchema,
 		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
-			return newHandler(ctx, env, random)
+			return newHandler(ctx, env, lasting)
 		},
 	}
+}
+
+// lasting is what outlives reloads, so that they end no sign-in and no session.
+type lasting struct {
+	random   []byte // stands in for session keys where none are configured
+	mu       sync.Mutex
+	sessions map[string]*sessions // of the environments, by what their tokens are bound to
+}
+
+// of returns the sessions of an environment.
+func (l *lasting) of(e *environment) *sessions {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sessions[e.binding()] == nil {
+		l.sessions[e.binding()] = &sessions{}
+	}
+	return l.sessions[e.binding()]
 }
 
 // handler serves the plugin's routes with one configuration.
@@ -53,15 +70,15 @@ type handler struct {
 	table        []string // the routes, for the log
 }
 
-// newHandler builds the router for one configuration; random stands in for missing session keys.
-func newHandler(ctx context.Context, env plugin.Environment, random []byte) (http.Handler, error) {
+// newHandler builds the router for one configuration.
+func newHandler(ctx context.Context, env plugin.Environment, l *lasting) (http.Handler, error) {
 	s, err := readSettings(env.Config, env.Discovery)
 	if err != nil {
 		return nil, err
 	}
 	h := &handler{log: env.Logger, settings: s, environments: make(map[string]*environment)}
 	if len(s.secrets) == 0 {
-		s.secrets = [][]byte{random}
+		s.secrets = [][]byte{l.random}
 		h.log.Warn("no session keys configured: sign-ins under way are lost at a restart and not shared between " +
 			"replicas; set understudy.session.keys")
 	}
@@ -88,7 +105,9 @@ func newHandler(ctx context.Context, env plugin.Environment, random []byte) (htt
 		zap.String("deployment", s.older.deployment), zap.String("callbackUrl", s.older.callbackURL),
 		zap.Bool("bridged", s.bridged))
 	for name, app := range s.byEnv {
-		h.environments[name] = &environment{name: name, client: newClient(app)}
+		e := &environment{name: name, client: newClient(app)}
+		e.sessions = l.of(e)
+		h.environments[name] = e
 		h.log.Info("Configuring auth provider: coder", zap.String("env", name), zap.String("config", app.key),
 			zap.String("deployment", app.deployment), zap.String("callbackUrl", app.callbackURL))
 	}

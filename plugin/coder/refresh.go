@@ -37,7 +37,8 @@ func checkCaller(r *http.Request) error {
 	return nil
 }
 
-// refresh is GET and POST /refresh. It tells the end of a session, 401, from trouble at Coder, 502 or 504.
+// refresh is GET and POST /refresh. It tells the end of a session, 401 and emptied cookies, from trouble at
+// Coder, 502 or 504 with the session left alone.
 func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	e, err := h.environment(query)
@@ -67,7 +68,7 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 		h.setSession(jar, e, renewed.tokens.refresh)
 	}
 	if err != nil {
-		h.renewalFailed(w, r, e, err)
+		h.renewalFailed(w, r, jar, e, err)
 		return
 	}
 	body, err := json.Marshal(newSessionResponse(renewed.tokens, renewed.profile))
@@ -80,9 +81,8 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 }
 
 // renewalFailed tells the three outcomes apart: the session is over, Coder refuses for another reason (401
-// both), or Coder is in trouble (502, 504). None touches the cookies: a tab at another replica may have rotated
-// the token meanwhile, and the browser then holds a session that this answer knows nothing of.
-func (h *handler) renewalFailed(w http.ResponseWriter, r *http.Request, e *environment, err error) {
+// both), or Coder is in trouble (502, 504). Only the first empties the cookies.
+func (h *handler) renewalFailed(w http.ResponseWriter, r *http.Request, jar *cookieJar, e *environment, err error) {
 	var upstream *upstreamError
 	if !errors.As(err, &upstream) {
 		h.fail(w, r, err)
@@ -95,6 +95,7 @@ func (h *handler) renewalFailed(w http.ResponseWriter, r *http.Request, e *envir
 		text = "Failed to fetch Coder user profile, " + upstream.says()
 	} else if upstream.kind == refused && upstream.code == "invalid_grant" {
 		text = "Failed to refresh access token, the session has ended (invalid_grant)"
+		clearSession(jar)
 	}
 	failure := refreshFailed(&apierror.Error{Name: "Error", Message: text})
 	if upstream.kind != refused {
