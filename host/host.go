@@ -157,9 +157,9 @@ func (h *Host) Open(ctx context.Context) (err error) {
 		return err
 	}
 	config := h.overlaid(loaded)
-	h.hide(config)
-	settings, err := readSettings(config)
-	if err := errors.Join(err, h.mountAll(running, config, settings, root)); err != nil {
+	hidden := h.hide(config)
+	baseURL, err := readBaseURL(config)
+	if err := errors.Join(err, h.mountAll(running, config, baseURL, root)); err != nil {
 		return err
 	}
 	h.listen = options
@@ -168,7 +168,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	}
 	h.server = httpserver.Serve(listener, h.certificate(options), h.access, http.HandlerFunc(h.serve))
 	h.health.SetReady()
-	h.report(config)
+	h.report(config, hidden)
 	h.watch(running, loaded)
 	return nil
 }
@@ -233,7 +233,7 @@ func (h *Host) hide(config *appconfig.Config) int {
 }
 
 // mountAll builds each plugin's environment and handler, and the apiRouter over them.
-func (h *Host) mountAll(ctx context.Context, config *appconfig.Config, s settings, root *zap.Logger) error {
+func (h *Host) mountAll(ctx context.Context, config *appconfig.Config, baseURL string, root *zap.Logger) error {
 	router := mux.NewRouter().SkipClean(true)
 	router.NotFoundHandler = http.HandlerFunc(notFound)
 	var errs []error
@@ -250,7 +250,7 @@ func (h *Host) mountAll(ctx context.Context, config *appconfig.Config, s setting
 		m := &mount{plugin: p, schema: own, prefix: "/api" + p.Path, env: plugin.Environment{
 			Logger: root.With(zap.String("type", "plugin"), zap.String("plugin", p.ID)), Lifecycle: &h.hooks,
 		}}
-		_, err = m.build(ctx, config, s)
+		_, err = m.build(ctx, config, baseURL)
 		errs = append(errs, err)
 		h.mounts = append(h.mounts, m)
 		router.NewRoute().MatcherFunc(m.match).Handler(m)

@@ -330,6 +330,21 @@ func TestChangedConfigIsUsedWithoutARestart(t *testing.T) {
 	}
 }
 
+func TestChangesThatNeedARestartAreNamed(t *testing.T) {
+	dir, said := t.TempDir(), make(chan string, 1)
+	log := &watcher{lines: new(lines), wanted: "the changed config is ", found: said}
+	write(t, dir, baseConfig)
+	h := host.New(host.Options{RootDir: dir, Log: log})
+	open(t, h)
+	write(t, dir, strings.Replace(baseConfig, "127.0.0.1:0", "127.0.0.1:1", 1)+"understudy: {sandbox: {enabled: true}}\n")
+	<-said
+	for _, key := range []string{"backend.listen or backend.https", "understudy.sandbox.enabled"} {
+		if want := key + " changed: restart the host"; !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, log.String())
+		}
+	}
+}
+
 func TestPluginThatRefusesTheChangedConfigKeepsTheOld(t *testing.T) {
 	dir, said := t.TempDir(), make(chan string, 1)
 	log := &watcher{lines: new(lines), wanted: "a part of the changed config is ", found: said}

@@ -42,14 +42,14 @@ type generation struct {
 // build calls New when the plugin's part of config, or the backend's base URL, is not the one in use, and puts
 // the new handler in the place of the old one. When New fails, the old handler stays. It tells whether there
 // is a new handler.
-func (m *mount) build(ctx context.Context, config *appconfig.Config, s settings) (bool, error) {
+func (m *mount) build(ctx context.Context, config *appconfig.Config, baseURL string) (bool, error) {
 	env := m.env
-	env.Config, env.Discovery = m.schema.Scope(config), plugin.NewDiscovery(s.baseURL)
+	env.Config, env.Discovery = m.schema.Scope(config), plugin.NewDiscovery(baseURL)
 	data, err := env.Config.Get("")
 	if err != nil {
 		return false, err
 	}
-	part, err := json.Marshal([]any{s.baseURL, data})
+	part, err := json.Marshal([]any{baseURL, data})
 	if err != nil {
 		return false, err
 	}

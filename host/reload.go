@@ -15,7 +15,7 @@ import (
 func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
 	config = h.overlaid(config)
 	h.hide(config)
-	s, err1 := readSettings(config)
+	baseURL, err1 := readBaseURL(config)
 	options, err2 := httpserver.ReadOptions(config)
 	if err := errors.Join(h.schema.Validate(config), err1, err2); err != nil {
 		h.log.Error("the changed config is not used: it has an error", zap.Error(err))
@@ -25,11 +25,14 @@ func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
 	if options.Host != h.listen.Host || options.Port != h.listen.Port || (options.TLS == nil) != (h.listen.TLS == nil) {
 		h.log.Warn("backend.listen or backend.https changed: restart the host to put it into use")
 	}
+	if enabled, _, _ := config.GetOptionalBoolean("understudy.sandbox.enabled"); enabled != (h.sandbox != nil) {
+		h.log.Warn("understudy.sandbox.enabled changed: restart the host to put it into use")
+	}
 	if given, _ := config.Has("backend.https.certificate"); given {
 		h.tls.Store(options.TLS) // one that is made up stays: people have told their browsers to trust it
 	}
 	for _, m := range h.mounts {
-		changed, err := m.build(ctx, config, s)
+		changed, err := m.build(ctx, config, baseURL)
 		errs = append(errs, err)
 		if changed {
 			h.log.Info("plugin " + m.plugin.ID + " uses the changed config")

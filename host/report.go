@@ -8,11 +8,11 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// report says what was loaded, where the host listens and where to look.
-func (h *Host) report(config *appconfig.Config) {
+// report says what was loaded, how many secrets are hidden, where the host listens and where to look.
+func (h *Host) report(config *appconfig.Config, hidden int) {
 	h.log.Info("loaded config from " + strings.Join(layerNames(config), ", "))
 	h.warnUnset(config)
-	h.log.Info("secrets are struck out of this log", zap.Int("values", h.hide(config)))
+	h.log.Info("secrets are struck out of this log", zap.Int("values", hidden))
 	for _, m := range h.mounts {
 		h.log.Info("plugin " + m.plugin.ID + " is at " + h.URL() + m.prefix)
 	}

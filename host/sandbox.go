@@ -1,10 +1,12 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 
 	"go.uber.org/zap"
@@ -74,5 +76,5 @@ func sandboxAddress(config *appconfig.Config, key, otherwise string) (string, er
 		return "", fmt.Errorf("config key '%s' in '%s' is %q, and the sandbox is enabled: expected a loopback URL like http://%s",
 			key, config.LayerOf(key), value, otherwise)
 	}
-	return listenAddress(u), nil
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80")), nil
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
@@ -15,22 +14,17 @@ import (
 	"github.com/understudy-host/understudy/pkg/origin"
 )
 
-// settings are what the host reads for itself.
-type settings struct {
-	baseURL string // backend.baseUrl, without a trailing slash
-}
-
-// readSettings reads what the host needs.
-func readSettings(config *appconfig.Config) (settings, error) {
+// readBaseURL reads backend.baseUrl and returns it without a trailing slash.
+func readBaseURL(config *appconfig.Config) (string, error) {
 	const key, expected = "backend.baseUrl", "expected the URL at which browsers find this backend"
 	value, err := config.GetString(key)
 	if err != nil {
-		return settings{}, fmt.Errorf("%w, %s", err, expected)
+		return "", fmt.Errorf("%w, %s", err, expected)
 	}
 	if _, err := origin.Of(value); err != nil {
-		return settings{}, fmt.Errorf("config key '%s' in '%s': %w, %s", key, config.LayerOf(key), err, expected)
+		return "", fmt.Errorf("config key '%s' in '%s': %w, %s", key, config.LayerOf(key), err, expected)
 	}
-	return settings{baseURL: strings.TrimRight(value, "/")}, nil
+	return strings.TrimRight(value, "/"), nil
 }
 
 // complete puts into the overlay what the configuration cannot know: the port taken when backend.baseUrl
@@ -76,13 +70,4 @@ func set(o *appconfig.Object, key string, value any) {
 		o.Set(head, object)
 	}
 	set(object, rest, value)
-}
-
-// listenAddress returns the host:port of a URL, its scheme's port when it names none.
-func listenAddress(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = strconv.Itoa(map[string]int{"http": 80, "https": 443}[u.Scheme])
-	}
-	return net.JoinHostPort(u.Hostname(), port)
 }
