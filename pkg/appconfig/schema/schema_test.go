@@ -299,7 +299,7 @@ func FuzzSchema(f *testing.F) {
 		value, err := appconfig.ParseJSON([]byte(config))
 		data, ok := value.(*appconfig.Object)
 		if err != nil || !ok {
-			t.Skip()
+			t.Skip("a configuration is an object")
 		}
 		c := appconfig.New(appconfig.Layer{Name: "fuzz", Data: data})
 		for _, compile := range []func(...schema.Source) (*schema.Schema, error){schema.Compile, schema.CompileStrict} {
