@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"testing"
@@ -78,12 +79,22 @@ func TestClientTamperedState(t *testing.T) {
 			s := start(t, setup{
 				app: c.origin, config: newerConfig,
 				coder: func(r *http.Request) {
-					query := r.URL.Query()
-					if state := []byte(query.Get("state")); r.URL.Path == "/oauth2/authorize" {
-						state[29] ^= 1 // in the nonce; a digit of hex stays one
-						query.Set("state", string(state))
-						r.URL.RawQuery = query.Encode()
+					if r.URL.Path != "/oauth2/authorize" {
+						return
 					}
+					query := r.URL.Query()
+					state := query.Get("state")
+					// The first letter of the nonce becomes another one, whatever it is.
+					before, nonce, after := hex.EncodeToString([]byte("nonce=")), state[12:14], state[14:]
+					other := hex.EncodeToString([]byte("A"))
+					if nonce == other {
+						other = hex.EncodeToString([]byte("B"))
+					}
+					if !strings.HasPrefix(state, before) {
+						t.Error("the state does not begin with a nonce")
+					}
+					query.Set("state", before+other+after)
+					r.URL.RawQuery = query.Encode()
 				},
 			})
 			page := newProfile(t).open(c.of(s).bridged().url)
