@@ -99,35 +99,48 @@ func loadOnce(b *testing.B, options appconfig.Options) time.Duration {
 	return time.Since(begin)
 }
 
-// BenchmarkGetString reads a text that is below many layers which lack it.
+// BenchmarkGetString reads texts of the topmost and of the lowest layer: there below a section that no other layer
+// has and below one that all have, and through a part of the configuration.
 func BenchmarkGetString(b *testing.B) {
-	for _, depth := range []int{1, 4, 16} {
-		b.Run(fmt.Sprintf("layers=%d", depth), func(b *testing.B) {
-			layers := []appconfig.Layer{}
-			for i := range depth {
-				value, err := appconfig.ParseYAML([]byte(benchLayer(i, 30)))
-				if err != nil {
-					b.Fatal(err)
-				}
-				layers = append(layers, appconfig.Layer{Name: fmt.Sprintf("layer-%d.yaml", i), Data: value.(*appconfig.Object)})
+	for _, depth := range []int{1, 4, 16, 32} {
+		var layers []appconfig.Layer
+		for i := range depth {
+			text := benchLayer(i, 30)
+			if i == 0 {
+				text += "  below: { text: x }\nonly: { below: { text: x } }\n"
 			}
-			bottom, err := appconfig.ParseYAML([]byte("only: { below: { text: x } }"))
+			if i == depth-1 {
+				text += "top: { most: { text: x } }\n"
+			}
+			value, err := appconfig.ParseYAML([]byte(text))
 			if err != nil {
 				b.Fatal(err)
 			}
-			layers = append([]appconfig.Layer{{Name: "bottom.yaml", Data: bottom.(*appconfig.Object)}}, layers...)
-			config := appconfig.New(layers...)
-			for _, key := range []string{"section0.key0", "only.below.text"} {
-				b.Run(key, func(b *testing.B) {
-					b.ReportAllocs()
-					if _, err := config.GetString(key); err != nil {
-						b.Skip(err)
+			layers = append(layers, appconfig.Layer{Name: fmt.Sprintf("layer-%d.yaml", i), Data: value.(*appconfig.Object)})
+		}
+		whole := appconfig.New(layers...)
+		part, err := whole.GetConfig("section29")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, read := range []struct {
+			name   string
+			config *appconfig.Config
+			key    string
+		}{
+			{"topmost", whole, "top.most.text"},
+			{"lowest", whole, "only.below.text"},
+			{"lowest-shared", whole, "section29.below.text"},
+			{"lowest-part", part, "below.text"},
+		} {
+			b.Run(fmt.Sprintf("layers=%d/%s", depth, read.name), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := read.config.GetString(read.key); err != nil {
+						b.Fatal(err)
 					}
-					for b.Loop() {
-						_, _ = config.GetString(key)
-					}
-				})
-			}
-		})
+				}
+			})
+		}
 	}
 }

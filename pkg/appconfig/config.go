@@ -14,7 +14,7 @@
 //	construct.go         nodes to values, with npm yaml's core schema (scalar.go, number.go, yamlkey.go)
 //	transform.go         ${…}, $env, $file, $include
 //	koanf.go             the store
-//	reader.go            the getters
+//	reader.go, index.go  the getters, and how they find a value below many layers
 //
 // Each value knows where it came from (Config.Located), and variables that were not set are known by the keys that
 // vanished with them (Config.Unset). testdata/cases holds what the real packages make of 608 configurations.
@@ -38,6 +38,7 @@ type Config struct {
 	layer    string
 	prefix   string
 	fallback *Config // the layer below
+	index    *index  // of all layers; nil where there is but one, and in fallbacks
 	layers   []Layer
 }
 
@@ -57,6 +58,12 @@ func New(layers ...Layer) *Config {
 		config = &Config{data: layer.Data, layer: layer.Name, fallback: config}
 	}
 	config.layers = layers
+	if top := len(layers) - 1; top > 0 {
+		config.index = newIndex(config.data, config.layer)
+		for below := config.fallback; below != nil; below = below.fallback {
+			config.index.add(below.data, below.layer)
+		}
+	}
 	return config
 }
 

@@ -8,14 +8,8 @@ import (
 
 // Has tells whether there is a value under key; null is none.
 func (c *Config) Has(key string) (bool, error) {
-	value, found, err := c.value(key)
-	if err != nil || found {
-		return value != nil, err
-	}
-	if c.fallback == nil {
-		return false, nil
-	}
-	return c.fallback.Has(key)
+	value, _, err := c.topmost(key)
+	return value != nil, err
 }
 
 // Keys returns the names at the top of c, those of the topmost layer first.
@@ -70,26 +64,32 @@ func (c *Config) GetConfig(key string) (*Config, error) {
 
 // GetOptionalConfig is GetConfig for an object that may be missing.
 func (c *Config) GetOptionalConfig(key string) (config *Config, ok bool, err error) {
+	config, err = c.part(key)
+	if config != nil && config.fallback != nil {
+		config.index, _ = c.index.find(key)
+	}
+	return config, config != nil, err
+}
+
+// part returns the objects of all layers under key, without an index.
+func (c *Config) part(key string) (*Config, error) {
 	value, found, err := c.value(key)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	var below *Config
 	if c.fallback != nil {
-		if below, _, err = c.fallback.GetOptionalConfig(key); err != nil {
-			return nil, false, err
+		if below, err = c.fallback.part(key); err != nil || !found {
+			return below, err
 		}
-	}
-	if !found {
-		return below, below != nil, nil
 	}
 	switch v := value.(type) {
 	case nil:
-		return nil, false, nil
+		return nil, nil
 	case *Object:
-		return &Config{data: v, layer: c.layer, prefix: c.fullKey(key), fallback: below}, true, nil
+		return &Config{data: v, layer: c.layer, prefix: c.fullKey(key), fallback: below}, nil
 	}
-	return nil, false, &TypeError{c.fullKey(key), c.layer, typeOf(value), "object"}
+	return nil, &TypeError{c.fullKey(key), c.layer, typeOf(value), "object"}
 }
 
 // GetConfigArray returns the objects of the array under key. Arrays are not merged: the topmost counts.
@@ -100,7 +100,7 @@ func (c *Config) GetConfigArray(key string) ([]*Config, error) {
 
 // GetOptionalConfigArray is GetConfigArray for an array that may be missing.
 func (c *Config) GetOptionalConfigArray(key string) ([]*Config, bool, error) {
-	value, _, err := c.lookup(key, "object-array", func(value any) bool { _, ok := value.(*Object); return ok })
+	value, err := c.lookup(key, "object-array", func(value any) bool { _, ok := value.(*Object); return ok })
 	if value == nil || err != nil {
 		return nil, false, err
 	}
@@ -120,7 +120,7 @@ func (c *Config) GetNumber(key string) (float64, error) {
 
 // GetOptionalNumber is GetNumber for a number that may be missing.
 func (c *Config) GetOptionalNumber(key string) (float64, bool, error) {
-	value, _, err := c.lookup(key, "number", nil)
+	value, err := c.lookup(key, "number", nil)
 	switch v := value.(type) {
 	case float64:
 		return v, true, nil
@@ -141,7 +141,7 @@ func (c *Config) GetBoolean(key string) (bool, error) {
 
 // GetOptionalBoolean is GetBoolean for a boolean that may be missing.
 func (c *Config) GetOptionalBoolean(key string) (value, ok bool, err error) {
-	found, _, err := c.lookup(key, "boolean", nil)
+	found, err := c.lookup(key, "boolean", nil)
 	var text string
 	switch v := found.(type) {
 	case nil:
@@ -170,7 +170,7 @@ func (c *Config) GetString(key string) (string, error) {
 
 // GetOptionalString is GetString for a text that may be missing.
 func (c *Config) GetOptionalString(key string) (string, bool, error) {
-	value, _, err := c.lookup(key, "string", nil)
+	value, err := c.lookup(key, "string", nil)
 	text, ok := value.(string)
 	return text, ok, err
 }
@@ -183,7 +183,7 @@ func (c *Config) GetStringArray(key string) ([]string, error) {
 
 // GetOptionalStringArray is GetStringArray for an array that may be missing.
 func (c *Config) GetOptionalStringArray(key string) ([]string, bool, error) {
-	value, _, err := c.lookup(key, "string-array", isText)
+	value, err := c.lookup(key, "string-array", isText)
 	if value == nil || err != nil {
 		return nil, false, err
 	}
@@ -207,34 +207,47 @@ func required[T any](c *Config, key string, value T, ok bool, err error) (T, err
 	return value, err
 }
 
-// lookup returns the value under key of the topmost layer that has one, nil for null. It reports a value
-// that does not fit wanted; item tells which items an array must have.
-func (c *Config) lookup(key, wanted string, item func(any) bool) (value any, found bool, err error) {
+// lookup returns the value under key of the topmost layer that has one, nil where none has or it is null. It reports
+// a value that does not fit wanted; item tells which items an array must have.
+func (c *Config) lookup(key, wanted string, item func(any) bool) (any, error) {
+	value, layer, err := c.topmost(key)
+	if value == nil || err != nil {
+		return nil, err
+	}
+	if bad, i := misfit(value, wanted, item); bad {
+		full := c.fullKey(key)
+		if i >= 0 {
+			full += "[" + strconv.Itoa(i) + "]"
+			value = value.([]any)[i]
+		}
+		return nil, &TypeError{full, layer, typeOf(value), wanted}
+	}
+	return value, nil
+}
+
+// topmost returns the value under key of the topmost layer that has one, and that layer's name.
+func (c *Config) topmost(key string) (value any, layer string, err error) {
+	if c.index == nil { // there is one layer at most
+		value, _, err = c.value(key)
+		return value, c.layer, err
+	}
 	if !validKey(key) {
-		return nil, false, &InvalidKeyError{key}
+		return nil, "", &InvalidKeyError{key}
 	}
-	for layer := c; layer != nil; layer = layer.fallback {
-		value, found, err = layer.walk(key)
-		if err != nil {
-			return nil, false, err
-		}
-		if !found {
-			continue
-		}
-		if value == nil {
-			return nil, true, nil
-		}
-		if bad, index := misfit(value, wanted, item); bad {
-			full := layer.fullKey(key)
-			if index >= 0 {
-				full += "[" + strconv.Itoa(index) + "]"
-				value = value.([]any)[index]
-			}
-			return nil, false, &TypeError{full, layer.layer, typeOf(value), wanted}
-		}
-		return value, true, nil
+	found, rest := c.index.find(key)
+	switch {
+	case found == nil || rest != "" && found.value == nil:
+		return nil, "", nil
+	case rest != "":
+		return nil, "", c.notObject(key, rest, found.layer, found.value)
 	}
-	return nil, false, nil
+	return found.value, found.layer, nil
+}
+
+// notObject reports a value on the way to a key, of which rest is left.
+func (c *Config) notObject(key, rest, layer string, value any) error {
+	at := strings.TrimSuffix(key[:len(key)-len(rest)], ".")
+	return &TypeError{c.fullKey(at), layer, typeOf(value), "object"}
 }
 
 // misfit tells whether value is of another type than wanted, and which item of an array it is, or -1.
@@ -269,20 +282,12 @@ func (c *Config) value(key string) (value any, found bool, err error) {
 	if !validKey(key) {
 		return nil, false, &InvalidKeyError{key}
 	}
-	return c.walk(key)
-}
-
-// walk is value for a key that is valid.
-func (c *Config) walk(key string) (value any, found bool, err error) {
 	if c.data == nil {
 		return nil, false, nil
 	}
 	value = c.data
 	for rest := key; rest != ""; {
-		part, tail := rest, ""
-		if i := strings.IndexByte(rest, '.'); i >= 0 {
-			part, tail = rest[:i], rest[i+1:]
-		}
+		part, tail, _ := strings.Cut(rest, ".")
 		object, ok := value.(*Object)
 		switch {
 		case ok:
@@ -294,8 +299,7 @@ func (c *Config) walk(key string) (value any, found bool, err error) {
 		case value == nil:
 			return nil, true, nil
 		default:
-			at := strings.TrimSuffix(key[:len(key)-len(rest)], ".")
-			return nil, false, &TypeError{c.fullKey(at), c.layer, typeOf(value), "object"}
+			return nil, false, c.notObject(key, rest, c.layer, value)
 		}
 		rest = tail
 	}
