@@ -51,12 +51,8 @@ type compiler struct {
 // compileRoot checks root against the metaschema and compiles it. Without a metaschema root is a metaschema
 // itself: it is trusted, and values are not coerced to its types.
 func compileRoot(root any, meta *node) (*compiler, error) {
-	object, isObject := root.(*appconfig.Object)
-	if _, ok := root.(bool); !ok && !isObject {
-		return nil, errors.New("schema must be object or boolean")
-	}
-	if isObject && meta != nil {
-		if err := checkDialect(object, meta); err != nil {
+	if meta != nil {
+		if err := checkDialect(root, meta); err != nil {
 			return nil, err
 		}
 	}
@@ -86,8 +82,13 @@ func isDraft07(uri string) bool {
 }
 
 // checkDialect validates a schema against the metaschema it names.
-func checkDialect(schema *appconfig.Object, meta *node) error {
-	dialect, ok := schema.Get("$schema")
+func checkDialect(schema any, meta *node) error {
+	switch schema.(type) {
+	case nil, float64, string:
+		return errors.New("schema must be object or boolean")
+	}
+	object, _ := schema.(*appconfig.Object)
+	dialect, ok := object.Get("$schema")
 	uri, isText := dialect.(string)
 	switch {
 	case ok && !isText:

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -119,20 +120,27 @@ func (p pattern) matches(text string) bool {
 	return ok && err == nil
 }
 
+// unicodeSyntax is as much of an expression as the flag u allows: with it, a needless escape and a lone bracket
+// are mistakes, which regexp2 does not see.
+var unicodeSyntax = regexp.MustCompile(`^(?:[^\\[\]{}]|` + classEscape + `|\[(?:[^\\\]]|` + classEscape + `|\\-)*\]|\{\d+(?:,\d*)?\})*`)
+
+const classEscape = `\\[pPu]\{[^}]*\}|\\[\^$.*+?()[\]{}|/bBcdDfknpPrsStuvwWx0-9\\]`
+
 // newPattern compiles an expression; its errors read as V8's for the most frequent mistakes.
 func newPattern(source string) (pattern, error) {
+	problem := ""
 	re, err := regexp2.Compile(source, regexp2.ECMAScript|regexp2.Unicode)
-	if err == nil {
-		return pattern{re}, nil
-	}
-	problem := err.Error()
 	if bad := (*syntax.Error)(nil); errors.As(err, &bad) {
-		problem = string(bad.Code)
-		if text, ok := patternProblems[bad.Code]; ok {
-			problem = text
-		}
+		problem = cmp.Or(patternProblems[bad.Code], string(bad.Code))
+	} else if rest := source[len(unicodeSyntax.FindString(source)):]; strings.HasPrefix(rest, `\`) {
+		problem = "Invalid escape"
+	} else if rest != "" {
+		problem = "Lone quantifier brackets"
 	}
-	return pattern{}, &patternError{source, problem}
+	if problem != "" {
+		return pattern{}, &patternError{source, problem}
+	}
+	return pattern{re}, nil
 }
 
 // patternProblems are V8's words for mistakes.
@@ -145,6 +153,7 @@ var patternProblems = map[syntax.ErrorCode]string{
 	syntax.ErrReversedCharRange:     "Range out of order in character class",
 	syntax.ErrIllegalEndEscape:      `\ at end of pattern`,
 	syntax.ErrUnrecognizedEscape:    "Invalid escape",
+	syntax.ErrInvalidRepeatOp:       "Nothing to repeat",
 	syntax.ErrUnrecognizedGrouping:  "Invalid group",
 }
 
