@@ -45,7 +45,6 @@ func Watch(ctx context.Context, o Options, current *Config, report func(*Config,
 		fetch: l.fetch, texts: map[string][]byte{}, fails: map[string]string{},
 	}}
 	l.remote = w.remote.read
-	w.check(ctx, true)
 	return w.run(ctx)
 }
 
@@ -59,7 +58,8 @@ type watcher struct {
 	remote   documents
 }
 
-// run reports changes until ctx ends.
+// run reports changes until ctx ends. Nothing is reported of files that may still be being written: there has to be
+// a while without an event first, also for what changed before the files were watched, or while they were read.
 func (w *watcher) run(ctx context.Context) error {
 	interval := w.loader.options.Poll
 	if interval <= 0 {
@@ -67,8 +67,12 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 	poll := time.NewTicker(interval)
 	defer poll.Stop()
-	var settled <-chan time.Time
-	var latest time.Time // when to look at the changes under way at the latest
+	config, files, err := w.loader.load(ctx)
+	w.files = files
+	w.follow()
+	changed := err != nil || !sameLayers(w.current, config) // before the first look, or in a remote document
+	settled := time.After(settle)
+	latest := time.Now().Add(settleMost) // when to look at the changes under way at the latest
 	for {
 		select {
 		case <-ctx.Done():
@@ -93,27 +97,27 @@ func (w *watcher) run(ctx context.Context) error {
 			w.report(nil, err)
 		case <-settled:
 			settled = nil
-			w.check(ctx, false)
+			if w.check(ctx, changed) {
+				settled, latest = time.After(settle), time.Now().Add(settleMost)
+			}
+			changed = false
 		case <-poll.C:
+			changed = w.refresh(ctx) || changed
 			// Some file systems give no events, so files are looked at too.
-			w.check(ctx, w.refresh(ctx))
+			if settled == nil && (changed || w.files.changed()) {
+				settled, latest = time.After(settle), time.Now().Add(settleMost)
+			}
 		}
 	}
 }
 
-// check reloads if anything changed, until nothing has and the right folders are watched.
-func (w *watcher) check(ctx context.Context, changed bool) {
-	for range 5 { // a file that changes all the time must not keep the watcher from ending
-		switch {
-		case ctx.Err() != nil:
-			return
-		case changed || w.files.changed():
-			changed = false
-			w.reload(ctx)
-		case !w.follow(): // what happened in a folder before it was watched gave no event
-			return
-		}
+// check reloads if anything changed, and watches the right folders. It tells whether to look again in a while: at
+// what changed meanwhile, or in a folder that was not watched yet and gave no event.
+func (w *watcher) check(ctx context.Context, changed bool) (again bool) {
+	if changed || w.files.changed() {
+		w.reload(ctx)
 	}
+	return w.follow() || w.files.changed()
 }
 
 // reload loads everything and reports what came of it.

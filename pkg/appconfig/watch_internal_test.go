@@ -61,6 +61,27 @@ func TestWatcherReportsADifferenceOnce(t *testing.T) {
 	}
 }
 
+// A file that changes while it is looked at may not be whole yet.
+func TestWatcherLeavesWhatIsBeingWrittenForLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "app-config.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	var reports []error
+	w := newWatcher(t, dir, func(_ *Config, err error) {
+		write("a: {") // the beginning of the next version
+		reports = append(reports, err)
+	})
+	write("a: 1\n")
+	if again := w.check(context.Background(), true); !again || len(reports) != 1 || reports[0] != nil {
+		t.Errorf("reported: %v, to look again: %v, want one config, and to look again", reports, again)
+	}
+}
+
 func TestWatcherFollowsOnlyTheFoldersThatMatter(t *testing.T) {
 	t.Parallel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
