@@ -132,12 +132,12 @@ func (h *Host) Open(ctx context.Context) (err error) {
 
 	loaded, err := appconfig.Load(ctx, h.source())
 	if err != nil {
-		return err
+		return loadError(err)
 	}
 	if h.schema, err = schema.Compile(Schemas(h.plugins...)...); err != nil {
 		return err
 	}
-	if err := h.schema.Validate(loaded); err != nil {
+	if err := h.validate(loaded); err != nil {
 		return err
 	}
 	options, err := httpserver.ReadOptions(loaded)

@@ -17,7 +17,7 @@ func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
 	h.hide(config)
 	baseURL, err1 := readBaseURL(config)
 	options, err2 := httpserver.ReadOptions(config)
-	if err := errors.Join(h.schema.Validate(config), err1, err2); err != nil {
+	if err := errors.Join(h.validate(config), err1, err2); err != nil {
 		h.log.Error("the changed config is not used: it has an error", zap.Error(err))
 		return
 	}
@@ -53,7 +53,7 @@ func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 		defer close(h.watching)
 		err := appconfig.Watch(ctx, h.source(), current, func(config *appconfig.Config, err error) {
 			if err != nil {
-				h.log.Error("the changed config is not used: it does not load", zap.Error(err))
+				h.log.Error("the changed config is not used: it does not load", zap.Error(loadError(err)))
 				return
 			}
 			h.reload(ctx, config)

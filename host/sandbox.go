@@ -21,10 +21,11 @@ const sandboxClient = "understudy-sandbox"
 // openSandbox starts the Coder stand-in at coder.deployment.accessUrl and the demo app at app.baseUrl, with
 // an OAuth2 client made up for this run, and puts both into the overlay: whatever deployment the layers name,
 // no request of this host goes to it.
-func (h *Host) openSandbox(ctx context.Context, config *appconfig.Config, baseURL string, root *zap.Logger) error {
-	coder, err1 := sandboxAddress(config, "coder.deployment.accessUrl", "localhost:7080")
-	demo, err2 := sandboxAddress(config, "app.baseUrl", "localhost:3000")
-	if err := errors.Join(err1, err2, ctx.Err()); err != nil {
+func (h *Host) openSandbox(ctx context.Context, config *appconfig.Config, root *zap.Logger) error {
+	baseURL, err1 := readBaseURL(config)
+	coder, err2 := sandboxAddress(config, "coder.deployment.accessUrl", "localhost:7080")
+	demo, err3 := sandboxAddress(config, "app.baseUrl", "localhost:3000")
+	if err := errors.Join(err1, err2, err3, ctx.Err()); err != nil {
 		return err
 	}
 	if h.environ("NODE_ENV") == "production" {
@@ -72,7 +73,7 @@ func sandboxAddress(config *appconfig.Config, key, otherwise string) (string, er
 		return otherwise, err
 	}
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" || u.Hostname() == "" {
+	if err != nil || u.Scheme != "http" || !sandbox.IsLoopback(u.Hostname()) {
 		return "", fmt.Errorf("config key '%s' in '%s' is %q, and the sandbox is enabled: expected a loopback URL like http://%s",
 			key, config.LayerOf(key), value, otherwise)
 	}

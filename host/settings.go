@@ -2,17 +2,28 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/origin"
 )
+
+// loadError says in plain words what Backstage says of files without a value.
+func loadError(err error) error {
+	if missing := (*appconfig.MissingError)(nil); errors.As(err, &missing) {
+		return errors.New("the config files are empty, expected app.baseUrl, backend.baseUrl and what the plugins need")
+	}
+	return err
+}
 
 // readBaseURL reads backend.baseUrl and returns it without a trailing slash.
 func readBaseURL(config *appconfig.Config) (string, error) {
@@ -21,10 +32,41 @@ func readBaseURL(config *appconfig.Config) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w, %s", err, expected)
 	}
-	if _, err := origin.Of(value); err != nil {
+	_, err = origin.Of(value)
+	if err == nil && strings.ContainsAny(value, "?#@") {
+		err = fmt.Errorf("'%s' has more than a host and a path", value)
+	}
+	if err != nil {
 		return "", fmt.Errorf("config key '%s' in '%s': %w, %s", key, config.LayerOf(key), err, expected)
 	}
 	return strings.TrimRight(value, "/"), nil
+}
+
+// inList is what follows an index in the path of a value. Lists come from one layer each.
+var inList = regexp.MustCompile(`/\d+(/.*)?$`)
+
+// validate checks config against the schemas of the host and its plugins. The error has a line for each problem:
+// Backstage's words, and the layer that the value is in.
+func (h *Host) validate(config *appconfig.Config) error {
+	err := h.schema.Validate(config)
+	var invalid *schema.ValidationError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	var errs []error
+	for _, message := range invalid.Messages {
+		_, path, _ := strings.Cut(message, " at /")
+		path = inList.ReplaceAllString(path, "")
+		if _, key, found := strings.Cut(message, "{ additionalProperty="); found {
+			key, _, _ = strings.Cut(key, " ")
+			path = strings.TrimPrefix(path+"/"+key, "/")
+		}
+		if layer := config.LayerOf(strings.ReplaceAll(path, "/", ".")); layer != "" {
+			message += " in '" + layer + "'"
+		}
+		errs = append(errs, errors.New("Config validation failed, "+message))
+	}
+	return errors.Join(errs...)
 }
 
 // complete puts into the overlay what the configuration cannot know: the port taken when backend.baseUrl
@@ -45,7 +87,7 @@ func (h *Host) complete(ctx context.Context, config *appconfig.Config, address n
 	if err != nil || !enabled {
 		return err
 	}
-	return h.openSandbox(ctx, config, strings.TrimRight(base, "/"), root)
+	return h.openSandbox(ctx, h.overlaid(config), root)
 }
 
 // overlaid returns config with the overlay on top of its layers.

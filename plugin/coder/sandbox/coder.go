@@ -22,11 +22,13 @@ var pages = template.Must(template.ParseFS(web, "web/*.html"))
 // signedOut is what Coder answers to every request without a good token.
 const signedOut = "You are signed out or your session has expired. Please sign in again to continue."
 
+// appName is the name under which the one application is registered.
+const appName = "Backstage"
+
 // standIn is the Coder stand-in.
 type standIn struct {
 	client                           Client
-	url, demoURL                     string
-	users                            []user
+	url                              string
 	pkceOptional, cancelWithoutState bool
 	store                            *store
 	logger                           *zap.Logger
@@ -35,29 +37,24 @@ type standIn struct {
 // newStandIn returns the handler of the stand-in that is reached at url.
 func newStandIn(o Options, url, demoURL string) http.Handler {
 	c := &standIn{
-		client: o.Client, url: url, demoURL: demoURL, users: demoUsers(url),
-		pkceOptional: o.PKCEOptional, cancelWithoutState: o.CancelWithoutState,
-		store: newStore(o), logger: o.Logger,
+		client: o.Client, url: url, pkceOptional: o.PKCEOptional, cancelWithoutState: o.CancelWithoutState,
+		store:  &store{now: o.Now, accessTTL: o.AccessTokenTTL, codes: map[string]code{}, grants: map[string]grant{}},
+		logger: o.Logger,
 	}
 	r := mux.NewRouter()
 	r.NotFoundHandler = http.HandlerFunc(c.notFound)
-	for path, page := range map[string]string{"/": "coder.html", "/cli-auth": "cli-auth.html"} {
-		r.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			c.page(w, http.StatusOK, page, map[string]any{"URL": c.url, "Demo": c.demoURL, "App": c.client.Name})
-		}).Methods("GET", "HEAD")
-	}
-	assets(r, "sandbox.css", "favicon.svg")
-	r.HandleFunc("/avatars/{user}.svg", c.avatar).Methods("GET", "HEAD")
+	r.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		c.page(w, http.StatusOK, "coder.html", map[string]any{"Demo": demoURL, "App": appName})
+	}).Methods("GET", "HEAD")
+	assets(r, "sandbox.css", "favicon.svg", "avatars/dana.svg", "avatars/lin.svg", "avatars/sam.svg")
 
 	// CrossOriginProtection keeps another site from pressing Allow for the user.
 	r.HandleFunc("/oauth2/authorize", c.consent).Methods("GET")
 	r.Handle("/oauth2/authorize", http.NewCrossOriginProtection().Handler(http.HandlerFunc(c.decide))).Methods("POST")
 	r.HandleFunc("/oauth2/tokens", c.token).Methods("POST")
-	r.HandleFunc("/oauth2/tokens", c.authenticated(c.revokeApp)).Methods("DELETE")
 	r.HandleFunc("/oauth2/revoke", c.revoke).Methods("POST")
 	r.HandleFunc("/.well-known/oauth-authorization-server", c.metadata).Methods("GET", "HEAD")
 
-	r.HandleFunc("/api/v2/buildinfo", c.buildInfo).Methods("GET", "HEAD")
 	r.HandleFunc("/api/v2/users/me", c.authenticated(c.me)).Methods("GET", "HEAD")
 	r.HandleFunc("/api/v2/workspaces", c.authenticated(c.workspaces)).Methods("GET", "HEAD")
 	return pageHeaders("default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "+
@@ -104,15 +101,6 @@ func (c *standIn) metadata(w http.ResponseWriter, _ *http.Request) {
 		"code_challenge_methods_supported":      []string{"S256"},
 		"scopes_supported":                      scopes,
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
-	})
-}
-
-func (c *standIn) buildInfo(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{
-		"version": "v2.0.0-sandbox", "external_url": c.url, "dashboard_url": c.url,
-		"agent_api_version": "1.0", "provisioner_api_version": "1.0",
-		"telemetry": false, "workspace_proxy": false, "upgrade_message": "",
-		"deployment_id": "5f0b7c52-0d53-4c0e-9a0e-2f6c1d6a9b10", "webpush_public_key": "",
 	})
 }
 

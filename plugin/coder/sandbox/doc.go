@@ -3,7 +3,8 @@
 // and the tests drive the host against it.
 //
 // The stand-in follows coder/coder's coderd/oauth2provider to the status and the words: PKCE (S256) for every
-// code, exact redirect URIs, unknown parameters refused, one token for each user, rotating refresh tokens. The
+// code, exact redirect URIs, unknown parameters refused, one token for each user, rotating refresh tokens. It is
+// stricter in two things: the port of a loopback redirect URI counts, and resource indicators are not known. The
 // OAuth2 server libraries (ory/fosite, zitadel/oidc, go-oauth2) were looked at and fit none of that: they bring
 // their own error texts, ignore unknown fields and let a user hold many tokens, so a few small handlers here
 // are both shorter and closer.

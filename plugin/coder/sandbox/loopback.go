@@ -10,21 +10,20 @@ import (
 	"syscall"
 )
 
-// isLoopback reports whether addr, a "host:port", names this machine alone.
-func isLoopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	return err == nil && isLoopbackHost(host)
-}
-
-func isLoopbackHost(host string) bool {
+// IsLoopback reports whether host, a name or an address, means this machine alone.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// listen opens addr and returns the URL that reaches it. For localhost both families are opened on one port,
+// listen opens addr and returns the URL that reaches it; key is where the host's configuration has it. For localhost both families are opened on one port,
 // because browsers may try either first and another program on the second would get what is meant for us.
-func listen(what, addr string) ([]net.Listener, string, error) {
-	host, port, _ := net.SplitHostPort(addr)
+func listen(key, addr string) ([]net.Listener, string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || !IsLoopback(host) {
+		return nil, "", fmt.Errorf("sandbox: refused: %q is not a loopback address, and the sandbox lets anybody sign in; "+
+			"expected localhost:<port> or 127.0.0.1:<port>", addr)
+	}
 	first := host
 	if host == "localhost" {
 		first = "127.0.0.1"
@@ -32,7 +31,7 @@ func listen(what, addr string) ([]net.Listener, string, error) {
 	for attempt := 0; ; attempt++ {
 		l, err := net.Listen("tcp", net.JoinHostPort(first, port))
 		if err != nil {
-			return nil, "", fmt.Errorf("sandbox: %s address %q: %w", what, addr, err)
+			return nil, "", listenError(key, addr, port, err)
 		}
 		got := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 		address := "http://" + net.JoinHostPort(host, got)
@@ -47,10 +46,18 @@ func listen(what, addr string) ([]net.Listener, string, error) {
 			return []net.Listener{l}, address, nil
 		case port != "0" || attempt == 9:
 			_ = l.Close()
-			return nil, "", fmt.Errorf("sandbox: %s address %q: %w", what, addr, err)
+			return nil, "", listenError(key, addr, port, err)
 		}
 		_ = l.Close()
 	}
+}
+
+func listenError(key, addr, port string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("sandbox: cannot listen on %s: port %s is in use; stop the other program or change %s: %w",
+			addr, port, key, err)
+	}
+	return fmt.Errorf("sandbox: cannot listen on %s (config key '%s'): %w", addr, key, err)
 }
 
 func closeAll(listeners []net.Listener) {
@@ -63,7 +70,7 @@ func closeAll(listeners []net.Listener) {
 // of its own at 127.0.0.1 (DNS rebinding) and would else be one origin with us.
 func loopbackHostOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if u, err := url.Parse("http://" + r.Host); err != nil || !isLoopbackHost(u.Hostname()) {
+		if u, err := url.Parse("http://" + r.Host); err != nil || !IsLoopback(u.Hostname()) {
 			http.Error(w, "the sandbox answers to localhost only", http.StatusMisdirectedRequest)
 			return
 		}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,11 +24,6 @@ type Options struct {
 	// BackendURL is the host's backend.baseUrl, which the demo page signs in through.
 	BackendURL string
 
-	// APIBaseURL is where the demo page reads Coder's API, without the version: for the host's proxy
-	// "http://localhost:7007/api/proxy/coder/api". Empty is the demo app's own /coder-api, which passes on
-	// to the stand-in.
-	APIBaseURL string
-
 	// Client is the one OAuth2 application that the stand-in knows.
 	Client Client
 
@@ -38,7 +34,6 @@ type Options struct {
 	CancelWithoutState bool
 
 	AccessTokenTTL time.Duration // 0 is 24 hours, Coder's default
-	CodeTTL        time.Duration // 0 is 10 minutes, Coder's default
 
 	Now    func() time.Time // nil is time.Now
 	Logger *zap.Logger      // nil logs nothing
@@ -50,10 +45,8 @@ type Options struct {
 // Client is an OAuth2 application as it is registered in Coder.
 type Client struct {
 	ID, Secret string
-	Name       string // shown on the consent page; empty is "Backstage"
 
-	// RedirectURIs are matched to the character, except that the port of an http loopback URI is not
-	// compared. The first is used when a request names none.
+	// RedirectURIs are matched to the character. The first is used when a request names none.
 	RedirectURIs []string
 }
 
@@ -66,22 +59,30 @@ type Sandbox struct {
 }
 
 // Open starts both servers and returns once they accept connections. It refuses when NODE_ENV is production,
-// when an address is not a loopback one, and when an address is in use; what else is wrong with o is reported
-// all at once. The caller must Close what it returns.
+// when an address is not a loopback one, and when an address is in use. The caller must Close what it returns.
 func Open(o Options) (*Sandbox, error) {
 	if os.Getenv("NODE_ENV") == "production" {
 		return nil, errors.New("sandbox: refused: NODE_ENV is production, and the sandbox lets anybody sign in; " +
 			"set understudy.sandbox.enabled to false")
 	}
-	if err := o.normalize(); err != nil {
-		return nil, err
+	for _, raw := range append([]string{o.BackendURL}, o.Client.RedirectURIs...) {
+		if u, err := url.Parse(raw); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return nil, fmt.Errorf("sandbox: %q is not an http or https URL", raw)
+		}
+	}
+	if o.Client.ID == "" || o.Client.Secret == "" || len(o.Client.RedirectURIs) == 0 {
+		return nil, errors.New("sandbox: the client needs an ID, a secret and a redirect URI")
+	}
+	o.AccessTokenTTL, o.Logger = cmp.Or(o.AccessTokenTTL, 24*time.Hour), cmp.Or(o.Logger, zap.NewNop())
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	s := &Sandbox{proxies: http.Transport{ResponseHeaderTimeout: 10 * time.Second}}
-	coder, coderURL, err := listen("coder", o.CoderAddr)
+	coder, coderURL, err := listen("coder.deployment.accessUrl", o.CoderAddr)
 	if err != nil {
 		return nil, err
 	}
-	demo, demoURL, err := listen("demo", o.DemoAddr)
+	demo, demoURL, err := listen("app.baseUrl", o.DemoAddr)
 	if err != nil {
 		closeAll(coder)
 		return nil, err
@@ -94,7 +95,6 @@ func Open(o Options) (*Sandbox, error) {
 	}
 	s.serve(o.Logger, handler, coder)
 	s.serve(o.Logger, s.demoApp(o), demo)
-	o.Logger.Info("sandbox is listening", zap.String("coder", coderURL), zap.String("demo", demoURL))
 	return s, nil
 }
 
@@ -118,56 +118,6 @@ func (s *Sandbox) Close(ctx context.Context) error {
 	s.proxies.CloseIdleConnections()
 	s.serving.Wait()
 	return errors.Join(errs...)
-}
-
-// normalize fills in defaults and reports every mistake in o.
-func (o *Options) normalize() error {
-	var errs []error
-	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf("sandbox: "+format, args...)) }
-	for _, addr := range []struct{ what, value string }{{"coder", o.CoderAddr}, {"demo", o.DemoAddr}} {
-		if !isLoopback(addr.value) {
-			add("refused: %s address %q is not a loopback address, and the sandbox lets anybody sign in; "+
-				"expected localhost:<port> or 127.0.0.1:<port>", addr.what, addr.value)
-		}
-	}
-	if !isWebURL(o.BackendURL) {
-		add("backend URL %q is not an http or https URL", o.BackendURL)
-	}
-	if o.APIBaseURL != "" && !isWebURL(o.APIBaseURL) {
-		add("API base URL %q is not an http or https URL", o.APIBaseURL)
-	}
-	if o.Client.ID == "" || o.Client.Secret == "" {
-		add("the client needs an ID and a secret")
-	}
-	if len(o.Client.RedirectURIs) == 0 {
-		add("the client needs a redirect URI")
-	}
-	for _, uri := range o.Client.RedirectURIs {
-		if !isWebURL(uri) {
-			add("redirect URI %q is not an http or https URL", uri)
-		}
-	}
-	if o.Client.Name == "" {
-		o.Client.Name = "Backstage"
-	}
-	if o.AccessTokenTTL == 0 {
-		o.AccessTokenTTL = 24 * time.Hour
-	}
-	if o.CodeTTL == 0 {
-		o.CodeTTL = 10 * time.Minute
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Logger == nil {
-		o.Logger = zap.NewNop()
-	}
-	return errors.Join(errs...)
-}
-
-func isWebURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Fragment == ""
 }
 
 func (s *Sandbox) serve(logger *zap.Logger, handler http.Handler, listeners []net.Listener) {

@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// refreshTTL is Coder's default lifetime of a refresh token.
-const refreshTTL = 30 * 24 * time.Hour
+// Coder's default lifetimes.
+const (
+	codeTTL    = 10 * time.Minute
+	refreshTTL = 30 * 24 * time.Hour
+)
 
 var (
 	errUnknownToken = errors.New("unknown token")
@@ -20,8 +23,8 @@ var (
 // store holds what Coder has in its database: for the one application at most one code and one pair of tokens
 // for each user, by user name.
 type store struct {
-	now                func() time.Time
-	codeTTL, accessTTL time.Duration
+	now       func() time.Time
+	accessTTL time.Duration
 
 	mu     sync.Mutex
 	codes  map[string]code
@@ -34,7 +37,6 @@ type code struct {
 	user        user
 	challenge   string // the S256 code challenge, or ""
 	redirectURI string // as the request gave it, or ""
-	resource    string
 	expires     time.Time
 }
 
@@ -42,23 +44,15 @@ type code struct {
 type grant struct {
 	user            user
 	access, refresh string
-	resource        string
 	expires         time.Time // of the access token
 	refreshExpires  time.Time
-}
-
-func newStore(o Options) *store {
-	return &store{
-		now: o.Now, codeTTL: o.CodeTTL, accessTTL: o.AccessTokenTTL,
-		codes: map[string]code{}, grants: map[string]grant{},
-	}
 }
 
 // addCode issues c and ends an earlier code of the same user.
 func (s *store) addCode(c code) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.secret, c.expires = newSecret(), s.now().Add(s.codeTTL)
+	c.secret, c.expires = newSecret(), s.now().Add(codeTTL)
 	s.codes[c.user.Username] = c
 	return c.secret
 }
@@ -77,16 +71,16 @@ func (s *store) takeCode(secret string) (code, bool) {
 }
 
 // issue makes a pair of tokens and ends the user's former one.
-func (s *store) issue(u user, resource string) grant {
+func (s *store) issue(u user) grant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.replace(u, resource)
+	return s.replace(u)
 }
 
-func (s *store) replace(u user, resource string) grant {
+func (s *store) replace(u user) grant {
 	now := s.now()
 	g := grant{
-		user: u, access: newSessionToken(), refresh: newSecret(), resource: resource,
+		user: u, access: newSessionToken(), refresh: newSecret(),
 		expires: now.Add(s.accessTTL), refreshExpires: now.Add(refreshTTL),
 	}
 	s.grants[u.Username] = g
@@ -94,19 +88,13 @@ func (s *store) replace(u user, resource string) grant {
 }
 
 // rotate exchanges a refresh token for a new pair; both old tokens are dead afterwards.
-func (s *store) rotate(refresh, resource string) (grant, error) {
+func (s *store) rotate(refresh string) (grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range s.grants {
-		switch {
-		case !equal(g.refresh, refresh):
-			continue
-		case s.now().After(g.refreshExpires):
-			return grant{}, errBadRefresh
-		case resource != "" && resource != g.resource:
-			return grant{}, errInvalidResource
+		if equal(g.refresh, refresh) && !s.now().After(g.refreshExpires) {
+			return s.replace(g.user), nil
 		}
-		return s.replace(g.user, g.resource), nil
 	}
 	return grant{}, errBadRefresh
 }
@@ -137,27 +125,13 @@ func (s *store) revoke(token string) {
 	}
 }
 
-// forget ends all that the application holds for a user.
-func (s *store) forget(u user) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.codes, u.Username)
-	delete(s.grants, u.Username)
-}
-
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // newSecret has the form of Coder's codes, refresh tokens and client secrets: coder_<prefix>_<secret>.
-func newSecret() string { return "coder_" + letters(10) + "_" + letters(40) }
+func newSecret() string { return "coder_" + letters(10) + "_" + letters(26) }
 
 // newSessionToken has the form of Coder's API keys: <id>-<secret>.
 func newSessionToken() string { return letters(10) + "-" + letters(22) }
 
-// letters returns n random letters and digits, five bits each.
-func letters(n int) string {
-	var b strings.Builder
-	for b.Len() < n {
-		b.WriteString(strings.ToLower(rand.Text()))
-	}
-	return b.String()[:n]
-}
+// letters returns up to 26 random letters and digits, five bits each.
+func letters(n int) string { return strings.ToLower(rand.Text()[:n]) }

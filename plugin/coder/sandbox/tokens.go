@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,20 +26,21 @@ var (
 	errMalformed = oauthError{
 		"invalid_request", "The request is missing required parameters or is otherwise malformed",
 	}
-	errInURL           = oauthError{"invalid_request", "Parameters must be sent in the request body, not in the URL"}
-	errGrantType       = oauthError{"unsupported_grant_type", "The grant type is missing or unsupported"}
-	errBadClient       = oauthError{"invalid_client", "The client credentials are invalid"}
-	errBadCode         = oauthError{"invalid_grant", "The authorization code is invalid or expired"}
-	errBadVerifier     = oauthError{"invalid_grant", "The PKCE code verifier is invalid"}
-	errBadRedirect     = oauthError{"invalid_grant", "The redirect_uri is not that of the authorization request"}
-	errBadRefresh      = oauthError{"invalid_grant", "The refresh token is invalid or expired"}
-	errInvalidResource = oauthError{"invalid_target", "The resource parameter is invalid"}
+	errInURL       = oauthError{"invalid_request", "Parameters must be sent in the request body, not in the URL"}
+	errGrantType   = oauthError{"unsupported_grant_type", "The grant type is missing or unsupported"}
+	errBadClient   = oauthError{"invalid_client", "The client credentials are invalid"}
+	errBadCode     = oauthError{"invalid_grant", "The authorization code is invalid or expired"}
+	errBadVerifier = oauthError{"invalid_grant", "The PKCE code verifier is invalid"}
+	errBadRedirect = oauthError{"invalid_grant", "The redirect_uri is not that of the authorization request"}
+	errBadRefresh  = oauthError{"invalid_grant", "The refresh token is invalid or expired"}
 )
 
 var tokenFields = []string{
-	"client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "resource",
-	"scope",
+	"client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "scope",
 }
+
+// credentials are the fields of what is exchanged for tokens, by grant type.
+var credentials = map[string]string{"authorization_code": "code", "refresh_token": "refresh_token"}
 
 // token answers POST /oauth2/tokens: RFC 6749 sections 4.1.3 and 6.
 func (c *standIn) token(w http.ResponseWriter, r *http.Request) {
@@ -67,13 +69,8 @@ func (c *standIn) grant(w http.ResponseWriter, r *http.Request) (grant, error) {
 	case id != c.client.ID:
 		return grant{}, errBadClient
 	}
-	var credential string
-	switch form.Get("grant_type") {
-	case "authorization_code":
-		credential = "code"
-	case "refresh_token":
-		credential = "refresh_token"
-	default:
+	credential, known := credentials[form.Get("grant_type")]
+	if !known {
 		return grant{}, errGrantType
 	}
 	switch {
@@ -81,13 +78,13 @@ func (c *standIn) grant(w http.ResponseWriter, r *http.Request) (grant, error) {
 		return grant{}, missing(credential)
 	case secret == "":
 		return grant{}, missing("client_secret")
-	case unknownNames(form, tokenFields) != nil, c.callback(form.Get("redirect_uri")) == nil,
-		!validResource(form.Get("resource")):
+	case unknownNames(form, tokenFields) != nil,
+		form.Has("redirect_uri") && !slices.Contains(c.client.RedirectURIs, form.Get("redirect_uri")):
 		return grant{}, errMalformed
 	case !equal(secret, c.client.Secret):
 		return grant{}, errBadClient
 	case credential == "refresh_token":
-		return c.store.rotate(form.Get("refresh_token"), form.Get("resource"))
+		return c.store.rotate(form.Get("refresh_token"))
 	}
 	return c.exchange(form)
 }
@@ -106,10 +103,8 @@ func (c *standIn) exchange(form url.Values) (grant, error) {
 		return grant{}, errBadVerifier
 	case code.redirectURI != "" && code.redirectURI != form.Get("redirect_uri"):
 		return grant{}, errBadRedirect
-	case code.resource != form.Get("resource"):
-		return grant{}, errInvalidResource
 	}
-	return c.store.issue(code.user, code.resource), nil
+	return c.store.issue(code.user), nil
 }
 
 // revoke answers POST /oauth2/revoke (RFC 7009): 200 for a token that it ends, and for one that it does not know.
@@ -126,19 +121,6 @@ func (c *standIn) revoke(w http.ResponseWriter, r *http.Request) {
 	default:
 		c.store.revoke(form.Get("token"))
 		w.WriteHeader(http.StatusOK)
-	}
-}
-
-// revokeApp answers DELETE /oauth2/tokens?client_id=…: the signed-in user withdraws what it allowed.
-func (c *standIn) revokeApp(w http.ResponseWriter, r *http.Request, u user) {
-	switch r.URL.Query().Get("client_id") {
-	case "":
-		writeOAuthError(w, errNoClientID)
-	case c.client.ID:
-		c.store.forget(u)
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		writeOAuthError(w, errBadClient)
 	}
 }
 

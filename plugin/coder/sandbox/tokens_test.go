@@ -82,9 +82,6 @@ func TestTokenRules(t *testing.T) {
 			400, `"error":"invalid_grant"`,
 		},
 		"redirect URI left out": {with(fresh(), "redirect_uri", ""), "", form, 400, `"error":"invalid_grant"`},
-		"resource out of nowhere": {
-			with(fresh(), "resource", "https://r.example"), "", form, 400, `"error":"invalid_target"`,
-		},
 		"made-up refresh token": {
 			refreshForm("coder_a_b"), "", form, 400, `The refresh token is invalid or expired`,
 		},

@@ -74,7 +74,7 @@ export async function signOut(session) {
 
 /** Reads a JSON answer of Coder's API. */
 export async function coder(path, token) {
-  const answer = await fetch(document.body.dataset.api + path, { headers: { Authorization: `Bearer ${token}` } })
+  const answer = await fetch(`/coder-api${path}`, { headers: { Authorization: `Bearer ${token}` } })
     .catch(() => { throw new Unreachable(); });
   if (!answer.ok) throw new Error(`Coder refused ${path}: ${await reason(answer)}`);
   return answer.json();
