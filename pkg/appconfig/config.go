@@ -7,7 +7,7 @@
 //
 // A source goes through these steps, a file each:
 //
-//	load.go, remote.go   which sources there are, and their texts
+//	load.go, target.go   which sources there are, and their texts (remote.go: of URLs)
 //	yamltext.go          differences in the text between go-yaml, which parses it, and npm's yaml, which is the model
 //	yamlscan*.go         what npm's yaml refuses and go-yaml does not
 //	yaml.go              parsing, and where errors are
@@ -17,7 +17,7 @@
 //	reader.go, index.go  the getters, and how they find a value below many layers
 //
 // Each value knows where it came from (Config.Located), and variables that were not set are known by the keys that
-// vanished with them (Config.Unset). testdata/cases holds what the real packages make of 608 configurations.
+// vanished with them (Config.Unset). testdata/cases holds what the real packages make of more than 600 configurations.
 package appconfig
 
 import "slices"

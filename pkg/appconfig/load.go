@@ -11,9 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -95,24 +93,6 @@ func newLoader(o Options) (*loader, error) {
 	return l, nil
 }
 
-// webURL begins a URL of which browsers do not mind how many slashes there are.
-var webURL = regexp.MustCompile(`(?i)^(https?|wss?|ftp):[/\\]*`)
-
-// parseURL returns the URL that an argument is to JavaScript's URL class, or nil for anything that is a path: what
-// is no URL, or one without a host.
-func parseURL(arg string) *url.URL {
-	text := strings.TrimFunc(arg, func(r rune) bool { return r <= ' ' })
-	text = webURL.ReplaceAllString(strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(text), "$1://")
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.Scheme == "file" && u.Hostname() == "localhost" {
-		return nil
-	}
-	if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil && u.Port() != "" {
-		return nil
-	}
-	return u
-}
-
 func absolute(dir, path string) (string, error) {
 	if dir == "" || filepath.IsAbs(path) {
 		return filepath.Abs(path)
@@ -121,34 +101,42 @@ func absolute(dir, path string) (string, error) {
 }
 
 // configArgs returns the values of --config as minimist finds them: a value that follows, or one behind "=".
-// A --config without one is forgotten where another follows, --no-config forgets all before it.
+// Without one it is true there, and --no-config is false: either gives way to what follows if it comes first.
 func configArgs(args []string) (targets []string, err error) {
-	bare := false
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
+	var values []any
 	for i := 0; i < len(args); i++ {
-		value, ok := strings.CutPrefix(args[i], "--config=")
+		var value any
+		text, ok := strings.CutPrefix(args[i], "--config=")
 		switch {
 		case ok:
+			value = text
 		case args[i] == "--config" && i+1 < len(args) && !isFlag(args[i+1]):
 			i++
 			value = args[i]
 		case args[i] == "--config":
-			bare = true
-			continue
+			value = true
+		case args[i] == "--no-config":
+			value = false
 		case strings.HasPrefix(args[i], "--config."):
 			return nil, fmt.Errorf("%s: --config wants a path or a URL", args[i])
 		default:
 			continue
 		}
-		bare = false
-		if value != "" {
-			targets = append(targets, value)
+		if len(values) == 1 && (values[0] == true || values[0] == false) {
+			values = nil
 		}
+		values = append(values, value)
 	}
-	if bare {
-		return nil, errors.New("--config wants a path or a URL")
+	for _, value := range values {
+		if value == true {
+			return nil, errors.New("--config wants a path or a URL")
+		}
+		if text, _ := value.(string); text != "" {
+			targets = append(targets, text)
+		}
 	}
 	return targets, nil
 }

@@ -1,0 +1,74 @@
+package appconfig
+
+import (
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+var (
+	urlScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
+	// urlHost is an IPv6 address in brackets or a name, and a port.
+	urlHost = regexp.MustCompile(`^(?:\[([^]]*)]|([^ #/:<>?@[\\\]^|]+))(?::([0-9]*))?$`)
+)
+
+// parseURL returns the URL that an argument is to JavaScript's URL class, or nil for anything that is a path: what
+// is no URL, or one without a host.
+func parseURL(arg string) *url.URL {
+	text := strings.TrimFunc(arg, func(r rune) bool { return r <= ' ' })
+	text = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(text)
+	scheme, rest, _ := strings.Cut(text, ":")
+	scheme = strings.ToLower(scheme)
+	web := slices.Contains([]string{"http", "https", "ws", "wss", "ftp"}, scheme)
+	if web || scheme == "file" {
+		rest = strings.ReplaceAll(rest, `\`, "/")
+	}
+	if web {
+		rest = "//" + strings.TrimLeft(rest, "/") // any number of slashes will do
+	}
+	rest, ok := strings.CutPrefix(rest, "//")
+	if !ok || !urlScheme.MatchString(scheme) {
+		return nil
+	}
+	host := rest
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		host = rest[:end]
+	}
+	path := rest[len(host):]
+	if scheme == "file" {
+		if strings.Contains(host, ":") || strings.EqualFold(host, "localhost") { // a drive, or this machine
+			return nil
+		}
+	} else {
+		host = host[strings.LastIndexByte(host, '@')+1:]
+	}
+	if !validHost(host, web || scheme == "file") {
+		return nil
+	}
+	u, err := url.Parse(scheme + "://" + rest)
+	if err != nil { // JavaScript takes more in other parts of a URL: the host counts
+		u = &url.URL{Scheme: scheme, Host: host, Path: path}
+	}
+	return u
+}
+
+// validHost tells whether JavaScript takes a host and its port. In a web address the name may be percent-encoded.
+func validHost(host string, web bool) bool {
+	m := urlHost.FindStringSubmatch(host)
+	if m == nil {
+		return false
+	}
+	if _, err := strconv.ParseUint(m[3], 10, 16); err != nil && m[3] != "" {
+		return false
+	}
+	if m[2] == "" {
+		ip, err := netip.ParseAddr(m[1])
+		return err == nil && ip.Is6() && ip.Zone() == ""
+	}
+	name, err := url.PathUnescape(m[2])
+	return !web || err == nil && strings.IndexFunc(name, unicode.IsControl) < 0 && !strings.ContainsAny(name, ` #%/:<>?@[\]^|`)
+}
