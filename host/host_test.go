@@ -218,8 +218,20 @@ func TestStartStopsAtProblems(t *testing.T) {
 		{"a base URL that is none", "app: {baseUrl: localhost}\nbackend: {baseUrl: '/api', listen: 127.0.0.1:0}\n", nil, []string{
 			"config key 'backend.baseUrl' in 'app-config.yaml'", "is not an absolute http or https URL, expected the URL at which",
 		}},
+		{"a base URL with a query", strings.Replace(baseConfig, "http://localhost:0,", "'http://localhost:7007/?a=b',", 1), nil, []string{
+			"config key 'backend.baseUrl' in 'app-config.yaml': 'http://localhost:7007/?a=b' has more than a host and a path",
+		}},
 		{"overlapping mounts", baseConfig + "echo: {word: hello}\n", []plugin.Plugin{echo(), twin}, []string{"plugin twin at /echo/inner conflicts with plugin echo at /echo"}},
-		{"a value of the wrong type", baseConfig + "echo: {word: {}}\n", []plugin.Plugin{echo()}, []string{"echo/word"}},
+		{"a value of the wrong type", baseConfig + "echo: {word: {}}\n", []plugin.Plugin{echo()}, []string{
+			"must be string { type=string } at /echo/word in 'app-config.yaml'",
+		}},
+		{"a value in a list of the wrong type", baseConfig + "auth: {experimentalExtraAllowedOrigins: [a, {}]}\n", nil, []string{
+			"at /auth/experimentalExtraAllowedOrigins/1 in 'app-config.yaml'",
+		}},
+		{"misspelt keys of our own", baseConfig + "understudy: {sandbx: {enabled: true}, session: {key: a}}\n", nil, []string{
+			"{ additionalProperty=sandbx } at /understudy in 'app-config.yaml'\n",
+			"{ additionalProperty=key } at /understudy/session in 'app-config.yaml'",
+		}},
 		{"a file that is not YAML", "a: [", nil, []string{"app-config.yaml"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -47,7 +47,12 @@ func command() *cobra.Command {
 		Short: "A Backstage-compatible backend plugin host",
 		Long: "Understudy serves Backstage backend plugins with the app-config files of a Backstage app.\n" +
 			"Without --config it reads app-config.yaml and app-config.local.yaml, and their BACKSTAGE_ENV variants.",
-		Args:          cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return fmt.Errorf("unknown command %q, expected none, to serve, or one that %s --help lists", args[0], cmd.Name())
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,6 +67,9 @@ func command() *cobra.Command {
 			return h.Run(cmd.Context())
 		},
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
+	})
 	root.PersistentFlags().StringArray("config", nil, "config file or URL to load in place of the default files; repeatable")
 	root.AddCommand(configCommands(host.Schemas(plugins()...))...)
 	return root

@@ -38,7 +38,8 @@ func readTLS(config *appconfig.Config) (*tls.Config, error) {
 			return nil, err
 		}
 		if pair, err = tls.X509KeyPair([]byte(cert), []byte(key)); err != nil {
-			return nil, fmt.Errorf("config key 'backend.https.certificate' does not hold a certificate and its key in PEM form: %w", err)
+			return nil, fmt.Errorf("config key 'backend.https.certificate' in '%s' does not hold a certificate and its key in PEM form: %w",
+				config.LayerOf("backend.https.certificate"), err)
 		}
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil

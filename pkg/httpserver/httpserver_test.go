@@ -319,12 +319,12 @@ func TestReadOptionsReportsAllProblemsAtOnce(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"config key 'backend.listen.port' is 70000, expected a port from 0 to 65535",
-		"config key 'backend.https.certificate' does not hold a certificate and its key in PEM form",
+		"config key 'backend.listen.port' in 'app-config.yaml' is 70000, expected a port from 0 to 65535",
+		"config key 'backend.https.certificate' in 'app-config.yaml' does not hold a certificate and its key in PEM form",
 		"'backend.csp.scriptSrc' in 'app-config.yaml'",
 		"'backend.cors.methods' in 'app-config.yaml'",
 		"'backend.cors.credentials' in 'app-config.yaml'",
-		"config key 'backend.cors.optionsSuccessStatus' is 99",
+		"config key 'backend.cors.optionsSuccessStatus' in 'app-config.yaml' is 99",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)

@@ -49,7 +49,8 @@ func readListen(config *appconfig.Config) (host string, port int, err error) {
 			head, tail = "", text
 		}
 		if port, err = strconv.Atoi(strings.TrimSpace(tail)); err != nil || !validPort(float64(port)) {
-			return "", 0, fmt.Errorf("config key 'backend.listen' is %q, expected <port> or <host>:<port>", text)
+			return "", 0, fmt.Errorf("config key 'backend.listen' in '%s' is %q, expected <port> or <host>:<port>",
+				config.LayerOf("backend.listen"), text)
 		}
 		return head, port, nil
 	}
@@ -63,7 +64,8 @@ func readListen(config *appconfig.Config) (host string, port int, err error) {
 		number = n
 	}
 	if !validPort(number) {
-		return "", 0, fmt.Errorf("config key 'backend.listen.port' is %v, expected a port from 0 to 65535", number)
+		return "", 0, fmt.Errorf("config key 'backend.listen.port' in '%s' is %v, expected a port from 0 to 65535",
+			config.LayerOf("backend.listen.port"), number)
 	}
 	return host, int(number), nil
 }
@@ -111,7 +113,7 @@ func readCORS(config *appconfig.Config) (CORS, error) {
 	origins := list("origin")
 	c.Any = origins == nil
 	if c.Origins, err = origin.Compile(origins...); err != nil {
-		errs = append(errs, fmt.Errorf("config key 'backend.cors.origin': %w", err))
+		errs = append(errs, fmt.Errorf("config key 'backend.cors.origin' in '%s': %w", config.LayerOf("backend.cors.origin"), err))
 	}
 	if methods := list("methods"); methods != nil {
 		c.Methods = strings.Join(methods, ",")
@@ -131,7 +133,8 @@ func readCORS(config *appconfig.Config) (CORS, error) {
 		errs = append(errs, err)
 	} else if ok {
 		if c.OptionsStatus = int(status); c.OptionsStatus < 200 || c.OptionsStatus > 299 {
-			errs = append(errs, fmt.Errorf("config key 'backend.cors.optionsSuccessStatus' is %v, expected a status from 200 to 299", status))
+			errs = append(errs, fmt.Errorf("config key 'backend.cors.optionsSuccessStatus' in '%s' is %v, expected a status from 200 to 299",
+				config.LayerOf("backend.cors.optionsSuccessStatus"), status))
 		}
 	}
 	return c, errors.Join(errs...)
