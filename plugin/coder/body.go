@@ -52,7 +52,7 @@ func readBody(r *http.Request) error {
 		r.PostForm, err = jsonForm(body)
 		return err
 	}
-	r.PostForm, _ = url.ParseQuery(string(body)) // what does not parse is left out
+	r.PostForm = parseQuery(string(body))
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 // opens it in place of Coder's consent page. It adds what that frontend lacks, PKCE and a state that is bound
 // to the browser, and sends the browser on to Coder.
 func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+	query := parseQuery(r.URL.RawQuery)
 	app := h.older.app
 	// What Coder would check is checked here already, for here the answer can say which setting is wrong.
 	switch {

@@ -69,10 +69,7 @@ func parseCookies(headers []string) map[string]string {
 		if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
 			value = value[1 : len(value)-1]
 		}
-		if plain, err := url.PathUnescape(value); err == nil {
-			value = plain
-		}
-		cookies[name] = value
+		cookies[name] = decode(value)
 	}
 	return cookies
 }

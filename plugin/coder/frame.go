@@ -6,6 +6,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,7 @@ type attempt struct {
 // to the app and shown in the popup, with status 200 as in Backstage; only a request that cannot be told an
 // environment is answered with JSON.
 func (h *handler) frame(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+	query := parseQuery(r.URL.RawQuery)
 	// Until an origin has been checked, the answer goes to app.baseUrl: a refused origin hears nothing.
 	a := attempt{origin: h.settings.appOrigin}
 	var err error
@@ -71,7 +72,7 @@ func (h *handler) frame(w http.ResponseWriter, r *http.Request) {
 // versions send it on Cancel: the flow tells which app is waiting. The flow itself stays, for nothing proves
 // that the answer is about it.
 func (h *handler) stateless(w http.ResponseWriter, r *http.Request) flow {
-	query := r.URL.Query()
+	query := parseQuery(r.URL.RawQuery)
 	reason, _ := param(query, "error")
 	if reason == "" || stateParam(query) != "" {
 		return flow{}
@@ -90,7 +91,7 @@ func (h *handler) stateless(w http.ResponseWriter, r *http.Request) flow {
 // checkAttempt makes Backstage's checks in Backstage's order, and ours: the state is known in this browser,
 // unchanged, unused, and of this environment. Then it is used up.
 func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attempt) error {
-	state := stateParam(r.URL.Query())
+	state := stateParam(parseQuery(r.URL.RawQuery))
 	fields, err := readState(state)
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attemp
 
 // complete spends the code of a checked attempt.
 func (h *handler) complete(r *http.Request, a *attempt) (sessionResponse, error) {
-	query := r.URL.Query()
+	query := parseQuery(r.URL.RawQuery)
 	// Coder's no goes before a code, as in passport.
 	if err := rejected(query, true); err != nil {
 		return sessionResponse{}, err
@@ -176,8 +177,8 @@ func rejected(query url.Values, proven bool) error {
 func codeOf(query, body url.Values) (string, error) {
 	// Coder uses the query; the body is for response_mode=form_post, which Backstage's route takes too.
 	for _, values := range []url.Values{query, body} {
-		if code := single(values, "code"); code != "" {
-			return code, nil
+		if codes := slices.Concat(values["code"], values["code[]"]); len(codes) == 1 && codes[0] != "" {
+			return codes[0], nil
 		}
 		if code, _ := param(values, "code"); code != "" {
 			return "", plainError("Authentication failed, the answer holds more than one code")

@@ -15,7 +15,7 @@ const htmlUTF8 = "text/html; charset=utf-8"
 // callback is GET /oauth/callback, where Coder sends the older frontend's popup back to. The flow was begun
 // by the bridge, or by that frontend itself, which makes a state that proves nothing.
 func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+	query := parseQuery(r.URL.RawQuery)
 	state, hasState := param(query, "state")
 	if r.Method == http.MethodHead {
 		h.callbackHead(w, r)
@@ -67,7 +67,7 @@ func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 
 // callbackHead answers as GET would, without spending the code or ending a flow.
 func (h *handler) callbackHead(w http.ResponseWriter, r *http.Request) {
-	if single(r.URL.Query(), "code") == "" {
+	if single(parseQuery(r.URL.RawQuery), "code") == "" {
 		missingCode(w, r)
 		return
 	}
@@ -86,7 +86,7 @@ func missingCode(w http.ResponseWriter, r *http.Request) {
 
 // refusedAtCoder tells that Coder, or the user there, said no. Older versions of Coder say it without a state.
 func (h *handler) refusedAtCoder(w http.ResponseWriter, r *http.Request, jar *cookieJar, state string) {
-	query := r.URL.Query()
+	query := parseQuery(r.URL.RawQuery)
 	f, _, ours := jar.flow(h.ring, state)
 	if ours && f.Mode == bridgeMode {
 		jar.end(state)

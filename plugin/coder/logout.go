@@ -12,7 +12,7 @@ import (
 
 // logout is POST /logout. The session ends here in any case, and at Coder when Coder can be reached in time.
 func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
-	e, err := h.environment(r.URL.Query())
+	e, err := h.environment(parseQuery(r.URL.RawQuery))
 	if err == nil {
 		err = checkCaller(r)
 	}

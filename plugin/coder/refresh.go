@@ -40,7 +40,7 @@ func checkCaller(r *http.Request) error {
 // refresh is GET and POST /refresh. It tells the end of a session, 401 and emptied cookies, from trouble at
 // Coder, 502 or 504 with the session left alone.
 func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+	query := parseQuery(r.URL.RawQuery)
 	e, err := h.environment(query)
 	if err == nil {
 		err = checkCaller(r)

@@ -4,12 +4,41 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/logging"
 )
+
+// maxParams is the most parameters that npm's qs reads.
+const maxParams = 1000
+
+// parseQuery reads a query or a form as npm's qs does: a semicolon is a character like any other, a value that
+// does not decode stays as it is, and x[0] is an element of a list as x[] is.
+func parseQuery(raw string) url.Values {
+	values := make(url.Values)
+	for i, pair := range strings.SplitN(raw, "&", maxParams+1) {
+		name, value, _ := strings.Cut(strings.ReplaceAll(pair, "+", " "), "=")
+		if name = decode(name); pair == "" || i == maxParams {
+			continue
+		}
+		if list, index, ok := strings.Cut(name, "["); ok && strings.Trim(index, "[]0123456789") == "" {
+			name = list + "[]"
+		}
+		values.Add(name, decode(value))
+	}
+	return values
+}
+
+// decode is JavaScript's decodeURIComponent, but for what does not decode to UTF-8: that stays as it is.
+func decode(text string) string {
+	if plain, err := url.PathUnescape(text); err == nil && utf8.ValidString(plain) {
+		return plain
+	}
+	return text
+}
 
 // param is a query parameter as Backstage reads it, `req.query.x?.toString()`: the values of a repeated one
 // are joined with commas, x[]=a counts as x=a, and x[k]=a makes an object. ok tells whether it is there.

@@ -61,7 +61,7 @@ func (h *handler) checkRedirect(raw string) error {
 
 // start is GET /start: it sends the browser on to Coder, with the flow sealed in a cookie.
 func (h *handler) start(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+	query := parseQuery(r.URL.RawQuery)
 	e, err := h.environment(query)
 	if err != nil {
 		h.fail(w, r, err)

@@ -82,7 +82,7 @@ func readState(state string) (map[string]string, error) {
 		}
 		raw = append(raw, b...)
 	}
-	values, _ := url.ParseQuery(string(raw)) // what does not parse is left out
+	values := parseQuery(string(raw))
 	fields := make(map[string]string, len(values))
 	for name, all := range values {
 		fields[name] = all[len(all)-1]
