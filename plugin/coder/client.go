@@ -28,8 +28,8 @@ const refreshing = "refreshing"
 // tokens is what Coder's token endpoint gave.
 type tokens struct {
 	access, refresh string // refresh is empty when Coder keeps none
-	scope           string
-	expiresIn       any // as Coder wrote it, nil when it did not
+	scope, id       string // id is an OpenID Connect token, which Coder may come to give
+	expiresIn       any    // as Coder wrote it, nil when it did not
 }
 
 // profile is the part of Coder's user that Backstage shows. Its JSON is Backstage's ProfileInfo.
@@ -124,7 +124,8 @@ func (c *client) profile(ctx context.Context, accessToken string) (*profile, err
 		Email     string `json:"email"`
 		AvatarURL string `json:"avatar_url"`
 	}
-	if err := json.Unmarshal(body, &user); err != nil || user.ID+user.Username == "" {
+	_ = json.Unmarshal(body, &user) // a member of another type stays empty
+	if user.ID+user.Username == "" {
 		return nil, nonsenseError(doing, "not the JSON of a user")
 	}
 	// The published module shows the name, else the user name; passport's last resort is the id.
@@ -192,8 +193,9 @@ func (c *client) tokens(ctx context.Context, doing string, token *oauth2.Token, 
 		return nil, nonsenseError(doing, "a token with characters that none has")
 	}
 	scope, _ := token.Extra("scope").(string)
+	id, _ := token.Extra("id_token").(string)
 	return &tokens{
-		access: token.AccessToken, refresh: token.RefreshToken,
+		access: token.AccessToken, refresh: token.RefreshToken, id: id,
 		scope: strings.Join(splitScope(scope), " "), expiresIn: token.Extra("expires_in"),
 	}, nil
 }

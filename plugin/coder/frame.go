@@ -250,21 +250,24 @@ func redirect(w http.ResponseWriter, r *http.Request, target string, err error) 
 	_, _ = w.Write([]byte(body))
 }
 
-// withError sets the error parameter of a URL, in its place when it has one, and leaves the others as they are.
+// withError sets the error parameter of a URL, in its place when it has one. As JavaScript's URL does, it writes
+// the others as a form does, and an empty path as a slash.
 func withError(target, message string) string {
 	target, fragment, _ := strings.Cut(target, "#")
 	path, query, _ := strings.Cut(target, "?")
+	if strings.Count(path, "/") == 2 && !strings.HasPrefix(path, "/") {
+		path += "/"
+	}
 	parts, set := []string(nil), false
 	for part := range strings.SplitSeq(query+"&error=", "&") {
-		if name, _, _ := strings.Cut(part, "="); name == "error" {
-			if set {
-				continue
-			}
-			part, set = "error="+url.QueryEscape(message), true
+		name, value, _ := strings.Cut(strings.ReplaceAll(part, "+", " "), "=")
+		if part == "" || name == "error" && set {
+			continue
 		}
-		if part != "" {
-			parts = append(parts, part)
+		if name == "error" {
+			value, set = message, true
 		}
+		parts = append(parts, url.QueryEscape(decode(name))+"="+url.QueryEscape(decode(value)))
 	}
 	target = path + "?" + strings.Join(parts, "&")
 	if fragment != "" {

@@ -16,18 +16,18 @@ const htmlUTF8 = "text/html; charset=utf-8"
 // by the bridge, or by that frontend itself, which makes a state that proves nothing.
 func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 	query := parseQuery(r.URL.RawQuery)
-	state, hasState := param(query, "state")
+	state, _ := param(query, "state")
 	if r.Method == http.MethodHead {
 		h.callbackHead(w, r)
 		return
 	}
 	jar := h.olderJar(w, r)
-	// Before the code: a refusal has none, and is not a missing one.
-	if reason, _ := param(query, "error"); reason != "" {
+	code := single(query, "code")
+	// A refusal has no code, and is not a missing one.
+	if reason, _ := param(query, "error"); reason != "" && code == "" {
 		h.refusedAtCoder(w, r, jar, state)
 		return
 	}
-	code := single(query, "code")
 	if code == "" {
 		h.log.Error("OAuth callback missing authorization code")
 		missingCode(w, r)
@@ -39,7 +39,7 @@ func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case ours && f.Mode == bridgeMode:
 		jar.end(state)
-	case !ours && h.settings.allowLegacy && (!hasState || isOlderState(state)):
+	case !ours && h.settings.allowLegacy && (state == "" || isOlderState(state)):
 	default:
 		h.unknownState(w, r, jar, expired)
 		return

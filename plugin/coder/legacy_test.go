@@ -301,6 +301,15 @@ func TestL13_CancelIsCalledCancelAndTheOpenerHears(t *testing.T) {
 	}
 }
 
+func TestACodeGoesBeforeAnError(t *testing.T) {
+	b := both(t)
+	for _, query := range []string{"&error=access_denied", "&state=", "&state=" + strings.TrimRight(olderState, "=")} {
+		if said := b.browser(t).get("/oauth/callback?code=" + b.coder.code("") + query).told(t); said.token() == "" {
+			t.Errorf("%s: the opener hears %q", query, said.failure())
+		}
+	}
+}
+
 func TestL14_BridgeAddsPKCEAndAState(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)

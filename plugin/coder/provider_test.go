@@ -58,6 +58,7 @@ func TestErrors(t *testing.T) {
 		{"GET", "/start?env=development&origin=not-a-url", nil, 400, `"InputError","message":"App origin is invalid, failed to parse"`},
 		{"GET", "/start?env=development&origin=https://evil.example", nil, 403, `"NotAllowedError","message":"Origin 'https://evil.example' is not allowed"`},
 		{"GET", "/start?env=development&origin=javascript:alert(1)", nil, 403, "Origin 'null' is not allowed"},
+		{"GET", "/start?env=development&origin=+" + appURL + "/x&flow=bridge", nil, 400, "Unknown flow"},
 		{"GET", "/start?env=development&flow=bridge", nil, 400, "Unknown flow"},
 		{"GET", "/handler/frame?code=x", nil, 400, "Must specify 'env' query"},
 		{"GET", "/handler/frame?error=access_denied", nil, 400, "Must specify 'env' query"},
@@ -152,4 +153,23 @@ func (br *browser) doSignIn() response {
 	br.t.Helper()
 	callback, _ := br.begin("/start?env=development")
 	return br.get(callback)
+}
+
+// Recorded from the published module: an ID token is passed on, and a profile may have members of odd types.
+func TestOddButUsableAnswersOfCoder(t *testing.T) {
+	b := both(t)
+	b.coder.set(func(f *fakeCoder) {
+		f.token = failing(200, `{"access_token":"`+accessPrefix+`1","refresh_token":"`+refreshPrefix+`1","id_token":"a.b.c","expires_in":"60"}`)
+		f.me = failing(200, `{"id":5,"username":"wren","name":null,"email":false,"avatar_url":""}`)
+	})
+	br := b.browser(t)
+	page := br.doSignIn()
+	if who := page.told(t).Messages[1].Data.Response.Profile; who != (profile{DisplayName: "wren"}) {
+		t.Errorf("profile %+v", who)
+	}
+	for _, body := range []string{page.body, br.refresh("development").body} {
+		if !strings.Contains(body, `"idToken":"a.b.c"`) {
+			t.Errorf("no ID token: %s", body)
+		}
+	}
 }

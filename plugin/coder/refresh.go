@@ -17,8 +17,9 @@ type sessionResponse struct {
 	ProviderInfo providerInfo `json:"providerInfo"`
 }
 
-// providerInfo is the part of the response about Coder's token. There is no idToken: Coder gives none.
+// providerInfo is the part of the response about Coder's token.
 type providerInfo struct {
+	IDToken     string `json:"idToken,omitempty"`
 	AccessToken string `json:"accessToken"`
 	Scope       string `json:"scope"`
 	ExpiresIn   any    `json:"expiresInSeconds,omitempty"` // as Coder wrote it
@@ -26,7 +27,7 @@ type providerInfo struct {
 
 // newSessionResponse puts a session together for the app; the refresh token stays in its cookie.
 func newSessionResponse(t *tokens, p *profile) sessionResponse {
-	return sessionResponse{p, providerInfo{AccessToken: t.access, Scope: t.scope, ExpiresIn: t.expiresIn}}
+	return sessionResponse{p, providerInfo{t.id, t.access, t.scope, t.expiresIn}}
 }
 
 // checkCaller refuses what a form or a link of another site could send.

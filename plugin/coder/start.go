@@ -15,7 +15,8 @@ import (
 
 // appOrigin reads an origin parameter as JavaScript's URL does: "null" for schemes that have none.
 func appOrigin(raw string) (string, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
+	raw = strings.TrimSpace(raw)
+	u, err := url.Parse(raw)
 	if err != nil || u.Scheme == "" {
 		return "", errors.New("not a URL")
 	}
@@ -46,11 +47,8 @@ func (h *handler) checkRedirect(raw string) error {
 	// Browsers read backslashes as slashes and skip tabs and line ends; Go does not. What the two could read
 	// differently is refused.
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme == "" || u.User != nil || strings.ContainsAny(raw, "\\\t\r\n ") {
-		return apierror.Input("Redirect URL is invalid, failed to parse")
-	}
-	o, err := appOrigin(raw)
-	if err != nil {
+	o, notWeb := origin.Of(raw)
+	if err != nil || notWeb != nil || u.User != nil || strings.ContainsAny(raw, "\\\t\r\n") {
 		return apierror.Input("Redirect URL is invalid, failed to parse")
 	}
 	if !h.settings.allows(o) {

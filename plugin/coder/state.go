@@ -200,12 +200,12 @@ func openFlow(ring *seal.Ring, name, text string) (flow, bool) {
 }
 
 // isOlderState tells whether state is what the older frontend makes: the base64 of JSON with a returnTo.
-// It does not percent-encode it, so a "+" arrives as a blank.
+// It does not percent-encode it, so a "+" arrives as a blank, and not everything on the way keeps a "=".
 func isOlderState(state string) bool {
 	if len(state) > 8<<10 {
 		return false
 	}
-	raw, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(state, " ", "+"))
+	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.ReplaceAll(state, " ", "+"), "="))
 	if err != nil || !bytes.HasPrefix(raw, []byte("{")) {
 		return false
 	}

@@ -25,14 +25,14 @@ func TestP2_RedirectsStayOnAllowedOrigins(t *testing.T) {
 	b := both(t)
 	for _, target := range []string{
 		"https://evil.example/steal", "javascript:alert(1)", "//evil.example", `/\evil.example`, "/\t/evil.example",
-		"data:text/html,x", appURL + ".evil.example/", "http://app.example:3000@evil.example/", "evil", "https:evil.example", " https://evil.example", `https://evil.example\@app.example`,
+		"data:text/html,x", "http://app .example/", appURL + ".evil.example/", "http://app.example:3000@evil.example/", "evil", "https:evil.example", " https://evil.example", `https://evil.example\@app.example`,
 	} {
 		answer := b.browser(t).get("/start?env=development&flow=redirect&redirectUrl=" + url.QueryEscape(target))
 		if answer.StatusCode != 403 && answer.StatusCode != 400 {
 			t.Errorf("%q: status %d", target, answer.StatusCode)
 		}
 	}
-	for _, target := range []string{appURL + "/catalog?a=1", "https://pr-1.preview.example/x", "/catalog"} {
+	for _, target := range []string{appURL + "/catalog?a=1", "https://pr-1.preview.example/x", "/catalog", appURL + "/a%20b"} {
 		br := b.browser(t)
 		callback, _ := br.begin("/start?env=development&flow=redirect&redirectUrl=" + url.QueryEscape(target))
 		if answer := br.get(callback); answer.StatusCode != 302 || answer.Header.Get("Location") != target || br.cookie("/refresh", refreshCookie) == "" {
@@ -55,7 +55,8 @@ func TestP2_RedirectsStayOnAllowedOrigins(t *testing.T) {
 func TestWithError(t *testing.T) {
 	for target, want := range map[string]string{
 		"/x": "/x?error=a+b%26",
-		"https://x.example/?b=1&error=old&a=%20&error=x#f": "https://x.example/?b=1&error=a+b%26&a=%20#f",
+		"https://x.example/?b=1&error=old&a=%20&error=x#f": "https://x.example/?b=1&error=a+b%26&a=+#f",
+		"https://x.example": "https://x.example/?error=a+b%26",
 	} {
 		if got := withError(target, "a b&"); got != want {
 			t.Errorf("%s: %s", target, got)
