@@ -29,7 +29,7 @@ func cors(c CORS, next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		from, header := r.Header.Get("Origin"), w.Header()
+		from, header := strings.Join(r.Header["Origin"], ", "), w.Header() // two make none that is allowed
 		switch {
 		case c.Any:
 			header.Set("Access-Control-Allow-Origin", "*")

@@ -29,7 +29,7 @@ func (h *Health) SetStopping() { h.state.Store(stopping) }
 // serve answers the probes and hands on the rest.
 func (h *Health) serve(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		probe, ok := cutPrefixFold(r.URL.Path, "/.backstage/health/v1/")
+		probe, ok := cutPrefixFold(r.URL.EscapedPath(), "/.backstage/health/v1/")
 		probe = strings.TrimSuffix(strings.ToLower(probe), "/")
 		if !ok || probe != "liveness" && probe != "readiness" {
 			next.ServeHTTP(w, r)
