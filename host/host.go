@@ -68,7 +68,7 @@ type Host struct {
 	server   *httpserver.Server
 	listen   httpserver.Options // as it was at start
 	tls      atomic.Pointer[tls.Config]
-	overlay  appconfig.Layer // what only the running host knows: free ports taken, the sandbox's client
+	overlay  []object // what only the running host knows: free ports taken, the sandbox's client
 	sandbox  *sandbox.Sandbox
 	hooks    plugin.Lifecycle
 	stop     context.CancelFunc
@@ -168,7 +168,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	}
 	h.server = httpserver.Serve(listener, h.certificate(options), h.access, http.HandlerFunc(h.serve))
 	h.health.SetReady()
-	h.report(config, hidden)
+	h.report(loaded, config, hidden)
 	h.watch(running, loaded)
 	return nil
 }

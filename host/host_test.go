@@ -209,7 +209,7 @@ func TestStartStopsAtProblems(t *testing.T) {
 		plugins    []plugin.Plugin
 		want       []string
 	}{
-		{"a missing key of a plugin", baseConfig, []plugin.Plugin{echo()}, []string{"Missing required config value at 'echo.word' in 'sandbox'"}},
+		{"a missing key of a plugin", baseConfig, []plugin.Plugin{echo()}, []string{"Missing required config value at 'echo.word' in 'app-config.yaml'"}},
 		{"problems of two plugins", baseConfig + "echo: {word: fail}\n", []plugin.Plugin{echo(), empty}, []string{
 			"config key 'echo.word' is fail, expected anything else", "plugin empty returned no handler",
 		}},

@@ -8,9 +8,14 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// report says what was loaded, how many secrets are hidden, where the host listens and where to look.
-func (h *Host) report(config *appconfig.Config, hidden int) {
-	h.log.Info("loaded config from " + strings.Join(layerNames(config), ", "))
+// report says what was loaded, how many secrets are hidden, where the host listens and where to look. config is
+// what was loaded with the overlay.
+func (h *Host) report(loaded, config *appconfig.Config, hidden int) {
+	var names []string
+	for _, layer := range loaded.Layers() {
+		names = append(names, layer.Name)
+	}
+	h.log.Info("loaded config from " + strings.Join(names, ", "))
 	h.warnUnset(config)
 	h.log.Info("secrets are struck out of this log", zap.Int("values", hidden))
 	for _, m := range h.mounts {
@@ -30,12 +35,4 @@ func (h *Host) warnUnset(config *appconfig.Config) {
 	for _, unset := range config.Unset() {
 		h.log.Warn("environment variable " + unset.Name + " is not set: the config has no " + strings.Join(unset.Keys, ", "))
 	}
-}
-
-func layerNames(config *appconfig.Config) []string {
-	var names []string
-	for _, layer := range config.Layers() {
-		names = append(names, layer.Name)
-	}
-	return names
 }

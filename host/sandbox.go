@@ -19,8 +19,8 @@ import (
 const sandboxClient = "understudy-sandbox"
 
 // openSandbox starts the Coder stand-in at coder.deployment.accessUrl and the demo app at app.baseUrl, with
-// an OAuth2 client made up for this run, and puts both into the overlay: whatever deployment the layers name,
-// no request of this host goes to it.
+// an OAuth2 client and a session key made up for this run, and puts them into the overlay: whatever deployment
+// the layers name, no request of this host goes to it.
 func (h *Host) openSandbox(ctx context.Context, config *appconfig.Config, root *zap.Logger) error {
 	baseURL, err1 := readBaseURL(config)
 	coder, err2 := sandboxAddress(config, "coder.deployment.accessUrl", "localhost:7080")
@@ -45,23 +45,18 @@ func (h *Host) openSandbox(ctx context.Context, config *appconfig.Config, root *
 		return err
 	}
 	h.sandbox = box
-	for key, value := range map[string]string{
-		"app.baseUrl":                box.DemoURL(),
-		"coder.deployment.accessUrl": box.CoderURL(),
-		"coder.oauth.clientId":       sandboxClient,
-		"coder.oauth.clientSecret":   secret,
-	} {
-		set(h.overlay.Data, key, value)
-	}
+	application := object{"clientId": sandboxClient, "clientSecret": secret, "deploymentUrl": box.CoderURL()}
+	h.overlay = append(h.overlay, object{
+		"app":        object{"baseUrl": box.DemoURL()},
+		"coder":      object{"deployment": object{"accessUrl": box.CoderURL()}, "oauth": application},
+		"understudy": object{"session": object{"keys": []string{rand.Text() + rand.Text()}}},
+	})
 	environments, ok, err := config.GetOptionalConfig("auth.providers.coder")
 	if err != nil || !ok {
 		return err
 	}
 	for _, name := range environments.Keys() {
-		prefix := "auth.providers.coder." + name + "."
-		set(h.overlay.Data, prefix+"clientId", sandboxClient)
-		set(h.overlay.Data, prefix+"clientSecret", secret)
-		set(h.overlay.Data, prefix+"deploymentUrl", box.CoderURL())
+		h.overlay = append(h.overlay, object{"auth": object{"providers": object{"coder": object{name: application}}}})
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -72,7 +73,6 @@ func (h *Host) validate(config *appconfig.Config) error {
 // complete puts into the overlay what the configuration cannot know: the port taken when backend.baseUrl
 // names port 0, and the sandbox's addresses and client, when it is enabled.
 func (h *Host) complete(ctx context.Context, config *appconfig.Config, address net.Addr, root *zap.Logger) error {
-	h.overlay = appconfig.Layer{Name: "sandbox", Data: new(appconfig.Object)}
 	base, ok, err := config.GetOptionalString("backend.baseUrl")
 	if err != nil {
 		return err
@@ -80,8 +80,7 @@ func (h *Host) complete(ctx context.Context, config *appconfig.Config, address n
 	if u, err := url.Parse(base); ok && err == nil && u.Port() == "0" {
 		_, port, _ := net.SplitHostPort(address.String())
 		u.Host = net.JoinHostPort(u.Hostname(), port)
-		base = u.String()
-		set(h.overlay.Data, "backend.baseUrl", base)
+		h.overlay = append(h.overlay, object{"backend": object{"baseUrl": u.String()}})
 	}
 	enabled, _, err := config.GetOptionalBoolean("understudy.sandbox.enabled")
 	if err != nil || !enabled {
@@ -90,26 +89,17 @@ func (h *Host) complete(ctx context.Context, config *appconfig.Config, address n
 	return h.openSandbox(ctx, h.overlaid(config), root)
 }
 
-// overlaid returns config with the overlay on top of its layers.
-func (h *Host) overlaid(config *appconfig.Config) *appconfig.Config {
-	if h.overlay.Data.Len() == 0 {
-		return config
-	}
-	return appconfig.New(slices.Concat(config.Layers(), []appconfig.Layer{h.overlay})...)
-}
+// object is a part of a configuration.
+type object map[string]any
 
-// set stores value at a dotted key.
-func set(o *appconfig.Object, key string, value any) {
-	head, rest, nested := strings.Cut(key, ".")
-	if !nested {
-		o.Set(head, value)
-		return
+// overlaid returns config with the overlay on top of its layers. It counts as a part of the topmost one, which
+// errors about a missing value name.
+func (h *Host) overlaid(config *appconfig.Config) *appconfig.Config {
+	layers := slices.Clone(config.Layers())
+	for _, part := range h.overlay {
+		text, _ := json.Marshal(part) // texts alone
+		value, _ := appconfig.ParseJSON(text)
+		layers = append(layers, appconfig.Layer{Name: layers[len(layers)-1].Name, Data: value.(*appconfig.Object)})
 	}
-	inner, _ := o.Get(head)
-	object, ok := inner.(*appconfig.Object)
-	if !ok {
-		object = new(appconfig.Object)
-		o.Set(head, object)
-	}
-	set(object, rest, value)
+	return appconfig.New(layers...)
 }

@@ -1,0 +1,72 @@
+package host_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/understudy-host/understudy/plugin"
+)
+
+// Whatever Coder the layers name, with the sandbox on nothing is sent to it.
+func TestSandboxTakesThePlaceOfEveryDeployment(t *testing.T) {
+	var given struct {
+		App   struct{ BaseURL string }
+		Coder struct{ Deployment, OAuth map[string]string }
+		Auth  struct {
+			Providers struct{ Coder map[string]map[string]string }
+		}
+		Understudy struct{ Session struct{ Keys []string } }
+	}
+	peek := plugin.Plugin{
+		ID: "peek", Path: "/peek", Schema: []byte(`{"type":"object","properties":{"app":{},"auth":{},"coder":{},"understudy":{}}}`),
+		New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+			data, err := env.Config.Get("")
+			if err != nil {
+				return nil, err
+			}
+			text, err := json.Marshal(data)
+			if err != nil {
+				return nil, err
+			}
+			return http.NotFoundHandler(), json.Unmarshal(text, &given)
+		},
+	}
+	h, _, log := configured(t, `
+app: {baseUrl: http://localhost:0}
+backend: {baseUrl: http://localhost:0, listen: 127.0.0.1:0}
+understudy: {sandbox: {enabled: true}}
+coder:
+  deployment: {accessUrl: http://localhost:0}
+  oauth: {clientId: real, clientSecret: real-secret, deploymentUrl: https://coder.example.com}
+auth:
+  providers:
+    coder:
+      production: {clientId: real, clientSecret: real-secret, deploymentUrl: https://coder.example.com}
+`, peek)
+	open(t, h)
+	stand, secret := given.Coder.Deployment["accessUrl"], given.Coder.OAuth["clientSecret"]
+	want := map[string]string{"clientId": "understudy-sandbox", "clientSecret": secret, "deploymentUrl": stand}
+	if !strings.HasPrefix(stand, "http://localhost:") || len(secret) < 20 {
+		t.Fatalf("coder: %v", given.Coder)
+	}
+	if diff := cmp.Diff(want, given.Coder.OAuth); diff != "" {
+		t.Errorf("coder.oauth (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]map[string]string{"production": want}, given.Auth.Providers.Coder); diff != "" {
+		t.Errorf("auth.providers.coder (-want +got):\n%s", diff)
+	}
+	if keys := given.Understudy.Session.Keys; len(keys) != 1 || len(keys[0]) < 32 {
+		t.Errorf("%d session keys", len(keys))
+	}
+	if status, body, _ := get(t, given.App.BaseURL); status != 200 || !strings.Contains(body, stand) {
+		t.Errorf("the demo app: %d %s", status, body)
+	}
+	if got := log.String(); !strings.Contains(got, "loaded config from app-config.yaml {") || strings.Contains(got, secret) {
+		t.Errorf("log:\n%s", got)
+	}
+}
