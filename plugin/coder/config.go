@@ -70,13 +70,12 @@ func (s *settings) allows(o string) bool {
 func readSettings(config *appconfig.Config, discovery plugin.Discovery) (*settings, error) {
 	r := &reader{config: config}
 	s := &settings{
-		mount:       discovery.ExternalBaseURL(mountPath),
-		appOrigin:   r.origin("app.baseUrl"),
-		byEnv:       make(map[string]application),
-		mainEnv:     r.text("auth.environment"),
-		allowLegacy: r.boolean("coder.oauth.allowLegacyState", true),
-		timeout:     r.duration("coder.oauth.timeout", 10*time.Second),
-		secrets:     r.secrets(),
+		mount:     discovery.ExternalBaseURL(mountPath),
+		appOrigin: r.origin("app.baseUrl"),
+		byEnv:     make(map[string]application),
+		mainEnv:   r.text("auth.environment"),
+		timeout:   r.duration("coder.oauth.timeout", 10*time.Second),
+		secrets:   r.secrets(),
 	}
 	if s.timeout > maxTimeout {
 		r.problem("coder.oauth.timeout", fmt.Errorf("got %s, expected at most %s", s.timeout, maxTimeout))
@@ -161,6 +160,8 @@ func hostOf(rawURL string) string {
 func (r *reader) olderApplication(s *settings) {
 	accessURL := strings.TrimRight(r.text("coder.deployment.accessUrl"), "/")
 	s.bridged = accessURL != "" && strings.EqualFold(accessURL, s.mount)
+	// A frontend that begins at the bridge comes back with a state of ours, so no other needs to be taken.
+	s.allowLegacy = r.boolean("coder.oauth.allowLegacyState", !s.bridged)
 	// A half-filled coder.oauth is a mistake to report, not a reason to use the other spelling.
 	given := slices.ContainsFunc([]string{"clientId", "clientSecret"}, func(name string) bool {
 		has, _ := r.config.Has("coder.oauth." + name)

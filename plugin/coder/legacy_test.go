@@ -87,12 +87,19 @@ func TestL2_StateIsCheckedBeforeTheCodeIsSpent(t *testing.T) {
 
 func TestLegacyStateCanBeRefused(t *testing.T) {
 	coder := newFakeCoder(t)
-	b := start(t, coder, func(base string) string {
-		return strings.Replace(config(base, coder.URL, ""), "oauth: {", "oauth: {allowLegacyState: false, ", 1)
-	})
-	for _, state := range []string{"", "&state=" + olderState} {
-		if answer := b.browser(t).get("/oauth/callback?code=" + coder.code("") + state); answer.StatusCode != 403 {
-			t.Errorf("state %q: status %d", state, answer.StatusCode)
+	for name, yaml := range map[string]func(base string) string{
+		"as configured": func(base string) string {
+			return strings.Replace(config(base, coder.URL, ""), "oauth: {", "oauth: {allowLegacyState: false, ", 1)
+		},
+		"with the bridge": func(base string) string {
+			return strings.Replace(config(base, base+"/api/auth/coder", ""), "oauth: {", "oauth: {deploymentUrl: '"+coder.URL+"', ", 1)
+		},
+	} {
+		b := start(t, coder, yaml)
+		for _, state := range []string{"", "&state=" + olderState} {
+			if answer := b.browser(t).get("/oauth/callback?code=" + coder.code("") + state); answer.StatusCode != 403 {
+				t.Errorf("%s, state %q: status %d", name, state, answer.StatusCode)
+			}
 		}
 	}
 }
