@@ -35,7 +35,8 @@ func performLive(live *appconfig.Live, reads []read) []any {
 // and the rest of the part as it may be.
 func callLive(live *appconfig.Live, name, key string) (value any, ok bool, err error) {
 	if name == "getConfig" {
-		return live.Part(key), true, nil
+		value, err = live.Part(key)
+		return value, true, err
 	}
 	if required := strings.HasPrefix(name, "get") && !strings.HasPrefix(name, "getOptional"); required {
 		config, err := live.Required()
@@ -55,8 +56,11 @@ func callLive(live *appconfig.Live, name, key string) (value any, ok bool, err e
 	case !ok:
 		return nil, false, nil
 	case name == "getOptionalConfig":
-		has, err := config.Has(key)
-		return live.Part(key), has, err
+		if has, err := config.Has(key); !has || err != nil {
+			return nil, false, err
+		}
+		value, err = live.Part(key)
+		return value, true, err
 	}
 	return call(config, name, key)
 }

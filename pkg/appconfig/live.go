@@ -1,6 +1,9 @@
 package appconfig
 
-import "sync/atomic"
+import (
+	"errors"
+	"sync/atomic"
+)
 
 // Live is a configuration that may change, or a part of one: what config-loader's toConfig gives to the code of
 // a Backstage backend. A part is picked without a look; whether it is there, and is an object, is asked anew with
@@ -23,8 +26,13 @@ func NewLive(snapshot *Config) *Live {
 // Set puts another snapshot into use, for l and all parts picked from it.
 func (l *Live) Set(snapshot *Config) { l.current.Store(snapshot) }
 
-// Part picks the part under key, whether or not it is there.
-func (l *Live) Part(key string) *Live { return &Live{current: l.current, parent: l, key: key} }
+// Part picks the part under key, which may not be empty, whether or not there is one.
+func (l *Live) Part(key string) (*Live, error) {
+	if key == "" {
+		return nil, errors.New("parentKey is required if parent is set") // Backstage's words
+	}
+	return &Live{current: l.current, parent: l, key: key}, nil
+}
 
 // Required returns the part as it is now. Where it is missing, the error names the part, and not what was to be
 // read from it, as in Backstage.

@@ -16,7 +16,14 @@ func TestLiveFollowsTheSnapshotInUse(t *testing.T) {
 		return appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: data.(*appconfig.Object)})
 	}
 	live := appconfig.NewLive(snapshot("other: 1"))
-	part := live.Part("a").Part("b")
+	above, err := live.Part("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := above.Part("b")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, ok, err := part.Optional(); ok || err != nil {
 		t.Errorf("a part that is missing: %v, %v", ok, err)
 	}
