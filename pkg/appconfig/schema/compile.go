@@ -4,107 +4,89 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/dlclark/regexp2"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
 // A node is one compiled schema.
 type node struct {
-	always, never bool     // the schemas true (or one without a rule) and false
+	always, never bool // the schemas true (or one without a rule) and false
+	schema        *appconfig.Object
+	path          string   // of the schema, for messages
 	types         []string // of the values it takes; none for any
-	typeText      string   // the types, for messages
-	single        string   // the type where the schema has just one
 	typeFirst     bool     // the type is checked, and the value coerced, before the keywords
-	coerces       bool     // values of other types are converted
-	used          [groups]bool
-	checks        [groups][]check
+	rules         [groups][]*rule
 }
 
-// A check evaluates one keyword of a schema: it reports problems to e, and may coerce the value.
-type check func(e *evaluation, at *cursor)
+// A rule is one keyword of a schema, with its value.
+type rule struct {
+	*keyword
+	in    *node
+	value any
+	subs  []sub // the schemas in the value
+}
 
-// Keywords are evaluated group by group, in this order. All but the first are for one type of value.
-const (
-	anyGroup = iota
-	numberGroup
-	stringGroup
-	arrayGroup
-	objectGroup
-	groups
-)
+// A sub is a schema in the value of a keyword, by its key or its index there.
+type sub struct {
+	*node
+	key     string
+	pattern *regexp2.Regexp // that the key is, in patternProperties; or that the keyword's value is
+}
 
-var groupTypes = [groups]string{"", "number", "string", "array", "object"}
+// rule returns the schema's rule of a name; without one it is empty.
+func (n *node) rule(group int, name string) *rule {
+	for _, r := range n.rules[group] {
+		if r.name == name {
+			return r
+		}
+	}
+	return &rule{}
+}
 
 // A compiler turns one root schema into nodes. It goes through the keywords in the order in which ajv
 // generates code for them, so that it meets the same mistake first.
 type compiler struct {
-	root       any
-	rootNode   *node
-	meta       *node                       // the metaschema; nil while the metaschema itself is compiled
-	ids        map[string]any              // the schemas within root by their $id
-	functions  map[*appconfig.Object]*node // what references lead to, unless it is free of references itself
-	keywords   []keyword
-	vocabulary map[string]bool
+	root    any
+	targets map[*appconfig.Object]*node // what references lead to
 }
 
-// compileRoot checks root against the metaschema and compiles it. Without a metaschema root is a metaschema
-// itself: it is trusted, and values are not coerced to its types.
-func compileRoot(root any, meta *node) (*compiler, error) {
+// compileRoot checks root against the metaschema, if there is one, and compiles it.
+func compileRoot(root any, meta *node) (*compiler, *node, error) {
 	if meta != nil {
 		if err := checkDialect(root, meta); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	c := &compiler{root: root, meta: meta, rootNode: &node{}, keywords: keywords(), vocabulary: vocabulary()}
-	c.ids, c.functions = map[string]any{}, map[*appconfig.Object]*node{}
-	// The $id of a schema within root is a name for references, no more: nothing is resolved against it.
-	walk(root, "", nil, func(schema *appconfig.Object, pointer string, _ *appconfig.Object) {
-		if id, ok := text(schema, "$id"); ok && pointer != "" {
-			c.ids[strings.TrimSuffix(id, "#")] = schema
-		}
-	})
-	compiled, err := c.compile(root, "#")
-	if err != nil {
-		return nil, err
-	}
-	*c.rootNode = *compiled // references to "#" have the pointer already
-	return c, nil
+	c := &compiler{root: root, targets: map[*appconfig.Object]*node{}}
+	compiled, err := c.target("#")
+	return c, compiled, err
 }
 
-// configV1 is the $schema of a config schema that is not checked against any metaschema.
-const configV1 = "https://backstage.io/schema/config-v1"
-
-// isDraft07 tells whether uri is that of the one metaschema there is.
-func isDraft07(uri string) bool {
-	uri = strings.TrimSuffix(uri, "#")
-	return uri == "http://json-schema.org/draft-07/schema" || uri == "http://json-schema.org/schema"
-}
-
-// checkDialect validates a schema against the metaschema it names.
-func checkDialect(schema any, meta *node) error {
-	switch schema.(type) {
+// checkDialect validates a schema against the metaschema it names. One of Backstage's own is not checked.
+func checkDialect(root any, meta *node) error {
+	switch root.(type) {
 	case nil, float64, string:
 		return errors.New("schema must be object or boolean")
 	}
-	object, _ := schema.(*appconfig.Object)
+	object, _ := root.(*appconfig.Object)
 	dialect, ok := object.Get("$schema")
 	uri, isText := dialect.(string)
-	switch {
-	case ok && !isText:
+	if ok && !isText {
 		return errors.New("$schema must be a string")
-	case strings.TrimSuffix(uri, "#") == configV1:
+	}
+	switch strings.TrimSuffix(uri, "#") {
+	case "https://backstage.io/schema/config-v1":
 		return nil
-	case uri != "" && !isDraft07(uri):
+	case "", "http://json-schema.org/draft-07/schema", "http://json-schema.org/schema":
+	default:
 		return fmt.Errorf("no schema with key or ref %q", uri)
 	}
-	return meta.invalid("schema is invalid: ", schema)
-}
-
-// invalid reports what a metaschema finds wrong with a value, in one line.
-func (n *node) invalid(prefix string, value any) error {
 	e := &evaluation{all: true}
-	e.visit(n, &cursor{value: value})
+	e.visit(meta, &cursor{value: root})
 	if len(e.problems) == 0 {
 		return nil
 	}
@@ -112,162 +94,169 @@ func (n *node) invalid(prefix string, value any) error {
 	for i, p := range e.problems {
 		texts[i] = "data" + p.path + " " + p.message
 	}
-	return errors.New(prefix + strings.Join(texts, ", "))
+	return errors.New("schema is invalid: " + strings.Join(texts, ", "))
 }
 
 // compile compiles a schema that errors name by path.
 func (c *compiler) compile(schema any, path string) (*node, error) {
-	object, ok := schema.(*appconfig.Object)
-	if !ok {
-		allowed, ok := schema.(bool)
-		if !ok {
-			return nil, errors.New("schema must be object or boolean")
-		}
-		return &node{always: allowed, never: !allowed}, nil
-	}
-	if live, err := c.live(object); err != nil || !live {
+	live, err := isLive(schema)
+	if err != nil || !live {
 		return &node{always: true}, err
 	}
-	n := &node{coerces: c.meta != nil}
-	if err := c.compileType(n, object); err != nil {
+	object, ok := schema.(*appconfig.Object)
+	if !ok {
+		return &node{never: true}, nil
+	}
+	n := &node{schema: object, path: path}
+	if err := n.setTypes(); err != nil {
 		return nil, err
 	}
-	// The order is that of evaluation, which is also the order in which ajv meets mistakes. A keyword that needs no
-	// check still counts as used: it decides where a wrong type is reported.
-	for i := range c.keywords {
-		k := &c.keywords[i]
+	// A keyword that evaluates nothing still counts as a rule: it decides where a wrong type is reported.
+	for i := range keywords {
+		k := &keywords[i]
 		value, ok := object.Get(k.name)
 		if !ok {
 			continue
 		}
-		if len(k.values) > 0 {
-			if err := c.checkValue(k, value, path); err != nil {
-				return nil, err
-			}
+		if k.types != "" && !slices.Contains(strings.Fields(k.types), typeOf(value)) {
+			return nil, fmt.Errorf(`%s value must be ["%s"]`, k.name, strings.ReplaceAll(k.types, " ", `","`))
 		}
-		if len(k.types) > 0 && !slices.Contains(k.types, typeOf(value)) {
-			return nil, fmt.Errorf(`%s value must be ["%s"]`, k.name, strings.Join(k.types, `","`))
-		}
-		n.used[k.group] = true
-		if k.compile == nil {
-			continue
-		}
-		check, err := k.compile(&site{compiler: c, schema: object, name: k.name, value: value, path: path})
-		if err != nil {
+		r := &rule{keyword: k, in: n, value: value}
+		if err := r.check(); err != nil {
 			return nil, err
 		}
-		if check != nil {
-			n.checks[k.group] = append(n.checks[k.group], check)
+		if r.subs, err = c.subs(r); err != nil {
+			return nil, err
 		}
+		n.rules[k.group] = append(n.rules[k.group], r)
 	}
 	return n, nil
 }
 
-// live tells whether there is a rule in the schema, so that a value may fail it. A keyword that is not
+// subs compiles the schemas in a rule, once all of them have been looked at.
+func (c *compiler) subs(r *rule) (subs []sub, err error) {
+	switch r.name {
+	case "$ref":
+		n, err := c.target(r.value.(string))
+		return []sub{{node: n}}, err
+	case "pattern":
+		p, err := newPattern(r.value.(string))
+		return []sub{{pattern: p}}, err
+	}
+	inner, anyLive := within(r.name, r.value), false
+	for _, m := range inner {
+		live, err := isLive(m.schema)
+		if err != nil {
+			return nil, err
+		}
+		if anyLive = anyLive || live; r.name == "anyOf" && !live {
+			return nil, nil // all values fit
+		}
+	}
+	named, _ := r.in.schema.Get("properties")
+	properties, _ := named.(*appconfig.Object)
+	_, closed := r.in.schema.Get("additionalProperties")
+	if r.name == "patternProperties" && !anyLive && !closed {
+		return nil, nil // ajv does not look at the patterns
+	}
+	for _, m := range inner {
+		s, path := sub{key: m.key}, r.in.path+"/"+r.name
+		if m.key != "" {
+			path += "/" + escapeFragment(m.key)
+		}
+		if r.name == "patternProperties" {
+			if s.pattern, err = newPattern(m.key); err != nil {
+				return nil, err
+			}
+			for _, name := range properties.Keys() {
+				if anyLive && matches(s.pattern, name) {
+					return nil, fmt.Errorf("strict mode: property %s matches pattern %s (use allowMatchingProperties)", name, m.key)
+				}
+			}
+		}
+		if s.node, err = c.compile(m.schema, path); err != nil {
+			return nil, err
+		}
+		subs = append(subs, s)
+	}
+	return subs, nil
+}
+
+// isLive tells whether there is a rule in the schema, so that a value may fail it. A keyword that is not
 // known is an error.
-func (c *compiler) live(schema any) (bool, error) {
+func isLive(schema any) (live bool, err error) {
+	object, ok := schema.(*appconfig.Object)
+	if _, isBool := schema.(bool); !ok && !isBool {
+		return false, errors.New("schema must be object or boolean")
+	}
+	for _, key := range object.Keys() {
+		if slices.ContainsFunc(keywords, func(k keyword) bool { return k.name == key }) {
+			live = true
+		} else if !slices.Contains(annotations, key) {
+			return false, fmt.Errorf("strict mode: unknown keyword: \"%s\"", key)
+		}
+	}
+	return live || schema == false, nil
+}
+
+// target compiles what a reference leads to.
+func (c *compiler) target(ref string) (*node, error) {
+	schema, ok := c.resolve(ref)
+	if !ok {
+		return nil, fmt.Errorf("can't resolve reference %s from id #", ref)
+	}
 	object, ok := schema.(*appconfig.Object)
 	if !ok {
-		return schema != true, nil
+		return c.compile(schema, ref)
 	}
-	live := false
-	for _, key := range object.Keys() {
-		rule, known := c.vocabulary[key]
-		if !known {
-			return false, fmt.Errorf("strict mode: unknown keyword: %s", quoted(key))
-		}
-		live = live || rule
+	if n, ok := c.targets[object]; ok {
+		return n, nil
 	}
-	return live, nil
+	// It is stored before it is compiled, so that a reference to itself finds it.
+	n := &node{}
+	c.targets[object] = n
+	path := ref
+	if hasRef(object) {
+		path = "#" // ajv makes a function of it, in which paths start again
+	}
+	compiled, err := c.compile(object, path)
+	if err == nil {
+		*n = *compiled
+	}
+	return n, err
 }
 
-// compileType reads the keywords "type" and "nullable".
-func (c *compiler) compileType(n *node, schema *appconfig.Object) error {
-	named, _ := schema.Get("type")
-	list, ok := named.([]any)
-	if !ok && named != nil {
-		list = []any{named}
-	}
-	for _, item := range list {
-		name, ok := item.(string)
-		if !ok || !slices.Contains(jsonTypes, name) {
-			return fmt.Errorf("type must be JSONType or JSONType[]: %s", toString(list))
-		}
-		n.types = append(n.types, name)
-	}
-	nullable, has := schema.Get("nullable")
-	switch hasNull := slices.Contains(n.types, "null"); {
-	case hasNull && nullable == false:
-		return errors.New("type: null contradicts nullable: false")
-	case !hasNull && has && len(n.types) == 0:
-		return errors.New(`"nullable" cannot be used without "type"`)
-	case !hasNull && nullable == true:
-		n.types = append(n.types, "null")
-		if ok { // ajv adds it to the schema's own list, where merging meets it
-			named = append(slices.Clip(list), "null")
-			schema.Set("type", named)
+// resolve returns what a reference leads to. Nothing is fetched: it must be in the schema itself.
+func (c *compiler) resolve(ref string) (schema any, ok bool) {
+	parts := strings.Split(strings.TrimSuffix(ref, "/"), "/")
+	schema, ok = c.root, parts[0] == "#"
+	for _, part := range parts[1:] {
+		switch parent := schema.(type) {
+		case *appconfig.Object:
+			schema, _ = parent.Get(unescapePointer(part))
+		case []any:
+			i, err := strconv.Atoi(part)
+			if err != nil || i < 0 || i >= len(parent) {
+				return nil, false
+			}
+			schema = parent[i]
+		default:
+			return nil, false
 		}
 	}
-	n.typeText = toString(named)
-	n.single, _ = named.(string)
-	n.typeFirst = len(n.types) > 0
-	if len(n.types) == 1 && (c.meta == nil || !coercible(n.types[0])) {
-		// With keywords for this very type, a wrong one is reported in their place.
-		n.typeFirst = !slices.ContainsFunc(c.keywords, func(k keyword) bool {
-			_, ok := schema.Get(k.name)
-			return ok && groupTypes[k.group] == n.types[0]
+	return schema, ok && schema != nil
+}
+
+// hasRef tells whether there is a reference anywhere in a schema.
+func hasRef(schema any) bool {
+	switch v := schema.(type) {
+	case []any:
+		return slices.ContainsFunc(v, hasRef)
+	case *appconfig.Object:
+		return slices.ContainsFunc(v.Keys(), func(key string) bool {
+			item, _ := v.Get(key)
+			return key == "$ref" || hasRef(item)
 		})
 	}
-	return nil
-}
-
-var jsonTypes = []string{"string", "number", "integer", "boolean", "null", "object", "array"}
-
-func coercible(name string) bool { return name != "object" && name != "array" }
-
-// checkValue validates the value of one of Backstage's own keywords against what the keyword allows.
-func (c *compiler) checkValue(k *keyword, value any, path string) error {
-	var reasons []string
-	if _, ok := value.(string); !ok {
-		reasons = append(reasons, "data must be string")
-	}
-	if k.values[0] != anyText && !slices.Contains(k.values, value) {
-		reasons = append(reasons, "data must be equal to one of the allowed values")
-	}
-	if len(reasons) == 0 {
-		return nil
-	}
-	return fmt.Errorf("keyword %q value is invalid at path %s: %s", k.name, quoted(path), strings.Join(reasons, ", "))
-}
-
-// A site is the place of one keyword that is compiled.
-type site struct {
-	*compiler
-	schema *appconfig.Object // which the keyword is part of
-	name   string            // the keyword
-	value  any               // of the keyword
-	path   string            // of the schema
-}
-
-// sub compiles the keyword's value, a schema.
-func (s *site) sub() (*node, error) { return s.compile(s.value, s.path+"/"+s.name) }
-
-// subAt compiles the schema under key in the keyword's value.
-func (s *site) subAt(key string, schema any) (*node, error) {
-	return s.compile(schema, s.path+"/"+s.name+"/"+escapeFragment(key))
-}
-
-// liveSub is sub, but returns nil for a schema that takes any value. So does liveAt.
-func (s *site) liveSub() (*node, error) {
-	if live, err := s.live(s.value); err != nil || !live {
-		return nil, err
-	}
-	return s.sub()
-}
-
-func (s *site) liveAt(key string, schema any) (*node, error) {
-	if live, err := s.live(schema); err != nil || !live {
-		return nil, err
-	}
-	return s.subAt(key, schema)
+	return false
 }

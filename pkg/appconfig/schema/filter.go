@@ -90,7 +90,7 @@ func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
 			}
 		}
 	}
-	v, ok := e.visibility[normalizePath(p.path)]
+	v, ok := e.notes["visibility"][normalizePath(p.path)]
 	if !ok {
 		v = "backend"
 	}
@@ -108,16 +108,16 @@ type filter struct {
 // value returns what is visible of a value, and whether anything is. path is what visibilities are noted by,
 // key is what the value is called in lists of keys, inherited is the visibility unless there is a nearer one.
 func (f *filter) value(value any, path, key, inherited string) (any, bool) {
-	visibility, ok := f.visibility[path]
+	visibility, ok := f.notes["visibility"][path]
 	if !ok {
 		visibility = inherited
 	}
 	visible := slices.Contains(f.Visibility, visibility)
 	// A deepVisibility holds below the value that has it, not for the value itself.
-	if deep, ok := f.deepVisibility[path]; ok {
+	if deep, ok := f.notes["deepVisibility"][path]; ok {
 		inherited = deep
 	}
-	if text := f.deprecation[path]; text != "" {
+	if text := f.notes["deprecated"][path]; text != "" {
 		f.deprecated = append(f.deprecated, DeprecatedKey{key, text})
 	}
 	switch v := value.(type) {
@@ -128,7 +128,7 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 		items := []any{}
 		for i, item := range v {
 			at := path + "/" + strconv.Itoa(i)
-			if _, ok := f.visibility[at]; !ok && !isContainer(item) {
+			if _, ok := f.notes["visibility"][at]; !ok && !isContainer(item) {
 				at = path // a scalar is as visible as the array
 			}
 			if out, ok := f.value(item, at, key+"["+strconv.Itoa(i)+"]", inherited); ok {
@@ -205,10 +205,10 @@ func (s *Schema) Secrets(c *appconfig.Config) []string {
 
 // collect adds the secret scalars of a value to found.
 func (e *evaluation) collect(value any, path string, secret bool, found map[string]bool) {
-	if v, ok := e.visibility[path]; ok && !secret {
+	if v, ok := e.notes["visibility"][path]; ok && !secret {
 		secret = v == "secret"
 	}
-	inherited := secret || e.deepVisibility[path] == "secret"
+	inherited := secret || e.notes["deepVisibility"][path] == "secret"
 	switch v := value.(type) {
 	case []any:
 		for i, item := range v {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dlclark/regexp2"
@@ -50,11 +51,9 @@ func toNumber(value any) (float64, bool) {
 		}
 		return 0, true
 	case string:
-		switch strings.TrimSpace(v) {
-		case "Infinity", "+Infinity":
-			return math.Inf(1), true
-		case "-Infinity":
-			return math.Inf(-1), true
+		if sign, ok := strings.CutSuffix(strings.TrimSpace(v), "Infinity"); ok && strings.Contains("+-", sign) && len(sign) < 2 {
+			number, _ := strconv.ParseFloat(sign+"Inf", 64)
+			return number, true
 		}
 		number, ok := appconfig.ParseNumber(v)
 		return number, v != "" && (ok || math.IsInf(number, 0))
@@ -84,20 +83,7 @@ func unescapePointer(part string) string {
 
 // escapeFragment is encodeURIComponent of the escaped key.
 func escapeFragment(key string) string {
-	const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
-	key = escapePointer(key)
-	if !strings.ContainsFunc(key, func(r rune) bool { return !strings.ContainsRune(unreserved, r) }) {
-		return key
-	}
-	var b strings.Builder
-	for _, ch := range []byte(key) {
-		if strings.IndexByte(unreserved, ch) >= 0 {
-			b.WriteByte(ch)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", ch)
-		}
-	}
-	return b.String()
+	return strings.ReplaceAll(url.QueryEscape(escapePointer(key)), "+", "%20")
 }
 
 var brackets = regexp.MustCompile("\\['?([^\\n\\r\u2028\u2029]*?)'?\\]")
@@ -111,12 +97,9 @@ func normalizePath(path string) string {
 	return brackets.ReplaceAllString(strings.ReplaceAll(path, "~1", "/"), "/$1")
 }
 
-// A pattern is a JavaScript regular expression with the flag u.
-type pattern struct{ re *regexp2.Regexp }
-
-// matches tells whether the expression matches anywhere in text.
-func (p pattern) matches(text string) bool {
-	ok, err := p.re.MatchString(text)
+// matches tells whether an expression matches anywhere in text.
+func matches(p *regexp2.Regexp, text string) bool {
+	ok, err := p.MatchString(text)
 	return ok && err == nil
 }
 
@@ -126,8 +109,8 @@ var unicodeSyntax = regexp.MustCompile(`^(?:[^\\[\]{}]|` + classEscape + `|\[(?:
 
 const classEscape = `\\[pPu]\{[^}]*\}|\\[\^$.*+?()[\]{}|/bBcdDfknpPrsStuvwWx0-9\\]`
 
-// newPattern compiles an expression; its errors read as V8's for the most frequent mistakes.
-func newPattern(source string) (pattern, error) {
+// newPattern compiles a JavaScript regular expression with the flag u; its errors read as V8's for the most frequent mistakes.
+func newPattern(source string) (*regexp2.Regexp, error) {
 	problem := ""
 	re, err := regexp2.Compile(source, regexp2.ECMAScript|regexp2.Unicode)
 	if bad := (*syntax.Error)(nil); errors.As(err, &bad) {
@@ -138,9 +121,9 @@ func newPattern(source string) (pattern, error) {
 		problem = "Lone quantifier brackets"
 	}
 	if problem != "" {
-		return pattern{}, &patternError{source, problem}
+		return nil, &patternError{source, problem}
 	}
-	return pattern{re}, nil
+	return re, nil
 }
 
 // patternProblems are V8's words for mistakes.
@@ -164,24 +147,18 @@ func (e *patternError) Error() string {
 	return fmt.Sprintf("Invalid regular expression: /%s/u: %s", e.source, e.problem)
 }
 
-// patternsOf compiles the patterns among an object schema's properties.
-func patternsOf(schema *appconfig.Object) ([]pattern, error) {
-	value, _ := schema.Get("patternProperties")
-	object, _ := value.(*appconfig.Object)
-	var patterns []pattern
-	for _, source := range object.Keys() {
-		p, err := newPattern(source)
-		if err != nil {
-			return nil, err
-		}
-		patterns = append(patterns, p)
+// list returns a list as it is, and any other value but nil as a list of one.
+func list(value any) []any {
+	items, ok := value.([]any)
+	if !ok && value != nil {
+		return []any{value}
 	}
-	return patterns, nil
+	return items
 }
 
-// matchesAny tells whether one of the patterns matches key.
-func matchesAny(patterns []pattern, key string) bool {
-	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.matches(key) })
+// contains tells whether a value is in a list.
+func contains(list []any, value any) bool {
+	return slices.ContainsFunc(list, func(item any) bool { return appconfig.Equal(item, value) })
 }
 
 // clone returns a deep copy of a value.
@@ -203,6 +180,3 @@ func clone(value any) any {
 	}
 	return value
 }
-
-// quoted puts a text between quotation marks as it is.
-func quoted(text string) string { return `"` + text + `"` }

@@ -3,277 +3,189 @@ package schema
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
 // A keyword takes part in validation, or at least counts as a rule.
 type keyword struct {
-	name    string
-	group   int
-	types   []string // of its value; none for any
-	values  []any    // that it may have; none for any
-	compile func(*site) (check, error)
+	name  string
+	group int
+	types string // of its value; "" for any
+	eval  func(*rule, *evaluation, *cursor)
 }
 
-// anyText stands for all texts among a keyword's values.
-const anyText = "*"
+// Keywords are evaluated group by group, in this order. All but the first are for one type of value.
+const (
+	anyGroup = iota
+	numberGroup
+	stringGroup
+	arrayGroup
+	objectGroup
+	groups
+)
 
-// keywords lists the keywords in the order in which ajv evaluates them.
-func keywords() []keyword {
-	number, object := []string{"number"}, []string{"object"}
-	array, flag := []string{"array"}, []string{"boolean"}
-	schema := []string{"object", "boolean"}
-	optional := []string{"boolean", "object"}
-	return []keyword{
-		{"id", anyGroup, nil, nil, refuseID},
-		{"$ref", anyGroup, []string{"string"}, nil, compileRef},
-		{"type", anyGroup, []string{"string", "array"}, nil, nil},
-		{"nullable", anyGroup, flag, nil, nil},
-		{"const", anyGroup, nil, nil, compileConst},
-		{"enum", anyGroup, array, nil, compileEnum},
-		{"not", anyGroup, schema, nil, compileNot},
-		{"anyOf", anyGroup, array, nil, compileAnyOf},
-		{"oneOf", anyGroup, array, nil, compileOneOf},
-		{"allOf", anyGroup, array, nil, compileAllOf},
-		{"if", anyGroup, schema, nil, compileIf},
-		{"then", anyGroup, schema, nil, checkIf},
-		{"else", anyGroup, schema, nil, checkIf},
-		{"visibility", anyGroup, nil, []any{"frontend", "backend", "secret"}, noteVisibility},
-		{"deepVisibility", anyGroup, nil, []any{"frontend", "secret"}, noteDeepVisibility},
-		{"deprecated", anyGroup, nil, []any{anyText}, noteDeprecation},
+var groupTypes = [groups]string{"", "number", "string", "array", "object"}
 
-		{"maximum", numberGroup, number, nil, limitNumber("<=", func(a, b float64) bool { return a <= b })},
-		{"minimum", numberGroup, number, nil, limitNumber(">=", func(a, b float64) bool { return a >= b })},
-		{"exclusiveMaximum", numberGroup, number, nil, limitNumber("<", func(a, b float64) bool { return a < b })},
-		{"exclusiveMinimum", numberGroup, number, nil, limitNumber(">", func(a, b float64) bool { return a > b })},
-		{"multipleOf", numberGroup, number, nil, compileMultipleOf},
-		{"format", numberGroup, []string{"string"}, nil, refuseFormat},
+// keywords are in the order in which ajv evaluates them.
+var keywords = []keyword{
+	{"$comment", anyGroup, "", nil},
+	{"id", anyGroup, "", nil},
+	{"$ref", anyGroup, "string", evalRef},
+	{"type", anyGroup, "string array", nil},
+	{"nullable", anyGroup, "boolean", nil},
+	{"const", anyGroup, "", evalConst},
+	{"enum", anyGroup, "array", evalEnum},
+	{"not", anyGroup, "object boolean", evalNot},
+	{"anyOf", anyGroup, "array", evalAnyOf},
+	{"oneOf", anyGroup, "array", evalOneOf},
+	{"allOf", anyGroup, "array", evalAllOf},
+	{"if", anyGroup, "object boolean", evalIf},
+	{"then", anyGroup, "object boolean", nil},
+	{"else", anyGroup, "object boolean", nil},
+	{"visibility", anyGroup, "", evalNote},
+	{"deepVisibility", anyGroup, "", evalNote},
+	{"deprecated", anyGroup, "", evalNote},
 
-		{"maxLength", stringGroup, number, nil, limitSize("more", "characters", textLength)},
-		{"minLength", stringGroup, number, nil, limitSize("fewer", "characters", textLength)},
-		{"pattern", stringGroup, []string{"string"}, nil, compilePattern},
-		{"format", stringGroup, []string{"string"}, nil, nil},
+	{"maximum", numberGroup, "number", evalLimit},
+	{"minimum", numberGroup, "number", evalLimit},
+	{"exclusiveMaximum", numberGroup, "number", evalLimit},
+	{"exclusiveMinimum", numberGroup, "number", evalLimit},
+	{"multipleOf", numberGroup, "number", evalMultipleOf},
+	{"format", numberGroup, "string", nil},
 
-		{"maxItems", arrayGroup, number, nil, limitSize("more", "items", arrayLength)},
-		{"minItems", arrayGroup, number, nil, limitSize("fewer", "items", arrayLength)},
-		{"additionalItems", arrayGroup, optional, nil, compileAdditionalItems},
-		{"items", arrayGroup, []string{"object", "array", "boolean"}, nil, compileItems},
-		{"contains", arrayGroup, schema, nil, compileContains},
-		{"uniqueItems", arrayGroup, flag, nil, compileUniqueItems},
+	{"maxLength", stringGroup, "number", evalSize},
+	{"minLength", stringGroup, "number", evalSize},
+	{"pattern", stringGroup, "string", evalPattern},
 
-		{"maxProperties", objectGroup, number, nil, limitSize("more", "properties", objectSize)},
-		{"minProperties", objectGroup, number, nil, limitSize("fewer", "properties", objectSize)},
-		{"required", objectGroup, array, nil, compileRequired},
-		{"propertyNames", objectGroup, schema, nil, compilePropertyNames},
-		{"additionalProperties", objectGroup, optional, nil, compileAdditionalProperties},
-		{"dependencies", objectGroup, object, nil, compileDependencies},
-		{"properties", objectGroup, object, nil, compileProperties},
-		{"patternProperties", objectGroup, object, nil, compilePatternProperties},
-	}
+	{"maxItems", arrayGroup, "number", evalSize},
+	{"minItems", arrayGroup, "number", evalSize},
+	{"additionalItems", arrayGroup, "boolean object", evalItems},
+	{"items", arrayGroup, "object array boolean", evalItems},
+	{"contains", arrayGroup, "object boolean", evalContains},
+	{"uniqueItems", arrayGroup, "boolean", evalUniqueItems},
+
+	{"maxProperties", objectGroup, "number", evalSize},
+	{"minProperties", objectGroup, "number", evalSize},
+	{"required", objectGroup, "array", evalRequired},
+	{"propertyNames", objectGroup, "object boolean", evalPropertyNames},
+	{"additionalProperties", objectGroup, "boolean object", evalAdditionalProperties},
+	{"dependencies", objectGroup, "object", evalDependencies},
+	{"properties", objectGroup, "object", evalProperties},
+	{"patternProperties", objectGroup, "object", evalProperties},
 }
 
-// vocabulary tells of every keyword that may be in a schema whether it is a rule.
-func vocabulary() map[string]bool {
-	known := map[string]bool{"$comment": true}
-	for _, name := range []string{
-		"$async", "$schema", "$id", "$defs", "$vocabulary", "definitions", "title", "description", "default", "readOnly",
-		"writeOnly", "examples", "contentMediaType", "contentEncoding", "contentSchema",
-	} {
-		known[name] = false
-	}
-	for _, k := range keywords() {
-		known[k.name] = true
-	}
-	return known
+// annotations are the keywords that say nothing of what is valid.
+var annotations = []string{
+	"$async", "$schema", "$id", "$defs", "$vocabulary", "definitions", "title", "description", "default", "readOnly",
+	"writeOnly", "examples", "contentMediaType", "contentEncoding", "contentSchema",
 }
 
-// refuseID refuses the $id of draft 4.
-func refuseID(*site) (check, error) {
-	return nil, errors.New(`NOT SUPPORTED: keyword "id", use "$id" for schema ID`)
+// A member is a schema in the value of a keyword, by its key or its index there.
+type member struct {
+	key    string // "" where the value itself is the schema
+	schema any
 }
 
-// refuseFormat refuses every format: Backstage registers none.
-func refuseFormat(s *site) (check, error) {
-	if s.meta == nil {
-		return nil, nil
-	}
-	return nil, fmt.Errorf("unknown format %s ignored in schema at path %s", quoted(s.value.(string)), quoted(s.path))
-}
-
-// noteVisibility notes who may see the value at hand. That of a schema evaluated later replaces it; as "backend" is
-// the default it replaces nothing.
-func noteVisibility(s *site) (check, error) {
-	visibility := s.value.(string)
-	if visibility == "backend" {
-		return nil, nil // the default
-	}
-	return func(e *evaluation, at *cursor) { e.visibility.set(at, visibility) }, nil
-}
-
-// noteDeepVisibility notes the visibility of what is within the value at hand.
-func noteDeepVisibility(s *site) (check, error) {
-	return func(e *evaluation, at *cursor) { e.deepVisibility.set(at, s.value.(string)) }, nil
-}
-
-// noteDeprecation notes that the value at hand should not be there any more.
-func noteDeprecation(s *site) (check, error) {
-	return func(e *evaluation, at *cursor) { e.deprecation.set(at, s.value.(string)) }, nil
-}
-
-// compileConst compares by value, objects whatever the order of their keys. The value may have been coerced.
-func compileConst(s *site) (check, error) {
-	p := newProblem("must be equal to constant", "allowedValue", toString(s.value))
-	return func(e *evaluation, at *cursor) {
-		if !appconfig.Equal(at.value, s.value) {
-			e.fail(at, p)
-		}
-	}, nil
-}
-
-// compileEnum compares as compileConst does.
-func compileEnum(s *site) (check, error) {
-	values := s.value.([]any)
-	if len(values) == 0 {
-		return nil, errors.New("enum must have non-empty array")
-	}
-	p := newProblem("must be equal to one of the allowed values", "allowedValues", toString(s.value))
-	return func(e *evaluation, at *cursor) {
-		if !slices.ContainsFunc(values, func(v any) bool { return appconfig.Equal(at.value, v) }) {
-			e.fail(at, p)
-		}
-	}, nil
-}
-
-// limitNumber returns the compiler of a limit: holds tells whether a number is within it.
-func limitNumber(sign string, holds func(a, b float64) bool) func(*site) (check, error) {
-	return func(s *site) (check, error) {
-		limit := s.value.(float64)
-		p := newProblem("must be "+sign+" "+toString(limit), "comparison", sign, "limit", toString(limit))
-		return func(e *evaluation, at *cursor) {
-			if !holds(at.value.(float64), limit) {
-				e.fail(at, p)
-			}
-		}, nil
-	}
-}
-
-// compileMultipleOf divides doubles: 0.3 is no multiple of 0.1, as in JavaScript.
-func compileMultipleOf(s *site) (check, error) {
-	step := s.value.(float64)
-	p := newProblem("must be multiple of "+toString(step), "multipleOf", toString(step))
-	return func(e *evaluation, at *cursor) {
-		// From 1e21 on JavaScript writes numbers with an exponent, and parseInt reads no more than its first digits.
-		quotient := at.value.(float64) / step
-		if quotient != math.Trunc(quotient) || math.Abs(quotient) >= 1e21 || math.IsNaN(quotient) {
-			e.fail(at, p)
-		}
-	}, nil
-}
-
-// textLength counts characters, as ajv does, not UTF-16 units.
-func textLength(value any) int  { return utf8.RuneCountInString(value.(string)) }
-func arrayLength(value any) int { return len(value.([]any)) }
-func objectSize(value any) int  { return value.(*appconfig.Object).Len() }
-
-// limitSize returns the compiler of a limit to what size counts.
-func limitSize(comparison, unit string, size func(any) int) func(*site) (check, error) {
-	return func(s *site) (check, error) {
-		limit := s.value.(float64)
-		message := fmt.Sprintf("must NOT have %s than %s %s", comparison, toString(limit), unit)
-		p := newProblem(message, "limit", toString(limit))
-		return func(e *evaluation, at *cursor) {
-			n := float64(size(at.value))
-			if comparison == "more" && n > limit || comparison == "fewer" && n < limit {
-				e.fail(at, p)
-			}
-		}, nil
-	}
-}
-
-// compilePattern looks for a match anywhere in the text.
-func compilePattern(s *site) (check, error) {
-	pattern := s.value.(string)
-	re, err := newPattern(pattern)
-	if err != nil {
-		return nil, err
-	}
-	p := newProblem(`must match pattern "`+pattern+`"`, "pattern", pattern)
-	return func(e *evaluation, at *cursor) {
-		if !re.matches(at.value.(string)) {
-			e.fail(at, p)
-		}
-	}, nil
-}
-
-// compileUniqueItems compares items as ajv does: by their text where "items" allows nothing but scalars,
-// else by value; the pair found first decides the message.
-func compileUniqueItems(s *site) (check, error) {
-	if s.value == false {
-		return nil, nil
-	}
-	var types []string
-	if items, ok := s.schema.Get("items"); ok {
-		if object, ok := items.(*appconfig.Object); ok {
-			n := &node{}
-			if err := s.compileType(n, object); err != nil {
-				return nil, err
-			}
-			types = n.types
-		}
-	}
-	scalars := len(types) > 0 && !slices.Contains(types, "object") && !slices.Contains(types, "array")
-	return func(e *evaluation, at *cursor) {
-		items := at.value.([]any)
-		i, j := duplicate(items)
-		if scalars {
-			i, j = duplicateScalar(items, types)
-		}
-		if i < 0 {
-			return
-		}
-		message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
-		e.fail(at, newProblem(message, "i", strconv.Itoa(i), "j", strconv.Itoa(j)))
-	}, nil
-}
-
-// duplicate returns the last item that equals an earlier one, and the nearest such one; i is -1 if there is none.
-func duplicate(items []any) (i, j int) {
-	for i := len(items) - 1; i > 0; i-- {
-		for j := i - 1; j >= 0; j-- {
-			if appconfig.Equal(items[i], items[j]) {
-				return i, j
+// within returns the schemas in the value of a keyword.
+func within(keyword string, value any) (members []member) {
+	switch keyword {
+	case "$defs", "definitions", "properties", "patternProperties", "dependencies":
+		group, _ := value.(*appconfig.Object)
+		for _, key := range group.Keys() {
+			inner, _ := group.Get(key)
+			if _, isList := inner.([]any); !isList || keyword != "dependencies" {
+				members = append(members, member{key, inner})
 			}
 		}
+	case "allOf", "anyOf", "oneOf", "items":
+		list, ok := value.([]any)
+		if !ok && keyword == "items" {
+			return []member{{"", value}}
+		}
+		for i, inner := range list {
+			members = append(members, member{toString(float64(i)), inner})
+		}
+	case "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else":
+		return []member{{"", value}}
 	}
-	return -1, -1
+	return members
 }
 
-// duplicateScalar returns an item and the next one after it with the same text. Items of other types do not count;
-// with several types allowed, texts are told apart from other scalars.
-func duplicateScalar(items []any, types []string) (i, j int) {
-	seen := map[string]int{}
-	for i, item := range slices.Backward(items) {
-		if !hasType(item, types) {
-			continue
-		}
-		key := toString(item)
-		switch item.(type) {
-		case nil:
-			key = "null"
-		case string:
-			if len(types) > 1 {
-				key += "_"
-			}
-		}
-		if j, ok := seen[key]; ok {
-			return i, j
-		}
-		seen[key] = i
+// check refuses what ajv refuses of a rule by itself.
+func (r *rule) check() error {
+	_, hasIf := r.in.schema.Get("if")
+	_, hasThen := r.in.schema.Get("then")
+	_, hasElse := r.in.schema.Get("else")
+	items, _ := r.in.schema.Get("items")
+	_, isTuple := items.([]any)
+	switch {
+	case r.name == "id":
+		return errors.New(`NOT SUPPORTED: keyword "id", use "$id" for schema ID`)
+	case r.name == "format": // Backstage registers none
+		return fmt.Errorf("unknown format \"%s\" ignored in schema at path \"%s\"", r.value, r.in.path)
+	case r.name == "enum" && len(r.value.([]any)) == 0:
+		return errors.New("enum must have non-empty array")
+	case (r.name == "then" || r.name == "else") && !hasIf:
+		return fmt.Errorf("strict mode: %q without \"if\" is ignored", r.name)
+	case r.name == "if" && !hasThen && !hasElse:
+		return errors.New(`strict mode: "if" without "then" and "else" is ignored`)
+	case r.name == "additionalItems" && !isTuple:
+		return errors.New(`strict mode: "additionalItems" is ignored when "items" is not an array of schemas`)
+	case r.name == "visibility":
+		return r.checkText("frontend", "backend", "secret")
+	case r.name == "deepVisibility":
+		return r.checkText("frontend", "secret")
+	case r.name == "deprecated":
+		return r.checkText()
 	}
-	return -1, -1
+	return nil
+}
+
+// checkText refuses values of Backstage's own keywords but the texts allowed; without any, all texts are.
+func (r *rule) checkText(allowed ...string) error {
+	var problems []string
+	text, ok := r.value.(string)
+	if !ok {
+		problems = append(problems, "data must be string")
+	}
+	if allowed != nil && (!ok || !slices.Contains(allowed, text)) {
+		problems = append(problems, "data must be equal to one of the allowed values")
+	}
+	if problems == nil {
+		return nil
+	}
+	return fmt.Errorf("keyword \"%s\" value is invalid at path \"%s\": %s", r.name, r.in.path, strings.Join(problems, ", "))
+}
+
+// setTypes reads the keywords "type" and "nullable".
+func (n *node) setTypes() error {
+	named, _ := n.schema.Get("type")
+	for _, item := range list(named) {
+		name, _ := item.(string)
+		if !slices.Contains([]string{"string", "number", "integer", "boolean", "null", "object", "array"}, name) {
+			return fmt.Errorf("type must be JSONType or JSONType[]: %s", toString(named))
+		}
+		n.types = append(n.types, name)
+	}
+	nullable, has := n.schema.Get("nullable")
+	switch hasNull := slices.Contains(n.types, "null"); {
+	case hasNull && nullable == false:
+		return errors.New("type: null contradicts nullable: false")
+	case !hasNull && has && len(n.types) == 0:
+		return errors.New(`"nullable" cannot be used without "type"`)
+	case !hasNull && nullable == true:
+		n.types = append(n.types, "null")
+	}
+	n.typeFirst = len(n.types) > 0
+	if len(n.types) == 1 && (n.types[0] == "object" || n.types[0] == "array") {
+		// With keywords for this very type, a wrong one is reported in their place.
+		n.typeFirst = !slices.ContainsFunc(keywords, func(k keyword) bool {
+			_, ok := n.schema.Get(k.name)
+			return ok && groupTypes[k.group] == n.types[0]
+		})
+	}
+	return nil
 }

@@ -1,8 +1,9 @@
 package schema
 
 import (
+	"cmp"
+	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
@@ -12,15 +13,14 @@ import (
 // all of them take, except that the properties of all are allowed.
 func mergeSchemas(schemas []any) (merged any, err error) {
 	defer func() {
-		switch problem := recover().(type) {
-		case nil:
-		case mergeError:
-			err = problem
-		default:
-			panic(problem)
+		if problem := recover(); problem != nil {
+			var ok bool
+			if err, ok = problem.(mergeError); !ok {
+				panic(problem)
+			}
 		}
 	}()
-	return mergeAllOf(schemas), nil
+	return mergeFlat(schemas), nil
 }
 
 // A mergeError is thrown where schemas contradict each other. An alternative in which they do is left out.
@@ -28,265 +28,118 @@ type mergeError struct{ problem string }
 
 func (e mergeError) Error() string { return e.problem }
 
-// absent stands for a keyword that a schema lacks.
-type absent struct{}
-
-// mergeAllOf merges schemas and whatever is in their allOf. Paths in errors start again here.
-func mergeAllOf(schemas []any) any {
+// mergeFlat merges schemas and whatever is in their allOf. Paths in errors start again here.
+func mergeFlat(schemas []any) any {
 	all := []any{&appconfig.Object{}}
 	for _, schema := range schemas {
-		all = append(all, flattenAllOf(schema)...)
+		all = append(all, flatten(schema)...)
 	}
-	return mergeAll(all, nil, nil)
+	return mergeAll(all, nil)
 }
 
-// flattenAllOf returns a schema without its allOf, and then the schemas of that.
-func flattenAllOf(schema any) []any {
-	object, ok := schema.(*appconfig.Object)
+// flatten returns a schema without its allOf, and then the schemas of that.
+func flatten(schema any) []any {
+	object, _ := schema.(*appconfig.Object)
+	value, ok := object.Get("allOf")
 	if !ok {
 		return []any{schema}
 	}
 	rest := &appconfig.Object{}
-	list := []any{rest}
 	for _, key := range object.Keys() {
-		value, _ := object.Get(key)
-		inner, ok := value.([]any)
-		if key != "allOf" || !ok {
-			rest.Set(key, value)
-			continue
-		}
-		for _, schema := range inner {
-			list = append(list, flattenAllOf(schema)...)
+		if inner, _ := object.Get(key); key != "allOf" {
+			rest.Set(key, inner)
 		}
 	}
-	return list
+	all := []any{rest}
+	for _, inner := range list(value) {
+		all = append(all, flatten(inner)...)
+	}
+	return all
 }
 
-// Keywords that hold one schema, or schemas by name.
-var (
-	schemaKeywords = []string{"additionalProperties", "additionalItems", "contains", "propertyNames", "not", "items"}
-	groupKeywords  = []string{"properties", "patternProperties", "definitions", "dependencies"}
-
-	propertyKeywords = []string{"properties", "patternProperties", "additionalProperties"}
-	itemKeywords     = []string{"items", "additionalItems"}
-)
-
-// mergeAll merges schemas that have no allOf between them, into a copy of base if there is one. It returns
-// absent{} where there are none. path tells errors where the schemas are.
-func mergeAll(schemas []any, base *appconfig.Object, path []string) any {
-	schemas = slices.DeleteFunc(slices.Clone(schemas), isAbsent)
+// mergeAll merges schemas that have no allOf between them; nil stands for no schema. path tells errors where the
+// schemas are.
+func mergeAll(schemas []any, path []string) any {
+	objects := objectsOf(schemas)
 	switch {
 	case len(schemas) == 0:
-		return absent{}
+		return nil
 	case slices.Contains(schemas, any(false)):
 		return false
-	case !slices.ContainsFunc(schemas, func(s any) bool { return s != true }):
+	case len(objects) == 0:
 		return true
-	}
-	objects := make([]*appconfig.Object, 0, len(schemas))
-	for _, schema := range schemas {
-		if object, ok := schema.(*appconfig.Object); ok {
-			objects = append(objects, object)
-		}
 	}
 	keys := keysOf(objects)
 	// An allOf deeper down is taken apart, and its schemas are merged with those around it.
 	if slices.Contains(keys, "allOf") {
-		return mergeAllOf(schemas)
+		return mergeFlat(schemas)
 	}
 	merged := &appconfig.Object{}
-	if base != nil {
-		merged = clone(base).(*appconfig.Object)
-	}
 	// Keywords that depend on each other are merged together, after all others; this decides the order of the
-	// merged schema's keys, and that decides the order in which a configuration's problems are reported.
-	var forProperties, forItems []string
+	// merged schema's keys.
 	for _, key := range keys {
-		switch {
-		case slices.Contains(propertyKeywords, key):
-			forProperties = append(forProperties, key)
-		case slices.Contains(itemKeywords, key):
-			forItems = append(forItems, key)
+		switch key {
+		case "properties", "patternProperties", "additionalProperties", "items", "additionalItems":
 		default:
-			merged.Set(key, mergeKeyword(key, valuesOf(objects, key), path))
+			merged.Set(key, mergeKeyword(key, valuesOf(objects, key), below(path, key)))
 		}
 	}
-	if len(forProperties) > 0 {
-		mergeProperties(merged, extract(objects, forProperties), path)
-	}
-	if len(forItems) > 0 {
-		mergeItems(merged, extract(objects, forItems), path)
-	}
-	return merged
-}
-
-// mergeKeyword merges the values that schemas have under one keyword.
-func mergeKeyword(key string, values []any, path []string) any {
-	values = unique(values, func(a, b any) bool { return similarUnder(key, a, b) })
-	if len(values) == 1 {
-		list, isList := values[0].([]any)
-		switch {
-		case isList && (key == "anyOf" || key == "oneOf"):
-			out := make([]any, len(list))
-			// There is nothing to merge, but there may be an allOf in each alternative.
-			for i, schema := range list {
-				base, _ := schema.(*appconfig.Object)
-				out[i] = mergeAll([]any{schema}, base, nil)
-			}
-			return out
-		case !slices.Contains(groupKeywords, key) && !slices.Contains(schemaKeywords, key):
-			return values[0]
-		}
-	}
-	at := append(slices.Clip(path), key)
-	merged := resolve(key, values, at)
-	if isAbsent(merged) {
-		incompatible(values, at)
-	}
-	return merged
-}
-
-// incompatible throws the error for values that cannot be merged.
-func incompatible(values []any, path []string) {
-	texts := make([]string, len(values))
-	for i, value := range values {
-		texts[i] = indentJSON(value)
-	}
-	panic(mergeError{`Could not resolve values for path:"` + strings.Join(path, ".") +
-		"\". They are probably incompatible. Values: \n" + strings.Join(texts, "\n")})
-}
-
-// mergeAlternatives combines every alternative of each list with every one of the others. Combinations that
-// nothing can meet are left out.
-func mergeAlternatives(values []any, path []string) any {
-	combinations := [][]any{{}}
-	for _, value := range values {
-		list, _ := value.([]any)
-		var next [][]any
-		for _, combination := range combinations {
-			for _, schema := range list {
-				next = append(next, append([]any{schema}, combination...))
-			}
-		}
-		if combinations = next; len(combinations) > maxCombinations {
-			panic(mergeError{"too many combinations of alternatives at " + strings.Join(path, "/")})
-		}
-	}
-	var merged []any
-	for i, combination := range combinations {
-		if schema, ok := tryMerge(combination, append(slices.Clip(path), strconv.Itoa(i))); ok {
-			merged = append(merged, schema)
-		}
-	}
-	if merged = unique(merged, similar); len(merged) == 0 {
-		return absent{}
-	}
-	return merged
-}
-
-// maxCombinations bounds the work on alternatives, whose number is the product of the lists' lengths.
-const maxCombinations = 10_000
-
-// tryMerge merges one combination of alternatives, and tells whether the schemas agree.
-func tryMerge(schemas []any, path []string) (merged any, ok bool) {
-	defer func() {
-		if problem := recover(); problem != nil {
-			if _, isMergeError := problem.(mergeError); !isMergeError {
-				panic(problem)
-			}
-			merged, ok = nil, false
-		}
-	}()
-	merged = mergeAll(schemas, nil, path)
-	return merged, !isAbsent(merged)
-}
-
-// mergeDependencies merges objects of schemas, or of lists of required properties.
-func mergeDependencies(values []any, path []string) any {
-	objects := objectsOf(values)
-	merged := &appconfig.Object{}
-	for _, key := range keysOf(objects) {
-		schemas := unique(valuesOf(objects, key), appconfig.Equal)
-		lists := slices.DeleteFunc(slices.Clone(schemas), func(v any) bool { _, ok := v.([]any); return !ok })
-		switch {
-		case len(lists) == 0:
-			merged.Set(key, mergeAll(unique(schemas, similar), nil, append(slices.Clip(path), key)))
-			continue
-		case len(lists) == len(schemas):
-			merged.Set(key, sortedTexts(lists))
-			continue
-		}
-		both := slices.DeleteFunc(schemas, func(v any) bool { _, ok := v.([]any); return ok })
-		for _, list := range lists {
-			required := &appconfig.Object{}
-			required.Set("required", list)
-			both = append(both, required)
-		}
-		merged.Set(key, mergeAll(both, nil, append(slices.Clip(path), key)))
-	}
+	mergeProperties(merged, objects, path)
+	mergeItems(merged, objects, path)
 	return merged
 }
 
 // mergeProperties merges what schemas say of properties. Those of all schemas are allowed, whatever their
 // additionalProperties say.
 func mergeProperties(merged *appconfig.Object, schemas []*appconfig.Object, path []string) {
-	at := append(slices.Clip(path), "additionalProperties")
-	additional := mergeAll(valuesOf(schemas, "additionalProperties"), nil, at)
-	patterns := mergeGroup(schemas, "patternProperties", path)
-	properties := mergeGroup(schemas, "properties", path)
+	// Of schemas that say no more than that all properties are allowed, which is the default, only the first counts.
+	var closing []any
+	var permissive bool
+	for _, schema := range schemas {
+		value, ok := schema.Get("additionalProperties")
+		if !declares(schema) && (!ok || value == true) {
+			ok, permissive = ok && !permissive, true
+		}
+		if ok {
+			closing = append(closing, value)
+		}
+	}
+	additional := mergeAll(closing, below(path, "additionalProperties"))
+	properties := mergeGroup(valuesOf(schemas, "properties"), below(path, "properties"))
 	// Nothing can be under a property whose schema is false, so it goes: then it is not declared any more.
-	if additional == false {
-		properties = without(properties, false)
+	declared := &appconfig.Object{}
+	for _, key := range properties.Keys() {
+		if schema, _ := properties.Get(key); additional != false || schema != false {
+			declared.Set(key, schema)
+		}
 	}
 	setSchema(merged, "additionalProperties", additional)
-	setSchema(merged, "patternProperties", patterns)
-	setSchema(merged, "properties", properties)
-}
-
-// mergeGroup merges the schemas that there are under each name.
-func mergeGroup(schemas []*appconfig.Object, keyword string, path []string) *appconfig.Object {
-	groups := objectsOf(valuesOf(schemas, keyword))
-	merged := &appconfig.Object{}
-	for _, key := range keysOf(groups) {
-		schemas := unique(valuesOf(groups, key), similar)
-		merged.Set(key, mergeAll(schemas, nil, append(slices.Clip(path), keyword, key)))
-	}
-	return merged
+	setSchema(merged, "patternProperties", mergeGroup(valuesOf(schemas, "patternProperties"), below(path, "patternProperties")))
+	setSchema(merged, "properties", declared)
 }
 
 // mergeItems merges what schemas say of items: each position by itself as soon as one lists positions.
 func mergeItems(merged *appconfig.Object, schemas []*appconfig.Object, path []string) {
-	at := append(slices.Clip(path), "items")
-	tuples, longest, given := 0, 0, 0
+	longest := 0
 	for _, value := range valuesOf(schemas, "items") {
-		given++
 		if tuple, ok := value.([]any); ok {
-			tuples, longest = tuples+1, max(longest, len(tuple))
+			longest = max(longest, len(tuple))
 		}
 	}
-	if tuples == 0 {
-		setSchema(merged, "items", mergeAll(valuesOf(schemas, "items"), nil, at))
-		if given > 0 {
-			return
-		}
+	if longest == 0 {
+		setSchema(merged, "items", mergeAll(valuesOf(schemas, "items"), below(path, "items")))
+		return
 	}
 	items := make([]any, longest)
 	for i := range items {
-		atIndex := append(slices.Clip(at), strconv.Itoa(i))
-		items[i] = mergeAll(unique(schemasAt(schemas, i), similar), nil, atIndex)
+		items[i] = mergeAll(schemasAt(schemas, i), below(path, "items", toString(float64(i))))
 	}
 	// Where only some schemas list positions, the others' one schema speaks of the items after those, too.
-	rest := valuesOf(schemas, "additionalItems")
-	if tuples < given {
-		rest = schemasAt(schemas, longest)
-	}
-	additional := mergeAll(rest, nil, append(slices.Clip(path), "additionalItems"))
+	additional := mergeAll(schemasAt(schemas, longest), below(path, "additionalItems"))
 	if additional == false {
 		items = slices.DeleteFunc(items, func(schema any) bool { return schema == false })
 	}
-	if len(items) > 0 {
-		merged.Set("items", items)
-	}
+	merged.Set("items", items)
 	setSchema(merged, "additionalItems", additional)
 }
 
@@ -310,7 +163,283 @@ func schemasAt(schemas []*appconfig.Object, position int) (found []any) {
 
 // setSchema stores a merged schema unless it says nothing.
 func setSchema(merged *appconfig.Object, key string, schema any) {
-	if object, ok := schema.(*appconfig.Object); !isAbsent(schema) && (!ok || object.Len() > 0) {
+	if object, ok := schema.(*appconfig.Object); schema != nil && (!ok || object.Len() > 0) {
 		merged.Set(key, schema)
 	}
+}
+
+// mergeGroup merges the schemas that there are under each name; lists of required properties, too.
+func mergeGroup(groups []any, path []string) *appconfig.Object {
+	merged, objects := &appconfig.Object{}, objectsOf(groups)
+	for _, key := range keysOf(objects) {
+		values, lists := valuesOf(objects, key), 0
+		for _, value := range values {
+			if _, ok := value.([]any); ok {
+				lists++
+			}
+		}
+		if lists == len(values) {
+			merged.Set(key, union(values))
+			continue
+		}
+		for i, value := range values {
+			if names, ok := value.([]any); ok {
+				values[i] = object("required", names)
+			}
+		}
+		merged.Set(key, mergeAll(values, below(path, key)))
+	}
+	return merged
+}
+
+// mergeKeyword merges the values that schemas have under one keyword.
+func mergeKeyword(key string, values []any, path []string) any {
+	var different []any
+	for _, value := range values {
+		if !slices.ContainsFunc(different, func(other any) bool { return same(key, value, other) }) {
+			different = append(different, value)
+		}
+	}
+	values = different
+	switch key {
+	case "contains", "propertyNames":
+		return mergeAll(values, path)
+	case "definitions", "dependencies":
+		return mergeGroup(values, path)
+	case "not":
+		return object("anyOf", values)
+	}
+	if len(values) > 1 {
+		return resolve(key, values, path)
+	}
+	if alternatives, ok := values[0].([]any); ok && (key == "anyOf" || key == "oneOf") {
+		out := make([]any, len(alternatives))
+		// There is nothing to merge, but there may be an allOf in each alternative. Its keywords keep their order.
+		for i, schema := range alternatives {
+			out[i] = mergeAll([]any{schema}, nil)
+			base, _ := clone(schema).(*appconfig.Object)
+			merged, _ := out[i].(*appconfig.Object)
+			if _, ok := base.Get("allOf"); ok || base == nil {
+				continue
+			}
+			for _, key := range merged.Keys() {
+				value, _ := merged.Get(key)
+				base.Set(key, value)
+			}
+			out[i] = base
+		}
+		return out
+	}
+	return values[0]
+}
+
+// same tells whether two values of a keyword mean the same: the order of some lists does not matter.
+func same(key string, a, b any) bool {
+	if key != "required" && key != "enum" && key != "type" {
+		return appconfig.Equal(a, b)
+	}
+	x, y := list(a), list(b)
+	return len(x) == len(y) && len(intersect([]any{x, y})) == len(x)
+}
+
+// resolve merges different values of a keyword.
+func resolve(key string, values []any, path []string) any {
+	var merged []any
+	switch key {
+	// The first schema's word counts for what cannot be merged.
+	case "$id", "$ref", "$schema", "default", "description", "title", "examples":
+		return values[0]
+	case "type":
+		if merged = intersect(values); len(merged) == 1 {
+			return merged[0]
+		}
+	case "enum":
+		merged = intersect(values)
+		slices.SortStableFunc(merged, ascending)
+	case "anyOf", "oneOf":
+		merged = mergeAlternatives(values)
+	case "pattern": // all must match
+		var all strings.Builder
+		for _, value := range values {
+			all.WriteString("(?=" + toString(value) + ")")
+		}
+		return all.String()
+	case "multipleOf":
+		return leastCommonMultiple(numbers(values))
+	case "maximum", "exclusiveMaximum", "maxItems", "maxLength", "maxProperties":
+		return slices.Min(numbers(values))
+	case "minimum", "exclusiveMinimum", "minItems", "minLength", "minProperties":
+		return slices.Max(numbers(values))
+	case "uniqueItems":
+		return true
+	case "required":
+		return union(values)
+	case "visibility":
+		return mergeVisibility(values, path)
+	default:
+		panic(mergeError{"No resolver found for key " + key + ". You can provide a resolver for this keyword in the " +
+			"options, or provide a default resolver."})
+	}
+	if len(merged) == 0 {
+		texts := make([]string, len(values))
+		for i, value := range values {
+			texts[i] = indentJSON(value)
+		}
+		panic(mergeError{`Could not resolve values for path:"` + strings.Join(path, ".") +
+			"\". They are probably incompatible. Values: \n" + strings.Join(texts, "\n")})
+	}
+	return merged
+}
+
+// mergeAlternatives combines every alternative of each list with every one of the others. Combinations that
+// nothing can meet are left out.
+func mergeAlternatives(values []any) (merged []any) {
+	combinations := [][]any{{}}
+	for _, value := range values {
+		var next [][]any
+		for _, combination := range combinations {
+			for _, schema := range list(value) {
+				next = append(next, append([]any{schema}, combination...))
+			}
+		}
+		if combinations = next; len(combinations) > maxCombinations {
+			panic(mergeError{"too many combinations of alternatives"})
+		}
+	}
+	for _, combination := range combinations {
+		if schema, err := mergeSchemas(combination); err == nil && !contains(merged, schema) {
+			merged = append(merged, schema)
+		}
+	}
+	return merged
+}
+
+// maxCombinations bounds the work on alternatives, whose number is the product of the lists' lengths.
+const maxCombinations = 10_000
+
+// mergeVisibility takes the most specific visibility. No value is both for the frontend and secret, as one of the
+// schemas must then be wrong about it.
+func mergeVisibility(values []any, path []string) any {
+	if !slices.Contains(values, any("secret")) {
+		return "frontend"
+	}
+	if slices.Contains(values, any("frontend")) {
+		panic(mergeError{"Config schema visibility is both 'frontend' and 'secret' for " + strings.Join(path, "/")})
+	}
+	return "secret"
+}
+
+// intersect returns the items of the first list that are in all; a value by itself is a list of one.
+func intersect(lists []any) (common []any) {
+	for _, item := range list(lists[0]) {
+		lacks := func(other any) bool { return !contains(list(other), item) }
+		if !contains(common, item) && !slices.ContainsFunc(lists, lacks) {
+			common = append(common, item)
+		}
+	}
+	return common
+}
+
+// union returns the different items of lists in ascending order.
+func union(lists []any) []any {
+	all := []any{}
+	for _, names := range lists {
+		for _, name := range list(names) {
+			if !contains(all, name) {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.SortStableFunc(all, ascending)
+	return all
+}
+
+// ascending orders texts, numbers, and whatever else there may be after them.
+func ascending(a, b any) int {
+	switch x := a.(type) {
+	case string:
+		if y, ok := b.(string); ok {
+			return strings.Compare(x, y)
+		}
+	case float64:
+		if y, ok := b.(float64); ok {
+			return cmp.Compare(x, y)
+		}
+	case nil:
+		return 1
+	}
+	if b == nil {
+		return -1
+	}
+	return 0
+}
+
+// numbers returns values that are numbers, 0 for others.
+func numbers(values []any) []float64 {
+	out := make([]float64, len(values))
+	for i, value := range values {
+		out[i], _ = value.(float64)
+	}
+	return out
+}
+
+// leastCommonMultiple works on whole numbers, which fractions are scaled to.
+func leastCommonMultiple(values []float64) float64 {
+	factor := 1.0
+	for slices.ContainsFunc(values, func(v float64) bool { return v*factor != math.Trunc(v*factor) }) {
+		factor *= 10
+	}
+	result := values[0] * factor
+	for _, value := range values[1:] {
+		a, b := result, value*factor
+		for b > 0 {
+			a, b = b, math.Mod(a, b)
+		}
+		result = result / a * value * factor
+	}
+	return result / factor
+}
+
+// below returns the path of what is within another.
+func below(path []string, keys ...string) []string { return append(slices.Clip(path), keys...) }
+
+// object returns an object of one key.
+func object(key string, value any) *appconfig.Object {
+	o := &appconfig.Object{}
+	o.Set(key, value)
+	return o
+}
+
+// keysOf returns the keys of all objects, in the order in which they are first met.
+func keysOf(objects []*appconfig.Object) (keys []string) {
+	seen := map[string]bool{}
+	for _, object := range objects {
+		for _, key := range object.Keys() {
+			if !seen[key] {
+				seen[key] = true
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
+// valuesOf returns what those objects have under key that have it.
+func valuesOf(objects []*appconfig.Object, key string) (values []any) {
+	for _, object := range objects {
+		if value, ok := object.Get(key); ok {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// objectsOf returns those values that are objects.
+func objectsOf(values []any) (objects []*appconfig.Object) {
+	for _, value := range values {
+		if object, ok := value.(*appconfig.Object); ok {
+			objects = append(objects, object)
+		}
+	}
+	return objects
 }

@@ -39,9 +39,9 @@ func TestSecondOpinion(t *testing.T) {
 			other := compileOther(t, text)
 			for _, layer := range get(value.(*appconfig.Object), "layers").([]any) {
 				data := get(layer.(*appconfig.Object), "data")
-				e := &evaluation{all: true}
+				e := &evaluation{all: true, coerces: true}
 				at := &cursor{value: clone(data)}
-				ours := e.visit(compiled.compiler.rootNode, at)
+				ours := e.visit(compiled.root, at)
 				if !appconfig.Equal(at.value, data) {
 					continue // coerced
 				}

@@ -133,3 +133,9 @@ func texts(list []string) []any {
 	}
 	return out
 }
+
+// get returns what object has under key.
+func get(object *appconfig.Object, key string) any {
+	value, _ := object.Get(key)
+	return value
+}

@@ -35,7 +35,8 @@ type Source struct {
 type Schema struct {
 	sources  *appconfig.Object // as Serialize returns it
 	merged   any
-	compiler *compiler         // of merged
+	compiler *compiler // of merged
+	root     *node
 	visible  map[string]string // visibilities by the path of the schema that has them, for missing values
 }
 
@@ -55,11 +56,10 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := compileRoot(metaschema, nil)
+	_, meta, err := compileRoot(metaschema, nil)
 	if err != nil {
 		return nil, err
 	}
-	meta := compiled.rootNode
 	s := &Schema{sources: &appconfig.Object{}, visible: map[string]string{}}
 	list, values := []any{}, []any{}
 	for _, source := range sources {
@@ -67,7 +67,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 		if err != nil {
 			return nil, fmt.Errorf("schema at %s is not JSON: %w", source.Path, err)
 		}
-		if _, err := compileRoot(value, meta); err != nil {
+		if _, _, err := compileRoot(value, meta); err != nil {
 			kind := "Error"
 			if bad := (*patternError)(nil); errors.As(err, &bad) {
 				kind = "SyntaxError"
@@ -94,7 +94,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 			return nil, fmt.Errorf("schema with key or id %q already exists", id)
 		}
 	}
-	if s.compiler, err = compileRoot(s.merged, meta); err != nil {
+	if s.compiler, s.root, err = compileRoot(s.merged, meta); err != nil {
 		return nil, err
 	}
 	// A value that is missing has no visibility of its own: that of its schema tells whom to tell.
@@ -176,24 +176,12 @@ func walk(schema any, pointer string, parent *appconfig.Object, visit visitor) {
 	visit(object, pointer, parent)
 	for _, key := range object.Keys() {
 		value, _ := object.Get(key)
-		at := pointer + "/" + key
-		switch key {
-		case "$defs", "definitions", "properties", "patternProperties", "dependencies":
-			group, _ := value.(*appconfig.Object)
-			for _, name := range group.Keys() {
-				inner, _ := group.Get(name)
-				walk(inner, at+"/"+escapePointer(name), object, visit)
+		for _, m := range within(key, value) {
+			at := pointer + "/" + key
+			if m.key != "" {
+				at += "/" + escapePointer(m.key)
 			}
-		case "allOf", "anyOf", "oneOf", "items":
-			if list, ok := value.([]any); ok {
-				for i, inner := range list {
-					walk(inner, fmt.Sprintf("%s/%d", at, i), object, visit)
-				}
-			} else if key == "items" {
-				walk(value, at, object, visit)
-			}
-		case "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else":
-			walk(value, at, object, visit)
+			walk(m.schema, at, object, visit)
 		}
 	}
 }
@@ -233,8 +221,8 @@ func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &evaluation{all: true}
-	e.visit(s.compiler.rootNode, &cursor{value: clone(data)})
+	e := &evaluation{all: true, coerces: true, notes: map[string]notes{"visibility": {}, "deepVisibility": {}, "deprecated": {}}}
+	e.visit(s.root, &cursor{value: clone(data)})
 	if e.endless {
 		return nil, errors.New("the config schema refers to itself without end")
 	}

@@ -60,19 +60,13 @@ func (s *Schema) alternatives(schema any, found []*appconfig.Object) []*appconfi
 	found = append(found, object)
 	// A reference that leads back is met again in found, which ends the walk.
 	if ref, ok := text(object, "$ref"); ok {
-		if target, ok := s.compiler.resolve(ref, 0); ok {
+		if target, ok := s.compiler.resolve(ref); ok {
 			found = s.alternatives(target, found)
-		} else if ref == "#" || ref == "#/" {
-			found = s.alternatives(s.merged, found)
 		}
 	}
 	for _, key := range []string{"allOf", "anyOf", "oneOf", "if", "then", "else"} {
 		value, _ := object.Get(key)
-		list, ok := value.([]any)
-		if !ok {
-			list = []any{value}
-		}
-		for _, inner := range list {
+		for _, inner := range list(value) {
 			found = s.alternatives(inner, found)
 		}
 	}
@@ -106,7 +100,7 @@ func propertySchemas(schemas []*appconfig.Object, key string) (found []any) {
 		value, _ = schema.Get("patternProperties")
 		patterns, _ := value.(*appconfig.Object)
 		for _, source := range patterns.Keys() {
-			if p, err := newPattern(source); err == nil && p.matches(key) {
+			if p, err := newPattern(source); err == nil && matches(p, key) {
 				inner, _ := patterns.Get(source)
 				found, declared = append(found, inner), true
 			}

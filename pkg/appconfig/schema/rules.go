@@ -1,0 +1,319 @@
+package schema
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// The functions here evaluate one rule each, of the keywords that are named alike: they report problems, and
+// may coerce the value. Those of groups are only called with values of the group's type.
+
+func evalRef(r *rule, e *evaluation, at *cursor) {
+	if e.depth++; e.depth > maxDepth {
+		e.endless = true
+	}
+	e.visit(r.subs[0].node, at)
+	e.depth--
+}
+
+// evalConst compares by value, objects whatever the order of their keys. The value may have been coerced.
+func evalConst(r *rule, e *evaluation, at *cursor) {
+	if !appconfig.Equal(at.value, r.value) {
+		e.fail(at, "must be equal to constant", "allowedValue", toString(r.value))
+	}
+}
+
+func evalEnum(r *rule, e *evaluation, at *cursor) {
+	if !contains(r.value.([]any), at.value) {
+		e.fail(at, "must be equal to one of the allowed values", "allowedValues", toString(r.value))
+	}
+}
+
+// evalNot keeps what is noted of values until the schema fails, as ajv does.
+func evalNot(r *rule, e *evaluation, at *cursor) {
+	if e.probe(r.subs[0].node, at) {
+		e.fail(at, "must NOT be valid")
+	}
+}
+
+// evalAnyOf stops at the first schema that fits: keywords in the later ones do not count.
+func evalAnyOf(r *rule, e *evaluation, at *cursor) {
+	if r.subs == nil {
+		return // one of them takes any value
+	}
+	before := len(e.problems)
+	for _, s := range r.subs {
+		if e.visit(s.node, at) {
+			e.problems = e.problems[:before]
+			return
+		}
+	}
+	e.fail(at, "must match a schema in anyOf")
+}
+
+// evalOneOf stops at the second schema that fits. All schemas tried so far may have coerced the value.
+func evalOneOf(r *rule, e *evaluation, at *cursor) {
+	before, passing := len(e.problems), "null"
+	for _, s := range r.subs {
+		if !e.visit(s.node, at) {
+			continue
+		}
+		if passing != "null" {
+			e.fail(at, "must match exactly one schema in oneOf", "passingSchemas", passing+","+s.key)
+			return
+		}
+		passing = s.key
+	}
+	if passing == "null" {
+		e.fail(at, "must match exactly one schema in oneOf", "passingSchemas", passing)
+		return
+	}
+	e.problems = e.problems[:before]
+}
+
+// evalAllOf is for schemas by themselves: the merged schema has no allOf but within an "if".
+func evalAllOf(r *rule, e *evaluation, at *cursor) {
+	for _, s := range r.subs {
+		if !e.visit(s.node, at) && !e.all {
+			return
+		}
+	}
+}
+
+func evalIf(r *rule, e *evaluation, at *cursor) {
+	name := "else"
+	if e.probe(r.subs[0].node, at) {
+		name = "then"
+	}
+	for _, s := range r.in.rule(anyGroup, name).subs {
+		if !e.visit(s.node, at) {
+			e.fail(at, `must match "`+name+`" schema`, "failingKeyword", name)
+		}
+	}
+}
+
+// evalNote notes what Backstage's own keywords say of the value at hand. A schema evaluated later replaces it; as
+// "backend" is the default it replaces nothing.
+func evalNote(r *rule, e *evaluation, at *cursor) {
+	if e.notes != nil && r.value != "backend" {
+		e.notes[r.name][normalizePath(at.path)] = r.value.(string)
+	}
+}
+
+func evalLimit(r *rule, e *evaluation, at *cursor) {
+	n, limit := at.value.(float64), r.value.(float64)
+	sign, ok := "<=", n <= limit
+	switch r.name {
+	case "minimum":
+		sign, ok = ">=", n >= limit
+	case "exclusiveMaximum":
+		sign, ok = "<", n < limit
+	case "exclusiveMinimum":
+		sign, ok = ">", n > limit
+	}
+	if !ok {
+		e.fail(at, "must be "+sign+" "+toString(limit), "comparison", sign, "limit", toString(limit))
+	}
+}
+
+// evalMultipleOf divides doubles: 0.3 is no multiple of 0.1, as in JavaScript.
+func evalMultipleOf(r *rule, e *evaluation, at *cursor) {
+	// From 1e21 on JavaScript writes numbers with an exponent, and parseInt reads no more than its first digits.
+	quotient := at.value.(float64) / r.value.(float64)
+	if quotient != math.Trunc(quotient) || math.Abs(quotient) >= 1e21 || math.IsNaN(quotient) {
+		e.fail(at, "must be multiple of "+toString(r.value), "multipleOf", toString(r.value))
+	}
+}
+
+// evalSize counts what a value is made of: characters, not UTF-16 units.
+func evalSize(r *rule, e *evaluation, at *cursor) {
+	size, unit, limit := 0, "", r.value.(float64)
+	switch v := at.value.(type) {
+	case string:
+		size, unit = utf8.RuneCountInString(v), "characters"
+	case []any:
+		size, unit = len(v), "items"
+	case *appconfig.Object:
+		size, unit = v.Len(), "properties"
+	}
+	comparison, ok := "more", float64(size) <= limit
+	if strings.HasPrefix(r.name, "min") {
+		comparison, ok = "fewer", float64(size) >= limit
+	}
+	if !ok {
+		e.fail(at, fmt.Sprintf("must NOT have %s than %s %s", comparison, toString(limit), unit), "limit", toString(limit))
+	}
+}
+
+// evalPattern looks for a match anywhere in the text.
+func evalPattern(r *rule, e *evaluation, at *cursor) {
+	if source := r.value.(string); !matches(r.subs[0].pattern, at.value.(string)) {
+		e.fail(at, `must match pattern "`+source+`"`, "pattern", source)
+	}
+}
+
+// evalItems is also for additionalItems, which are those after the ones that "items" lists.
+func evalItems(r *rule, e *evaluation, at *cursor) {
+	items, from := at.value.([]any), 0
+	named, _ := r.in.schema.Get("items")
+	tuple, isTuple := named.([]any)
+	if r.name == "additionalItems" {
+		from, isTuple = len(tuple), false
+	}
+	if r.name == "additionalItems" && r.value == false {
+		if size := strconv.Itoa(from); len(items) > from {
+			e.fail(at, "must NOT have more than "+size+" items", "limit", size)
+		}
+		return
+	}
+	for i := from; i < len(items) && (!isTuple || i < len(tuple)); i++ {
+		s := r.subs[0]
+		if isTuple {
+			s = r.subs[i]
+		}
+		if !e.visit(s.node, at.item(i)) && !e.all {
+			return
+		}
+	}
+}
+
+// evalContains stops at the first item that fits; the problems of those before it are forgotten.
+func evalContains(r *rule, e *evaluation, at *cursor) {
+	before := len(e.problems)
+	for i := range at.value.([]any) {
+		if e.visit(r.subs[0].node, at.item(i)) {
+			e.problems = e.problems[:before]
+			return
+		}
+	}
+	e.fail(at, "must contain at least 1 valid item(s)", "minContains", "1")
+}
+
+// evalUniqueItems finds the pair that ajv finds first. Where "items" allows nothing but scalars that is an item and
+// one after it, and items of other types do not count; else it is an item and one before it.
+func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
+	if r.value == false {
+		return
+	}
+	var types []string
+	step := -1
+	for _, s := range r.in.rule(arrayGroup, "items").subs {
+		if s.key == "" && s.types != nil && !slices.Contains(s.types, "object") && !slices.Contains(s.types, "array") {
+			types, step = s.types, 1
+		}
+	}
+	items := at.value.([]any)
+	for i, item := range slices.Backward(items) {
+		for j := i + step; j >= 0 && j < len(items); j += step {
+			if appconfig.Equal(item, items[j]) && (types == nil || hasType(item, types)) {
+				message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
+				e.fail(at, message, "i", strconv.Itoa(i), "j", strconv.Itoa(j))
+				return
+			}
+		}
+	}
+}
+
+// evalRequired reports one problem for each property that is missing.
+func evalRequired(r *rule, e *evaluation, at *cursor) {
+	for _, item := range r.value.([]any) {
+		name := toString(item)
+		if _, ok := at.value.(*appconfig.Object).Get(name); ok {
+			continue
+		}
+		p := e.fail(at, "must have required property '"+name+"'", "missingProperty", name)
+		p.missing = strings.TrimPrefix(normalizePath(r.in.path), "#") + "/properties/" + name
+		if !e.all {
+			return
+		}
+	}
+}
+
+// evalPropertyNames evaluates the names as values of their own. Problems are reported at the object.
+func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
+	for _, key := range at.value.(*appconfig.Object).Keys() {
+		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path}) {
+			e.fail(at, "property name must be valid", "propertyName", key)
+			if !e.all {
+				return
+			}
+		}
+	}
+}
+
+// evalAdditionalProperties is for what neither "properties" nor "patternProperties" names.
+func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
+	named, _ := r.in.schema.Get("properties")
+	declared, _ := named.(*appconfig.Object)
+	patterns := r.in.rule(objectGroup, "patternProperties").subs
+	for _, key := range at.value.(*appconfig.Object).Keys() {
+		_, ok := declared.Get(key)
+		switch {
+		case ok || slices.ContainsFunc(patterns, func(s sub) bool { return matches(s.pattern, key) }):
+		case r.value == false:
+			e.fail(at, "must NOT have additional properties", "additionalProperty", key)
+			if !e.all {
+				return
+			}
+		case !e.visit(r.subs[0].node, at.property(key)) && !e.all:
+			return
+		}
+	}
+}
+
+// evalDependencies evaluates first the lists of what else must be there when a property is, then the schemas.
+func evalDependencies(r *rule, e *evaluation, at *cursor) {
+	object, dependencies := at.value.(*appconfig.Object), r.value.(*appconfig.Object)
+	for _, key := range dependencies.Keys() {
+		value, _ := dependencies.Get(key)
+		names, _ := value.([]any)
+		if _, ok := object.Get(key); !ok || len(names) == 0 {
+			continue
+		}
+		noun := "properties"
+		if len(names) == 1 {
+			noun = "property"
+		}
+		all := strings.ReplaceAll(toString(names), ",", ", ")
+		for _, item := range names {
+			if _, ok := object.Get(toString(item)); ok {
+				continue
+			}
+			e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property", key,
+				"missingProperty", toString(item), "depsCount", strconv.Itoa(len(names)), "deps", all)
+			if !e.all {
+				return
+			}
+		}
+	}
+	for _, s := range r.subs {
+		if _, ok := object.Get(s.key); ok && !e.visit(s.node, at) && !e.all {
+			return
+		}
+	}
+}
+
+// evalProperties evaluates properties in the order of the schema, not in that of the value.
+func evalProperties(r *rule, e *evaluation, at *cursor) {
+	object := at.value.(*appconfig.Object)
+	for _, s := range r.subs {
+		keys := []string{s.key}
+		if s.pattern != nil {
+			keys = object.Keys()
+		}
+		for _, key := range keys {
+			if _, ok := object.Get(key); !ok || s.pattern != nil && !matches(s.pattern, key) {
+				continue
+			}
+			if !e.visit(s.node, at.property(key)) && !e.all {
+				return
+			}
+		}
+	}
+}
