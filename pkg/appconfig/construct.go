@@ -211,7 +211,7 @@ func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 			}
 		}
 		if keys != nil && c.isRepeated(keys, node, i) {
-			c.fail(key, "Map keys must be unique")
+			c.fail(keyStart(node, i), "Map keys must be unique")
 		}
 		made, at := c.value(value)
 		if isSet && made != nil {
@@ -223,6 +223,24 @@ func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 		return &Object{}, pos // a JavaScript Set has no properties of its own
 	}
 	return object, pos
+}
+
+// keyStart returns the node that npm's yaml names for a key: the value before it where that is missing and ends the
+// line before.
+func keyStart(mapping *yaml.Node, place int) *yaml.Node {
+	key := mapping.Content[place]
+	if place == 0 || mapping.Style&yaml.FlowStyle != 0 || key.Anchor != "" || tagOf(key) != "" {
+		return key
+	}
+	last := mapping.Content[place-1]
+	for len(last.Content) > 0 && last.Style&yaml.FlowStyle == 0 {
+		last = last.Content[len(last.Content)-1]
+	}
+	if last.Kind == yaml.ScalarNode && last.Value == "" && last.Style&quoted == 0 && last.Line == key.Line-1 &&
+		mapping.Content[place-2].LineComment == "" {
+		return last
+	}
+	return key
 }
 
 // keySet holds the values of the scalar keys of a mapping: 16 and 0x10 are the same, 1 and "1" are not.

@@ -142,7 +142,11 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		rest := strings.Join(lines[at.Line-1:], "")
 		rest = rest[len(prefix(rest, at.Column-1)):]
 		if before := properties.FindString(rest); !strings.HasPrefix(rest[len(before):], "- ") {
-			at.Line += strings.Count(before, "\n")
+			at.Line += strings.Count(rest[:min(len(before), len(rest)-1)], "\n")
+		}
+		// Where it is not in line with the keys of a mapping, it names the end of what is before.
+		if root, err := compose(before(at.Line)); err == nil && root != nil && at.Column > root.Column && !isOpen(root, at.Column) {
+			at.Line = previousEnd(lines, at.Line, false)
 		}
 	case misplaced.MatchString(at.Problem) && firstInLine(lines, at.Line, at.Column):
 		isKey := strings.HasSuffix(at.Problem, "key")
@@ -151,30 +155,39 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		}
 	case strings.HasPrefix(at.Problem, "mapping values are not allowed"):
 		// The key may be a text of several lines; parsed without the colon it tells where it begins.
-		if root, err := compose(before(at.Line) + prefix(lines[at.Line-1], at.Column-1)); err == nil && root != nil {
+		root, err := compose(before(at.Line) + prefix(lines[at.Line-1], at.Column-1))
+		if err != nil {
+			return d.locate(err, earlier)
+		} else if root != nil {
 			last := lastScalar(root)
 			at.Line, at.Column = last.Line, last.Column
 		}
 	}
 	unclosed := strings.HasPrefix(at.Problem, "found unexpected") // go-yaml looks no further than the next marker
 	if earlier != nil && (earlier.Line <= at.Line || unclosed) {
-		return earlier
+		at = earlier
+	} else {
+		d.unend(at)
 	}
-	// What comes before may have a problem of another kind, which go-yaml does not look for. It can be parsed by
-	// itself where it ends before a line that is not indented.
-	for line, tries := min(at.Line, len(lines)), 0; line > 1 && tries < 3; line-- {
-		if strings.TrimLeft(lines[line-1], " \t\r\n#-]}") != lines[line-1] {
+	// What comes before may have a problem of another kind, which go-yaml does not look for. It is tried where it can
+	// be parsed by itself, up to the first key of a line.
+	for line, tries := min(at.Line, len(lines)), 10; line > 0 && tries > 0; line, tries = line-1, tries-1 {
+		key, _, _ := strings.Cut(lines[line-1], ":")
+		root, err := compose(before(line) + key + ":")
+		var other *SyntaxError
+		var sooner *yaml.LoadError
+		if err == nil {
+			_, _, other = d.construct(root, &source{})
+		} else if errors.As(err, &sooner) && sooner.Mark.Line < min(line, problem.Mark.Line) {
+			other = d.locate(err, nil) // go-yaml reads some lines ahead
+		} else {
 			continue
 		}
-		tries++
-		if root, err := compose(before(line)); err == nil {
-			if _, _, earlier := d.construct(root, &source{}); earlier != nil {
-				return earlier
-			}
-			break
+		if other != nil && !other.late && other.Line < at.Line {
+			return other
 		}
+		break
 	}
-	d.unend(at)
 	return at
 }
 
@@ -196,7 +209,7 @@ func firstInLine(lines []string, line, column int) bool {
 	}
 	text := lines[line-1]
 	before := prefix(text, column-1)
-	return strings.TrimLeft(before, " \t") == "" && strings.IndexAny(text[len(before):], "&!*") != 0
+	return strings.TrimLeft(before, " \t") == "" && strings.IndexAny(text[len(before):], "&!*,]}") != 0
 }
 
 var (
@@ -210,9 +223,14 @@ var (
 // comments behind that.
 func previousEnd(lines []string, line int, onlyMissing bool) int {
 	comment := -1 // the deepest indentation of a comment in between
+	indentOf := func(line string) int { return len(line) - len(strings.TrimLeft(line, " \t")) }
+	own := indentOf(lines[min(line, len(lines))-1])
 	for end := min(line-1, len(lines)); end > 0; end-- {
-		bare := strings.TrimLeft(lines[end-1], " \t")
-		indent := len(lines[end-1]) - len(bare)
+		indent := indentOf(lines[end-1])
+		bare, hyphen := lines[end-1][indent:], 1
+		if strings.HasPrefix(bare, "- ") {
+			hyphen = 0
+		}
 		text := strings.TrimSpace(cutComment(lines[end-1]))
 		switch {
 		case strings.TrimSpace(bare) == "":
@@ -225,7 +243,7 @@ func previousEnd(lines []string, line int, onlyMissing bool) int {
 				return end
 			}
 			return line
-		case onlyMissing || comment >= indent || blockHeader.MatchString(text):
+		case onlyMissing || comment > indent || comment == indent && own+hyphen <= indent || blockHeader.MatchString(text):
 			return line
 		}
 		return end + 1
@@ -245,6 +263,16 @@ func prefix(text string, characters int) string {
 		characters--
 	}
 	return text
+}
+
+// isOpen tells whether a block mapping in a column goes on at the end of a node.
+func isOpen(node *yaml.Node, column int) bool {
+	for ; len(node.Content) > 0; node = node.Content[len(node.Content)-1] {
+		if node.Kind == yaml.MappingNode && node.Column == column {
+			return true
+		}
+	}
+	return false
 }
 
 func lastScalar(node *yaml.Node) *yaml.Node {

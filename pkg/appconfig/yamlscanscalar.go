@@ -93,6 +93,10 @@ func skipComments(text string) string {
 
 // block goes past a block scalar.
 func (s *scanner) block() {
+	if at := s.column(s.pos); s.key < 0 && len(s.maps) > 0 && at <= s.maps[len(s.maps)-1] {
+		s.fail(s.pos, "Block scalars must be indented more than their key")
+		return
+	}
 	explicit, outer := 0, s.indentNext
 	for s.pos++; ; s.pos++ {
 		if ch := s.at(0); ch > '0' && ch <= '9' {

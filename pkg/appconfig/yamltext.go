@@ -118,7 +118,7 @@ func (d *document) directives() *SyntaxError {
 		rest = tail
 	}
 	if seen {
-		return &SyntaxError{Line: number + 1, Column: 1, Problem: "Missing directives-end indicator line"}
+		return &SyntaxError{Line: strings.Count(d.text, "\n") + 1, Column: 1, Problem: "Missing directives-end indicator line"}
 	}
 	return nil
 }
