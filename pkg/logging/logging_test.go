@@ -89,6 +89,7 @@ func TestURL(t *testing.T) {
 		"/x?code&code=&error=access_denied":                  "/x?code&code=***&error=access_denied",
 		"https://app.example/#access_token=abc":              "https://app.example/#***",
 		"https://app.example/?a=b#access_token=abc":          "https://app.example/?a=b#***",
+		"/x?a=1;code=b&c=d;e":                                "/x?a=***&c=d;e",
 		"/x?code=a;state=b&%zzcode=c&code=d&client_secret=e": "/x?code=***&%zzcode=***&code=***&client_secret=***",
 	} {
 		if got := logging.URL(in); got != want {

@@ -106,7 +106,9 @@ func URL(uri string) string {
 		var part string
 		part, query, found = strings.Cut(query, "&")
 		b.WriteByte(separator)
-		if name, _, hasValue := strings.Cut(part, "="); hasValue && isSensitive(name) {
+		name, value, hasValue := strings.Cut(part, "=")
+		// Servers that take a semicolon for a separator find other parameters in the value.
+		if _, others, more := strings.Cut(value, ";"); hasValue && (isSensitive(name) || more && isSensitive(others)) {
 			b.WriteString(name + "=***")
 		} else {
 			b.WriteString(part)
