@@ -200,10 +200,11 @@ func (n *normalizer) location(value string) map[string]any {
 		}
 		query[key] = single(texts)
 	}
+	out := map[string]any{"base": n.text(base), "query": query}
 	if fragment := u.EscapedFragment(); fragment != "" {
-		base += "#" + fragment
+		out["fragment"] = n.text("#" + fragment)
 	}
-	return map[string]any{"base": n.text(base), "query": query}
+	return out
 }
 
 // single is a list of one as the one itself.

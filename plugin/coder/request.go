@@ -24,7 +24,7 @@ func parseQuery(raw string) url.Values {
 		if name = decode(name); pair == "" || i == maxParams {
 			continue
 		}
-		if list, index, ok := strings.Cut(name, "["); ok && strings.Trim(index, "[]0123456789") == "" {
+		if list, index, ok := strings.Cut(name, "["); ok && index != "" && strings.Trim(index, "[]0123456789") == "" {
 			name = list + "[]"
 		}
 		values.Add(name, decode(value))
