@@ -13,20 +13,28 @@ type index struct {
 
 func newIndex(value any, layer string) *index {
 	x := &index{value: value, layer: layer}
-	x.add(value, layer)
+	if object, ok := value.(*Object); ok {
+		x.addParts(object, layer)
+	} else {
+		x.end = x
+	}
 	return x
 }
 
 // add adds what a layer has that is below those before it.
 func (x *index) add(value any, layer string) {
-	object, ok := value.(*Object)
-	switch {
-	case x.end != nil:
+	if x.end != nil {
 		return
-	case !ok:
+	}
+	if object, ok := value.(*Object); ok {
+		x.addParts(object, layer)
+	} else {
 		x.end = &index{value: value, layer: layer}
-		return
-	case x.parts == nil:
+	}
+}
+
+func (x *index) addParts(object *Object, layer string) {
+	if x.parts == nil {
 		x.parts = make(map[string]*index, object.Len())
 	}
 	for i := range object.entries {
