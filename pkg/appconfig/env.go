@@ -52,7 +52,7 @@ func (e *environ) config() (*Object, error) {
 		if data == nil {
 			data = &Object{}
 		}
-		if err := setVariable(data, key, value, &source{variables: []string{name}}); err != nil {
+		if err := setVariable(data, key, value, &source{variables: []string{name}, noLines: true}); err != nil {
 			return nil, err
 		}
 	}

@@ -45,7 +45,7 @@ func (r *jsonReader) value(depth int) (any, position, error) {
 		return nil, position{}, err
 	}
 	pos := position{from: r.from}
-	if r.from.path != "" {
+	if !r.from.noLines {
 		end := int(r.decoder.InputOffset())
 		r.line += int32(bytes.Count(r.text[r.counted:end], []byte("\n")))
 		r.counted = end

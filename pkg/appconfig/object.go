@@ -246,16 +246,6 @@ func arrayIndex(key string) (uint64, bool) {
 	return n, err == nil && n < math.MaxUint32
 }
 
-// ordered returns the entries in JavaScript's order.
-func (o *Object) ordered() []entry {
-	if !o.ints {
-		return o.entries
-	}
-	copied := Object{entries: slices.Clone(o.entries), ints: true}
-	copied.sort()
-	return copied.entries
-}
-
 // sort puts the entries into JavaScript's order.
 func (o *Object) sort() {
 	if o.ints {

@@ -15,6 +15,7 @@ type position struct {
 // source is what values are read from: a file, a URL, a variable.
 type source struct {
 	path      string    // the file or URL; "" for the environment
+	noLines   bool      // it is no text with lines
 	variables []string  // the variables that went into the text
 	parent    *position // the $include or $file that brought it in
 }
@@ -79,10 +80,10 @@ func (c *Config) Located() ([]Located, error) {
 func locateAll(list *[]Located, key string, value any, pos position) {
 	switch v := value.(type) {
 	case *Object:
-		for _, e := range v.ordered() {
-			path := e.key
+		for _, path := range v.Keys() {
+			e := v.entries[v.find(path)]
 			if key != "" {
-				path = key + "." + e.key
+				path = key + "." + path
 			}
 			locateAll(list, path, e.value, e.pos)
 		}

@@ -5,7 +5,7 @@ import "bytes"
 // ParseJSON returns the value of a JSON text, its keys in JavaScript's order. Of a key that is there twice
 // the later value counts.
 func ParseJSON(text []byte) (any, error) {
-	value, _, err := parseJSON(string(text), &source{})
+	value, _, err := parseJSON(string(text), &source{noLines: true})
 	return value, err
 }
 
