@@ -94,10 +94,10 @@ func newLoader(o Options) (*loader, error) {
 }
 
 func absolute(dir, path string) (string, error) {
-	if dir == "" || filepath.IsAbs(path) {
-		return filepath.Abs(path)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
 	}
-	return filepath.Abs(filepath.Join(dir, path))
+	return filepath.Abs(path)
 }
 
 // configArgs returns the values of --config as minimist finds them: a value that follows, or one behind "=".
@@ -195,7 +195,7 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	if err != nil {
 		return nil, files, err
 	}
-	env, err := load(nothing, func([]byte) (*Object, error) { return l.environ.config() })
+	env, err := l.environ.config()
 	if err != nil {
 		return nil, files, err // before any problem with a file, as in Backstage
 	}
@@ -230,9 +230,6 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	}
 	return New(layers...), files, nil
 }
-
-// nothing is the text of the environment, whose variables are known already.
-func nothing() ([]byte, error) { return nil, nil }
 
 // files notes which files a load looked at, and in which state they were.
 type files struct {

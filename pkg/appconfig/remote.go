@@ -63,45 +63,37 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 }
 
 // loadURL loads a remote document. Nothing can be included into it, as in Backstage.
-func (l *loader) loadURL(ctx context.Context, u *url.URL) (layer Layer, err error) {
+func (l *loader) loadURL(ctx context.Context, u *url.URL) (Layer, error) {
 	name := displayURL(u)
-	t := &transformer{environ: l.environ}
-	layer = Layer{Name: name, Path: name}
-	read := func() ([]byte, error) { return l.remote(ctx, u) }
-	layer.Data, err = load(read, func(text []byte) (*Object, error) {
-		value, pos, err := parseYAML(validUTF8(text), &source{path: name})
-		if err == nil && value == nil {
-			err = errors.New("configuration data is null")
-		}
-		var object *Object
-		if err == nil {
-			object, err = t.document(value, pos, scope{})
-		}
-		if _, ok := errors.AsType[*SyntaxError](err); err != nil && !ok {
-			err = &LoadError{name, err, true}
-		}
-		return object, err
-	})
-	layer.unset = t.unset
-	return layer, err
+	return loadLayer(name, name, &transformer{environ: l.environ}, func() ([]byte, error) { return l.remote(ctx, u) })
 }
 
-// loadFile loads a local file and all that it includes. read notes what it reads.
-func (l *loader) loadFile(path string, files *files) (layer Layer, err error) {
+// loadFile loads a local file and all that it includes, and notes what it reads.
+func (l *loader) loadFile(path string, files *files) (Layer, error) {
 	t := &transformer{environ: l.environ, readFile: func(path string) (string, error) {
 		text, err := files.read(path, `failed to include "%s", file does not exist`)
 		return validUTF8(text), err
 	}}
-	layer = Layer{Name: filepath.Base(path), Path: path}
 	read := func() ([]byte, error) { return files.read(path, `Config file "%s" does not exist`) }
-	layer.Data, err = load(read, func(text []byte) (*Object, error) {
+	return loadLayer(filepath.Base(path), path, t, read)
+}
+
+// loadLayer reads, parses and transforms a document. An empty file is no layer at all: it has no data.
+func loadLayer(name, path string, t *transformer, read func() ([]byte, error)) (layer Layer, err error) {
+	remote := t.readFile == nil
+	layer = Layer{Name: name, Path: path}
+	layer.Data, err = load(read, func(text []byte) (object *Object, err error) {
 		value, pos, err := parseYAML(validUTF8(text), &source{path: path})
-		if err != nil || value == nil {
-			return nil, err // an empty file is no layer at all
+		if err != nil || value == nil && !remote {
+			return nil, err
 		}
-		object, err := t.document(value, pos, scope{filepath.Dir(path), &include{path: path}})
+		if value == nil {
+			err = errors.New("configuration data is null")
+		} else {
+			object, err = t.document(value, pos, scope{filepath.Dir(path), &include{path: path}})
+		}
 		if err != nil {
-			err = &LoadError{path, err, false}
+			err = &LoadError{path, err, remote}
 		}
 		return object, err
 	})

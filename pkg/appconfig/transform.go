@@ -76,33 +76,37 @@ func (t *transformer) document(value any, pos position, in scope) (*Object, erro
 }
 
 // apply transforms a value and what is in it. ok is false where nothing is left of it.
-func (t *transformer) apply(value any, pos position, in scope) (out any, _ position, ok bool, _ error) {
+func (t *transformer) apply(value any, pos position, in scope) (out any, _ position, ok bool, err error) {
 	switch v := value.(type) {
 	case string:
 		if !strings.Contains(v, "${") {
 			return value, pos, true, nil
 		}
-		text, used, ok := t.substitute(v)
-		if len(used) > 0 {
-			pos.from = &source{path: pos.from.path, variables: used, parent: pos.from.parent}
-		}
-		return text, pos, ok, nil
+		out, pos, ok = t.text(v, pos)
+		return out, pos, ok, nil
 	case *Object:
-		if t.readFile == nil {
+		keyword := includeKey(v)
+		if t.readFile == nil || keyword == "" {
 			break
 		}
-		included, from, inner, state, err := t.include(v, pos, in)
+		value, pos, in, ok, err = t.include(keyword, v, pos, in)
 		if err != nil {
 			return nil, pos, false, fmt.Errorf("error at %s, %w", t.at(), err)
 		}
-		switch state {
-		case gone:
+		if !ok {
 			return nil, pos, false, nil
-		case replaced:
-			value, pos, in = included, from, inner
 		}
 	}
 	return t.children(value, pos, in)
+}
+
+// text substitutes the variables in a text, and notes them where it came from.
+func (t *transformer) text(value string, pos position) (any, position, bool) {
+	text, used, ok := t.substitute(value)
+	if len(used) > 0 {
+		pos.from = &source{path: pos.from.path, variables: used, parent: pos.from.parent}
+	}
+	return text, pos, ok
 }
 
 // children transforms the parts of a value that itself stays as it is. It does so in place: what a parser made is
@@ -147,9 +151,6 @@ func (t *transformer) children(value any, pos position, in scope) (any, position
 // substitute replaces every ${NAME} and ${NAME:-default} in a text, and $${…} by ${…}. ok is false where a
 // variable without a default is not set.
 func (t *transformer) substitute(text string) (out string, used []string, ok bool) {
-	if !strings.Contains(text, "${") {
-		return text, nil, true
-	}
 	var b strings.Builder
 	var missing []string
 	ok = true
@@ -202,27 +203,22 @@ func (t *transformer) substitute(text string) (out string, used []string, ok boo
 	return b.String(), used, true
 }
 
-type includeState int
-
-const (
-	kept     includeState = iota // not an include
-	replaced                     // by the included value
-	gone                         // the included value is missing
-)
-
-// include replaces {$file: …}, {$env: …} and {$include: …}.
-func (t *transformer) include(object *Object, pos position, in scope) (any, position, scope, includeState, error) {
-	fail := func(err error) (any, position, scope, includeState, error) { return nil, pos, in, kept, err }
-	keyword := ""
+// includeKey returns the first of an object's keys that asks for an include, "" where none does.
+func includeKey(object *Object) string {
 	for i := range object.entries {
 		if key := object.entries[i].key; key == "$file" || key == "$env" || key == "$include" {
-			keyword = key
-			break
+			return key
 		}
 	}
-	if keyword == "" {
-		return nil, pos, in, kept, nil
-	}
+	return ""
+}
+
+// include returns what stands in the place of {$file: …}, {$env: …} or {$include: …}, and the scope of what is in it.
+// ok is false where nothing does.
+func (t *transformer) include(keyword string, object *Object, pos position, in scope) (
+	value any, _ position, _ scope, ok bool, err error,
+) {
+	fail := func(err error) (any, position, scope, bool, error) { return nil, pos, in, false, err }
 	if object.Len() != 1 {
 		return fail(fmt.Errorf("include key %s should not have adjacent keys", keyword))
 	}
@@ -239,28 +235,28 @@ func (t *transformer) include(object *Object, pos position, in scope) (any, posi
 	}
 	switch keyword {
 	case "$env":
-		value, set := t.environ.lookup(target)
+		value, ok = t.environ.lookup(target)
 		pos.from = &source{path: pos.from.path, variables: append(used, target), parent: pos.from.parent}
-		if !set {
+		if !ok {
 			t.miss([]string{target})
-			return nil, pos, in, gone, nil
 		}
-		return value, pos, in, replaced, nil
+		return value, pos, in, ok, nil
 	case "$file":
 		path := resolvePath(in.dir, target)
 		text, err := t.read(path)
 		if err != nil {
 			return fail(fmt.Errorf("failed to read file %s, %w", target, named(err)))
 		}
-		includer := pos
-		return trimRight(text), position{from: &source{path: path, parent: &includer}, line: 1, column: 1}, in, replaced, nil
+		return trimRight(text), position{from: &source{path: path, parent: &pos}, line: 1, column: 1}, in, true, nil
 	}
 	return t.includePart(target, pos, in)
 }
 
 // includePart reads the part of a file that "path#key.key" names.
-func (t *transformer) includePart(target string, pos position, in scope) (any, position, scope, includeState, error) {
-	fail := func(err error) (any, position, scope, includeState, error) { return nil, pos, in, kept, err }
+func (t *transformer) includePart(target string, pos position, in scope) (
+	value any, from position, _ scope, ok bool, err error,
+) {
+	fail := func(err error) (any, position, scope, bool, error) { return nil, pos, in, false, err }
 	name, part, _ := strings.Cut(target, "#")
 	if i := strings.IndexAny(part, "\n\r\u2028\u2029"); i >= 0 {
 		part = part[:i] // in Backstage the path ends at a line's end
@@ -279,41 +275,30 @@ func (t *transformer) includePart(target string, pos position, in scope) (any, p
 	if err != nil {
 		return fail(err)
 	}
-	value, from, err := parse(text, &source{path: path, parent: &pos})
+	value, from, err = parse(text, &source{path: path, parent: &pos})
 	if err != nil {
 		return fail(fmt.Errorf("failed to parse included file %s, %w", name, named(err)))
 	}
+	ok = true
 	if part != "" {
-		missing := false
 		parts := strings.Split(part, ".")
 		for i, key := range parts {
-			object, ok := value.(*Object)
-			if !ok || missing {
+			object, isObject := value.(*Object)
+			if !isObject || !ok {
 				return fail(fmt.Errorf("value at '%s' in included file %s is not an object",
 					strings.Join(parts[:i], "."), name))
 			}
-			if j := object.find(key); j >= 0 {
+			j := object.find(key)
+			if ok = j >= 0; ok {
 				value, from = object.entries[j].value, object.entries[j].pos
-			} else {
-				missing = true
 			}
 		}
-		if missing {
-			return nil, pos, in, gone, nil
-		}
 	}
-	inner := scope{filepath.Dir(path), &include{in.within, path, part}}
-	if text, ok := value.(string); ok {
-		substituted, used, ok := t.substitute(text)
-		if !ok {
-			return nil, pos, in, gone, nil
-		}
-		if len(used) > 0 {
-			from.from = &source{path: path, variables: used, parent: &pos}
-		}
-		return substituted, from, inner, replaced, nil
+	in = scope{filepath.Dir(path), &include{in.within, path, part}}
+	if text, isText := value.(string); isText && ok {
+		value, from, ok = t.text(text, from)
 	}
-	return value, from, inner, replaced, nil
+	return value, from, in, ok, nil
 }
 
 // read reads a file to include.
