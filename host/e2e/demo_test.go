@@ -110,6 +110,9 @@ func TestDemoCancel(t *testing.T) {
 				if got := page.text("#error"); !strings.Contains(got, "denied") || !stateless && !strings.Contains(got, "resource owner") {
 					t.Errorf("the page says %q, which is not the reason", got)
 				}
+				if got := get[string](page, `'#' + document.activeElement.id`); got != way.button {
+					t.Errorf("the keyboard goes on at %s, want the button again", got)
+				}
 				if len(s.tokens()) > 0 {
 					t.Error("a token was issued")
 				}

@@ -38,6 +38,9 @@ func openWithBackend(t *testing.T, o Options) (*Sandbox, *backend) {
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)
 	o.BackendURL = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	o.Client.RedirectURIs = []string{
+		o.BackendURL + "/api/auth/coder/handler/frame", o.BackendURL + "/api/auth/coder/oauth/callback",
+	}
 	b.s = open(t, o)
 	b.oauth = oauth2.Config{
 		ClientID: o.Client.ID, ClientSecret: o.Client.Secret,

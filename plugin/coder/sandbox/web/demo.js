@@ -8,8 +8,8 @@ const protocols = {
 };
 let session = null;
 
-$('sign-in').addEventListener('click', () => enter('Signing in: continue in the popup…', signIn));
-$('sign-in-legacy').addEventListener('click', () => enter('Signing in: continue in the popup…', signInLegacy));
+$('sign-in').addEventListener('click', () => enter(signIn));
+$('sign-in-legacy').addEventListener('click', () => enter(signInLegacy));
 $('refresh').addEventListener('click', renew);
 $('sign-out').addEventListener('click', leave);
 setInterval(showExpiry, 10_000);
@@ -22,47 +22,51 @@ async function start() {
     if (restored) {
       await welcome(restored, 'Session restored.');
     } else {
-      showSignedOut('Not signed in.');
+      setState('signed-out', 'Not signed in.');
     }
   } catch (error) {
-    showSignedOut('Not signed in.');
+    setState('signed-out', 'Not signed in.');
     showError(error);
   }
 }
 
-async function enter(text, protocol) {
-  busy(text);
-  try {
+function enter(protocol) {
+  return act('Signing in: continue in the popup…', async () => {
     await welcome(await protocol(), 'Signed in.');
     $('user-name').focus();
-  } catch (error) {
-    showSignedOut('Not signed in.');
-    showError(error);
-  }
+  }, () => setState('signed-out', 'Not signed in.'));
 }
 
-async function renew() {
-  busy('Refreshing…');
-  try {
+function renew() {
+  return act('Refreshing…', async () => {
     await welcome(await refresh(), 'Session refreshed: Coder gave a new token.');
-  } catch (error) {
+    $('refresh').focus();
+  }, () => {
     session = null;
-    showSignedOut('Your session has ended.');
-    showError(error);
-  }
-  $('refresh').focus();
+    setState('signed-out', 'Your session has ended.');
+  });
 }
 
-async function leave() {
-  busy('Signing out…');
-  try {
+function leave() {
+  return act('Signing out…', async () => {
     await signOut(session);
-    showSignedOut(session.protocol === 'legacy' ? 'Signed out: the token is forgotten.' : 'Signed out.');
+    setState('signed-out', session.protocol === 'legacy' ? 'Signed out: the token is forgotten.' : 'Signed out.');
     session = null;
     $('sign-in').focus();
+  }, () => setState('signed-in', 'Still signed in.'));
+}
+
+// Does what a button is for, while the buttons rest. After a failure the keyboard goes on at the same button.
+async function act(text, work, failed) {
+  const pressed = document.activeElement;
+  $('error').hidden = true;
+  setState('signing-in', text);
+  try {
+    await work();
   } catch (error) {
-    setState('signed-in', 'Still signed in.');
+    failed();
     showError(error);
+    (pressed.checkVisibility() ? pressed : $('sign-in')).focus();
   }
 }
 
@@ -96,16 +100,10 @@ function showAvatar({ displayName = '', picture }) {
 }
 
 function showExpiry() {
-  if (!session) return;
-  const { expires } = session;
-  if (!expires) {
-    $('token-expiry').textContent = 'not told by this protocol';
-    return;
-  }
-  const time = document.createElement('time');
-  time.dateTime = expires.toISOString();
-  time.textContent = `${ago(expires)} (${expires.toLocaleString('en', { dateStyle: 'medium', timeStyle: 'short' })})`;
-  $('token-expiry').replaceChildren(time);
+  const expires = session?.expires;
+  $('token-expiry').replaceChildren(expires
+    ? moment(expires, ` (${expires.toLocaleString('en', { dateStyle: 'medium', timeStyle: 'short' })})`)
+    : 'not told by this protocol');
 }
 
 async function showWorkspaces() {
@@ -123,36 +121,29 @@ async function showWorkspaces() {
   table.setAttribute('aria-busy', 'false');
 }
 
-function row(workspace) {
-  const { name, latest_build: build, health, outdated } = workspace;
-  const tr = document.createElement('tr');
+function row({ name, latest_build: build, health, outdated, ...workspace }) {
+  const title = element('th', '', name);
+  title.scope = 'row';
+  if (outdated) title.append(' ', element('span', 'tag', 'update available'));
+  const status = element('td', '', element('span', `pill ${build.status}`, build.status));
+  if (!health.healthy) status.append(' ', element('span', 'pill unhealthy', 'unhealthy'));
+  const template = element('td', '', workspace.template_display_name || workspace.template_name);
+  const tr = element('tr', '', title, template, status, element('td', '', moment(new Date(workspace.last_used_at))));
   tr.dataset.workspace = name;
   tr.dataset.status = build.status;
-
-  const title = document.createElement('th');
-  title.scope = 'row';
-  title.append(name);
-  if (outdated) title.append(' ', element('span', 'tag', 'update available'));
-
-  const status = document.createElement('td');
-  status.append(element('span', `pill ${build.status}`, build.status));
-  if (!health.healthy) status.append(' ', element('span', 'pill unhealthy', 'unhealthy'));
-
-  const template = element('td', '', workspace.template_display_name || workspace.template_name);
-  const used = document.createElement('time');
-  used.dateTime = workspace.last_used_at;
-  used.textContent = ago(new Date(workspace.last_used_at));
-  const last = document.createElement('td');
-  last.append(used);
-
-  tr.append(title, template, status, last);
   return tr;
 }
 
-function element(name, className, text) {
+function moment(date, more = '') {
+  const time = element('time', '', ago(date) + more);
+  time.dateTime = date.toISOString();
+  return time;
+}
+
+function element(name, className, ...content) {
   const e = document.createElement(name);
   e.className = className;
-  e.textContent = text;
+  e.append(...content);
   return e;
 }
 
@@ -163,15 +154,6 @@ function ago(date) {
     if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
   }
   return relative.format(seconds, 'second');
-}
-
-function busy(text) {
-  $('error').hidden = true;
-  setState('signing-in', text);
-}
-
-function showSignedOut(text) {
-  setState('signed-out', text);
 }
 
 // The sections change only between signed out and signed in; in between the buttons rest.
