@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -98,7 +99,7 @@ func (c *client) revoke(ctx context.Context, refreshToken string) error {
 	if basic {
 		request.SetBasicAuth(url.QueryEscape(c.app.clientID), url.QueryEscape(c.app.clientSecret))
 	}
-	_, err = c.do(request, "revoking")
+	_, err = do(c.http, request, "revoking")
 	return err
 }
 
@@ -112,7 +113,7 @@ func (c *client) profile(ctx context.Context, accessToken string) (*profile, err
 		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+accessToken)
-	body, err := c.do(request, doing)
+	body, err := do(c.http, request, doing)
 	if err != nil {
 		return nil, err
 	}
@@ -129,12 +130,7 @@ func (c *client) profile(ctx context.Context, accessToken string) (*profile, err
 		return nil, nonsenseError(doing, "not the JSON of a user")
 	}
 	// The published module shows the name, else the user name; passport's last resort is the id.
-	name := user.Name
-	for _, other := range []string{user.Username, user.ID} {
-		if name == "" {
-			name = other
-		}
-	}
+	name := cmp.Or(user.Name, user.Username, user.ID)
 	return &profile{Email: user.Email, Picture: user.AvatarURL, DisplayName: name}, nil
 }
 
@@ -159,8 +155,8 @@ func (c *client) context(ctx context.Context, accept string) (context.Context, c
 }
 
 // do sends a request that is not x/oauth2's and returns the body of a 2xx answer.
-func (c *client) do(request *http.Request, doing string) ([]byte, error) {
-	response, err := c.http.Do(request)
+func do(c *http.Client, request *http.Request, doing string) ([]byte, error) {
+	response, err := c.Do(request)
 	if err != nil {
 		return nil, unreachableError(request.Context(), doing, err)
 	}

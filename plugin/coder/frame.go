@@ -189,8 +189,8 @@ func codeOf(query, body url.Values) (string, error) {
 
 // attemptFailed logs why Coder did not let the user in, and returns what the user may know of it.
 func (h *handler) attemptFailed(a *attempt, prefix string, err error) error {
-	var upstream *upstreamError
-	if !errors.As(err, &upstream) {
+	upstream, ok := errors.AsType[*upstreamError](err)
+	if !ok {
 		return plainError(prefix + "internal error")
 	}
 	h.log.Error("sign-in failed", zap.String("env", a.env.name), zap.String("deployment", a.env.app.deployment),

@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -91,7 +92,10 @@ func (h *handler) refusedAtCoder(w http.ResponseWriter, r *http.Request, jar *co
 	if ours && f.Mode == bridgeMode {
 		jar.end(state)
 	} else if state == "" {
-		f = newest(jar.pending(h.ring), bridgeMode)
+		pending := jar.pending(h.ring)
+		if i := slices.IndexFunc(pending, func(p flow) bool { return p.Mode == bridgeMode }); i >= 0 {
+			f = pending[i]
+		}
 	}
 	// The text is for people; the code is for an app that listens.
 	code, description := refusal(query, ours && f.Mode == bridgeMode)
@@ -119,8 +123,8 @@ func (h *handler) unknownState(w http.ResponseWriter, r *http.Request, jar *cook
 
 // callbackFailed tells that the exchange did not work out: the fault is Coder's, so the status is a gateway's.
 func (h *handler) callbackFailed(w http.ResponseWriter, r *http.Request, f flow, err error) {
-	var upstream *upstreamError
-	if !errors.As(err, &upstream) {
+	upstream, ok := errors.AsType[*upstreamError](err)
+	if !ok {
 		upstream = &upstreamError{kind: trouble, doing: "exchanging the code", err: err}
 	}
 	h.log.Error("OAuth token exchange failed", zap.String("deployment", h.older.app.deployment),
@@ -130,11 +134,7 @@ func (h *handler) callbackFailed(w http.ResponseWriter, r *http.Request, f flow,
 	if upstream.kind == nonsense {
 		text = "Coder deployment did not respond with access token"
 	}
-	code := upstream.code
-	if code == "" {
-		code = "temporarily_unavailable"
-	}
-	h.olderFailure(w, r, upstream.gateway(), f, code, text)
+	h.olderFailure(w, r, upstream.gateway(), f, cmp.Or(upstream.code, "temporarily_unavailable"), text)
 }
 
 // olderFailure shows why a sign-in failed and tells the opener too, which the published plugin never did. The
@@ -165,12 +165,4 @@ func (h *handler) listeners(f flow) []string {
 func (h *handler) olderJar(w http.ResponseWriter, r *http.Request) *cookieJar {
 	policy := h.older.app.policy(h.settings.mount, h.settings.appOrigin)
 	return &cookieJar{sent: parseCookies(r.Header["Cookie"]), header: w.Header(), policy: policy, plain: policy}
-}
-
-// newest returns the newest of the flows of one mode, or an empty flow.
-func newest(flows []flow, mode string) flow {
-	if i := slices.IndexFunc(flows, func(f flow) bool { return f.Mode == mode }); i >= 0 {
-		return flows[i]
-	}
-	return flow{}
 }

@@ -1,11 +1,11 @@
 package coder
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -98,17 +98,9 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := m.http.Do(request)
+	body, err := do(m.http, request, "reading metadata")
 	if err != nil {
-		return nil, unreachableError(ctx, "reading metadata", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, unreachableError(ctx, "reading metadata", err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, statusError("reading metadata", response.StatusCode, "")
+		return nil, err
 	}
 	var says struct {
 		Authorize string   `json:"authorization_endpoint"`
@@ -129,17 +121,13 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 	if len(says.PKCE) > 0 && !slices.Contains(says.PKCE, "S256") {
 		m.log.Warn("Coder's OAuth2 metadata does not list the PKCE method S256", zap.String("deployment", m.deployment))
 	}
-	found := m.fixed()
-	for _, endpoint := range []struct {
-		into *string
-		url  string
-	}{{&found.authorize, says.Authorize}, {&found.token, says.Token}, {&found.revoke, says.Revoke}} {
-		if endpoint.url != "" {
-			*endpoint.into = endpoint.url
-		}
-	}
-	found.basicOnly = slices.Contains(says.Methods, basicAuth) && !slices.Contains(says.Methods, postAuth)
-	return found, nil
+	fixed := m.fixed()
+	return &endpoints{
+		authorize: cmp.Or(says.Authorize, fixed.authorize),
+		token:     cmp.Or(says.Token, fixed.token),
+		revoke:    cmp.Or(says.Revoke, fixed.revoke),
+		basicOnly: slices.Contains(says.Methods, basicAuth) && !slices.Contains(says.Methods, postAuth),
+	}, nil
 }
 
 // owns tells whether endpoint is on the deployment's origin and free of a query or fragment.

@@ -84,8 +84,8 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 // renewalFailed tells the three outcomes apart: the session is over, Coder refuses for another reason (401
 // both), or Coder is in trouble (502, 504). Only the first empties the cookies.
 func (h *handler) renewalFailed(w http.ResponseWriter, r *http.Request, jar *cookieJar, e *environment, err error) {
-	var upstream *upstreamError
-	if !errors.As(err, &upstream) {
+	upstream, ok := errors.AsType[*upstreamError](err)
+	if !ok {
 		h.fail(w, r, err)
 		return
 	}

@@ -148,8 +148,13 @@ type tab struct {
 }
 
 func newTab(t *testing.T, url string, flags ...chromedp.ExecAllocatorOption) *tab {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
+	path := ""
+	for _, name := range []string{"chrome", "google-chrome", "chromium-browser", "chromium"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+		}
+	}
+	if path == "" {
 		if os.Getenv("CI") != "" {
 			t.Fatal("chromium is not installed")
 		}
