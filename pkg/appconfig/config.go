@@ -20,8 +20,6 @@
 // vanished with them (Config.Unset). testdata/cases holds what the real packages make of more than 600 configurations.
 package appconfig
 
-import "slices"
-
 // A Layer is one source's part of a configuration.
 type Layer struct {
 	Name string  // what errors call it: a file's base name, a URL, or "env"
@@ -58,7 +56,7 @@ func New(layers ...Layer) *Config {
 		config = &Config{data: layer.Data, layer: layer.Name, fallback: config}
 	}
 	config.layers = layers
-	if top := len(layers) - 1; top > 0 {
+	if len(layers) > 1 {
 		config.index = newIndex(config.data, config.layer)
 		for below := config.fallback; below != nil; below = below.fallback {
 			config.index.add(below.data, below.layer)
@@ -73,10 +71,8 @@ func (c *Config) Layers() []Layer { return c.layers }
 // LayerOf returns the name of the topmost layer that has a value under key, "" where none has: for errors about a
 // value that is of the right type and wrong all the same.
 func (c *Config) LayerOf(key string) string {
-	for _, layer := range slices.Backward(c.layers) {
-		if has, err := New(layer).Has(key); has || err != nil {
-			return layer.Name
-		}
+	if value, layer, err := c.topmost(key); value != nil && err == nil {
+		return layer
 	}
 	return ""
 }
