@@ -63,12 +63,12 @@ func setVariable(object *Object, key, value string, from *source) error {
 	parts := strings.Split(key, "_")
 	for i, part := range parts {
 		if part == "" || !validKey(part) || strings.Contains(part, ".") {
-			return &EnvError{key, fmt.Sprintf("Invalid env config key '%s'", key)}
+			return textError(fmt.Sprintf("Invalid env config key '%s'", key))
 		}
 		under, ok := object.Get(part)
 		if i == len(parts)-1 {
 			if ok {
-				return &EnvError{key, fmt.Sprintf("Refusing to override existing config at key '%s'", key)}
+				return textError(fmt.Sprintf("Refusing to override existing config at key '%s'", key))
 			}
 			break
 		}
@@ -78,33 +78,25 @@ func setVariable(object *Object, key, value string, from *source) error {
 		}
 		inner, ok := under.(*Object)
 		if !ok {
-			return &EnvError{key, fmt.Sprintf("Could not nest config for key '%s' under existing value '%s'",
-				key, strings.Join(parts[:i+1], "_"))}
+			return textError(fmt.Sprintf("Could not nest config for key '%s' under existing value '%s'",
+				key, strings.Join(parts[:i+1], "_")))
 		}
 		object = inner
 	}
 	parsed, pos, err := parseJSON(value, from)
 	if errors.Is(err, errDepth) {
-		return &EnvError{key, fmt.Sprintf("config value for key '%s' is nested more than %d deep", key, maxDepth)}
+		return fmt.Errorf("config value for key '%s' is %w", key, err)
 	}
 	if err != nil {
 		parsed, pos = value, position{from: from}
 	}
 	if parsed == nil && err == nil {
-		return &EnvError{key, fmt.Sprintf("Failed to parse JSON-serialized config value for key '%s', "+
-			"Error: value may not be null", key)}
+		return textError(fmt.Sprintf("Failed to parse JSON-serialized config value for key '%s', "+
+			"Error: value may not be null", key))
 	}
 	object.set(parts[len(parts)-1], parsed, pos)
 	return nil
 }
-
-// An EnvError says that an APP_CONFIG_ variable does not fit.
-type EnvError struct {
-	Key     string // the variable's name without APP_CONFIG_
-	problem string
-}
-
-func (e *EnvError) Error() string { return e.problem }
 
 // errDepth says that JSON is nested too deeply.
 var errDepth = fmt.Errorf("nested more than %d deep", maxDepth)

@@ -99,12 +99,3 @@ func (e *NotFoundError) Error() string { return e.problem }
 type textError string
 
 func (e textError) Error() string { return string(e) }
-
-// classError is an error under the name of the class that it has in Backstage.
-type classError struct {
-	class string
-	err   error
-}
-
-func (e *classError) Error() string { return e.class + ": " + e.err.Error() }
-func (e *classError) Unwrap() error { return e.err }

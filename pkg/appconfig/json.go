@@ -11,16 +11,12 @@ import (
 // value counts.
 func parseJSON(content string, from *source) (any, position, error) {
 	text := []byte(content)
-	if !json.Valid(text) { // the token reader below lets some mistakes through
-		var ignored any
-		err := json.Unmarshal(text, &ignored)
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			before := text[:max(0, min(int(syntax.Offset)-1, len(text)))]
-			line := bytes.Count(before, []byte("\n")) + 1
-			column := len(before) - bytes.LastIndexByte(before, '\n')
-			return nil, position{}, &SyntaxError{Path: from.path, Line: line, Column: column, Problem: syntax.Error()}
-		}
-		return nil, position{}, &SyntaxError{Path: from.path, Problem: "not JSON"}
+	var syntax *json.SyntaxError // of the whole: the token reader below lets some mistakes through
+	if err := json.Unmarshal(text, new(json.RawMessage)); errors.As(err, &syntax) {
+		before := text[:max(0, min(int(syntax.Offset)-1, len(text)))]
+		line := bytes.Count(before, []byte("\n")) + 1
+		column := len(before) - bytes.LastIndexByte(before, '\n')
+		return nil, position{}, &SyntaxError{Path: from.path, Line: line, Column: column, Problem: syntax.Error()}
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()

@@ -115,15 +115,9 @@ func compareKeys(a, b string) int {
 
 // MarshalJSON writes the object with its keys in order, as JSON.stringify does: a number that JSON cannot
 // hold becomes null, and no character is escaped for HTML's sake.
-func (o *Object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	if err := writeJSON(&b, o); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
+func (o *Object) MarshalJSON() ([]byte, error) { return FormatJSON(o), nil }
 
-func writeJSON(b *bytes.Buffer, value any) error {
+func writeJSON(b *bytes.Buffer, value any) {
 	switch v := value.(type) {
 	case *Object:
 		b.WriteByte('{')
@@ -131,14 +125,10 @@ func writeJSON(b *bytes.Buffer, value any) error {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			if err := writeJSON(b, key); err != nil {
-				return err
-			}
+			writeJSON(b, key)
 			b.WriteByte(':')
 			item, _ := v.Get(key)
-			if err := writeJSON(b, item); err != nil {
-				return err
-			}
+			writeJSON(b, item)
 		}
 		b.WriteByte('}')
 	case []any:
@@ -147,9 +137,7 @@ func writeJSON(b *bytes.Buffer, value any) error {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			if err := writeJSON(b, item); err != nil {
-				return err
-			}
+			writeJSON(b, item)
 		}
 		b.WriteByte(']')
 	case float64:
@@ -162,8 +150,8 @@ func writeJSON(b *bytes.Buffer, value any) error {
 		start := b.Len()
 		encoder := json.NewEncoder(b)
 		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(value); err != nil {
-			return err
+		if encoder.Encode(value) != nil {
+			b.WriteString("null\n") // not a config value
 		}
 		b.Truncate(b.Len() - 1) // the newline that Encode adds
 		if text, ok := value.(string); ok && strings.ContainsAny(text, "\u2028\u2029") {
@@ -172,7 +160,6 @@ func writeJSON(b *bytes.Buffer, value any) error {
 			b.WriteString(plain)
 		}
 	}
-	return nil
 }
 
 // lineSeparators undoes escapes that encoding/json makes and JSON.stringify does not, next to no other escape.

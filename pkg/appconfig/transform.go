@@ -333,13 +333,11 @@ func resolvePath(dir, name string) string {
 
 // named prefixes an error with the name of the class that it has in Backstage.
 func named(err error) error {
-	var syntax *SyntaxError
-	var missing *NotFoundError
-	switch {
-	case errors.As(err, &syntax):
-		return &classError{"SyntaxError", err}
-	case errors.As(err, &missing):
-		return &classError{"NotFoundError", err}
+	class := "Error"
+	if _, ok := errors.AsType[*SyntaxError](err); ok {
+		class = "SyntaxError"
+	} else if _, ok := errors.AsType[*NotFoundError](err); ok {
+		class = "NotFoundError"
 	}
-	return &classError{"Error", err}
+	return fmt.Errorf("%s: %w", class, err)
 }

@@ -12,9 +12,7 @@ func ParseJSON(text []byte) (any, error) {
 // FormatJSON writes a config value as JSON.stringify does, in one line.
 func FormatJSON(value any) []byte {
 	var b bytes.Buffer
-	if err := writeJSON(&b, value); err != nil {
-		return []byte("null") // not a config value
-	}
+	writeJSON(&b, value)
 	return b.Bytes()
 }
 
