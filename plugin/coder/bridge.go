@@ -30,7 +30,7 @@ func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The frontend's own state is not carried along: the callback has no use for its returnTo.
-	jar := h.olderJar(w, r)
+	jar := h.jar(w, r, &h.older.app, "")
 	mode := bridgeMode
 	state, _ := newState(stateField{"flow", &mode})
 	f := jar.begin(h.ring, state, flow{Mode: bridgeMode, Origin: h.opener(r)})

@@ -57,13 +57,13 @@ func stateParam(query url.Values) string {
 	return state
 }
 
-// jar opens the request's cookies, for an app at appOrigin ("" is that of app.baseUrl).
-func (h *handler) jar(w http.ResponseWriter, r *http.Request, e *environment, appOrigin string) *cookieJar {
+// jar opens the request's cookies, for a page at appOrigin ("" is that of app.baseUrl).
+func (h *handler) jar(w http.ResponseWriter, r *http.Request, app *application, appOrigin string) *cookieJar {
 	// Two policies: SameSite depends on the origin of the app that this request is about.
-	plain := e.app.policy(h.settings.mount, h.settings.appOrigin)
+	plain := app.policy(h.settings.mount, h.settings.appOrigin)
 	j := &cookieJar{sent: parseCookies(r.Header["Cookie"]), header: w.Header(), policy: plain, plain: plain}
 	if appOrigin != "" {
-		j.policy = e.app.policy(h.settings.mount, appOrigin)
+		j.policy = app.policy(h.settings.mount, appOrigin)
 	}
 	return j
 }

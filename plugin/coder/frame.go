@@ -103,7 +103,7 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *http.Request, a *attemp
 		}
 		a.origin = o
 	}
-	a.jar = h.jar(w, r, a.env, a.origin)
+	a.jar = h.jar(w, r, &a.env.app, a.origin)
 	// Backstage's nonce cookie is of the latest start only, so it must be there but need not be equal: the
 	// flow's own cookie proves more.
 	missing := a.jar.get(nonceCookie) == ""

@@ -22,7 +22,7 @@ func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 		h.callbackHead(w, r)
 		return
 	}
-	jar := h.olderJar(w, r)
+	jar := h.jar(w, r, &h.older.app, "")
 	code := single(query, "code")
 	// A refusal has no code, and is not a missing one.
 	if reason, _ := param(query, "error"); reason != "" && code == "" {
@@ -159,10 +159,4 @@ func (h *handler) listeners(f flow) []string {
 		return []string{f.Origin}
 	}
 	return h.settings.exactOrigins
-}
-
-// olderJar opens the request's cookies for the older callback and the bridge.
-func (h *handler) olderJar(w http.ResponseWriter, r *http.Request) *cookieJar {
-	policy := h.older.app.policy(h.settings.mount, h.settings.appOrigin)
-	return &cookieJar{sent: parseCookies(r.Header["Cookie"]), header: w.Header(), policy: policy, plain: policy}
 }

@@ -25,7 +25,7 @@ func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	jar := h.jar(w, r, e, from)
+	jar := h.jar(w, r, &e.app, from)
 	// At Coder first, while the token is at hand. The user has closed the session here either way, and a Coder
 	// that is down must not keep them waiting.
 	if token := h.session(jar, e); token != "" {

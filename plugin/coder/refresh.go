@@ -50,7 +50,7 @@ func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	jar := h.jar(w, r, e, r.Header.Get("Origin"))
+	jar := h.jar(w, r, &e.app, r.Header.Get("Origin"))
 	// A token that belongs to another environment is as good as none.
 	token := h.session(jar, e)
 	if token == "" {

@@ -105,7 +105,7 @@ func (h *handler) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The cookies are for the app that asks, whose host name decides on SameSite.
-	jar := h.jar(w, r, e, f.Origin)
+	jar := h.jar(w, r, &e.app, f.Origin)
 	requested, _ := param(query, "scope")
 	scope := joinScopes(splitScope(requested), e.app.scopes)
 	state, nonce := newState(stateField{"env", &e.name}, stateField{"origin", from},

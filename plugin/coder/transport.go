@@ -1,8 +1,6 @@
 package coder
 
 import (
-	"errors"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -10,9 +8,6 @@ import (
 
 // maxAnswer is the most that is read of an answer of Coder's.
 const maxAnswer = 1 << 20
-
-// errTooLarge is what reading more than maxAnswer ends in.
-var errTooLarge = errors.New("answer larger than 1 MiB")
 
 // acceptKey is the context key of the Accept header that x/oauth2 leaves out.
 type acceptKey struct{}
@@ -52,30 +47,7 @@ func (c capped) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Set("User-Agent", "understudy")
 	response, err := c.next.RoundTrip(r)
 	if err == nil {
-		response.Body = &cappedBody{response.Body, maxAnswer}
+		response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer) // made for requests, but no different
 	}
 	return response, err
-}
-
-// cappedBody is a response body that fails once more than the limit has been read.
-type cappedBody struct {
-	io.ReadCloser
-	left int64
-}
-
-// Read implements io.Reader.
-func (b *cappedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		// Whoever has read all of a body of exactly the limit may still ask for its end.
-		if n, err := b.ReadCloser.Read(make([]byte, 1)); n == 0 {
-			return 0, err
-		}
-		return 0, errTooLarge
-	}
-	if int64(len(p)) > b.left {
-		p = p[:b.left]
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.left -= int64(n)
-	return n, err
 }

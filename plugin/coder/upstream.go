@@ -121,9 +121,10 @@ func unreachableError(ctx context.Context, doing string, err error) *upstreamErr
 	e := &upstreamError{kind: unreachable, doing: doing}
 	var netError net.Error
 	var urlError *url.Error
+	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.Is(err, errTooLarge):
-		e.kind, e.err = nonsense, errTooLarge
+	case errors.As(err, &tooLarge):
+		e.kind, e.err = nonsense, errors.New("answer larger than 1 MiB")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &netError) && netError.Timeout():
 		e.kind, e.err = timedOut, context.DeadlineExceeded
 	// url.Error repeats the URL; its cause does not.
