@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,16 @@ func (n *node) rule(group int, name string) *rule {
 	return &rule{}
 }
 
+// declared returns the schemas that "properties" and "patternProperties" have for a property.
+func (n *node) declared(key string) (found []*node) {
+	for _, s := range slices.Concat(n.rule(objectGroup, "properties").subs, n.rule(objectGroup, "patternProperties").subs) {
+		if s.pattern == nil && s.key == key || s.pattern != nil && matches(s.pattern, key) {
+			found = append(found, s.node)
+		}
+	}
+	return found
+}
+
 // A compiler turns one root schema into nodes. It goes through the keywords in the order in which ajv
 // generates code for them, so that it meets the same mistake first.
 type compiler struct {
@@ -55,29 +66,20 @@ type compiler struct {
 }
 
 // compileRoot checks root against the metaschema, if there is one, and compiles it.
-func compileRoot(root any, meta *node) (*compiler, *node, error) {
-	if meta != nil {
+func compileRoot(root any, meta *node) (*node, error) {
+	if kind := typeOf(root); meta != nil && (kind == "object" || kind == "array") {
 		if err := checkDialect(root, meta); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	c := &compiler{root: root, targets: map[*appconfig.Object]*node{}}
-	compiled, err := c.target("#")
-	return c, compiled, err
+	return c.target("#")
 }
 
 // checkDialect validates a schema against the metaschema it names. One of Backstage's own is not checked.
 func checkDialect(root any, meta *node) error {
-	switch root.(type) {
-	case nil, float64, string:
-		return errors.New("schema must be object or boolean")
-	}
 	object, _ := root.(*appconfig.Object)
-	dialect, ok := object.Get("$schema")
-	uri, isText := dialect.(string)
-	if ok && !isText {
-		return errors.New("$schema must be a string")
-	}
+	uri, _ := text(object, "$schema")
 	switch strings.TrimSuffix(uri, "#") {
 	case "https://backstage.io/schema/config-v1":
 		return nil
@@ -143,8 +145,8 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 		p, err := newPattern(r.value.(string))
 		return []sub{{pattern: p}}, err
 	}
-	inner, anyLive := within(r.name, r.value), false
-	for _, m := range inner {
+	members, anyLive := within(r.name, r.value), false
+	for _, m := range members {
 		live, err := isLive(m.schema)
 		if err != nil {
 			return nil, err
@@ -153,22 +155,19 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 			return nil, nil // all values fit
 		}
 	}
-	named, _ := r.in.schema.Get("properties")
-	properties, _ := named.(*appconfig.Object)
-	_, closed := r.in.schema.Get("additionalProperties")
-	if r.name == "patternProperties" && !anyLive && !closed {
-		return nil, nil // ajv does not look at the patterns
-	}
-	for _, m := range inner {
+	for _, m := range members {
 		s, path := sub{key: m.key}, r.in.path+"/"+r.name
 		if m.key != "" {
-			path += "/" + escapeFragment(m.key)
+			path += "/" + strings.ReplaceAll(url.QueryEscape(escapePointer(m.key)), "+", "%20") // encodeURIComponent
 		}
 		if r.name == "patternProperties" {
 			if s.pattern, err = newPattern(m.key); err != nil {
-				return nil, err
+				if _, closed := r.in.schema.Get("additionalProperties"); closed || anyLive {
+					return nil, err
+				}
+				return nil, nil // ajv does not look at the patterns
 			}
-			for _, name := range properties.Keys() {
+			for name := range entries(inner(r.in.schema, "properties")) {
 				if anyLive && matches(s.pattern, name) {
 					return nil, fmt.Errorf("strict mode: property %s matches pattern %s (use allowMatchingProperties)", name, m.key)
 				}
@@ -231,20 +230,22 @@ func (c *compiler) resolve(ref string) (schema any, ok bool) {
 	parts := strings.Split(strings.TrimSuffix(ref, "/"), "/")
 	schema, ok = c.root, parts[0] == "#"
 	for _, part := range parts[1:] {
+		if plain, err := url.PathUnescape(part); err == nil {
+			part = plain
+		}
 		switch parent := schema.(type) {
 		case *appconfig.Object:
-			schema, _ = parent.Get(unescapePointer(part))
+			schema, _ = parent.Get(strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~"))
 		case []any:
 			i, err := strconv.Atoi(part)
-			if err != nil || i < 0 || i >= len(parent) {
-				return nil, false
+			if schema = nil; err == nil && i >= 0 && i < len(parent) {
+				schema = parent[i]
 			}
-			schema = parent[i]
 		default:
 			return nil, false
 		}
 	}
-	return schema, ok && schema != nil
+	return schema, ok && (schema != nil || ref == "#")
 }
 
 // hasRef tells whether there is a reference anywhere in a schema.
@@ -253,10 +254,11 @@ func hasRef(schema any) bool {
 	case []any:
 		return slices.ContainsFunc(v, hasRef)
 	case *appconfig.Object:
-		return slices.ContainsFunc(v.Keys(), func(key string) bool {
-			item, _ := v.Get(key)
-			return key == "$ref" || hasRef(item)
-		})
+		for key, item := range entries(v) {
+			if key == "$ref" || hasRef(item) {
+				return true
+			}
+		}
 	}
 	return false
 }

@@ -12,15 +12,12 @@ import (
 // An evaluation is one walk of a value through a schema. The value is private to it: coercion changes it.
 type evaluation struct {
 	problems []problem
-	all      bool // go on after a problem
-	coerces  bool // convert values of other types
-	notes    map[string]notes
-	depth    int  // of references that are being followed
-	endless  bool // they were too deep, and the walk was cut short
+	all      bool                         // go on after a problem
+	coerces  bool                         // convert values of other types
+	notes    map[string]map[string]string // what Backstage's keywords say of values, by keyword and path
+	depth    int                          // of references that are being followed
+	endless  bool                         // they were too deep, and the walk was cut short
 }
-
-// notes are what Backstage's keywords say of values, by the value's path in Backstage's spelling.
-type notes map[string]string
 
 // maxDepth is the depth from which references are taken to lead in a circle.
 const maxDepth = 500
@@ -53,13 +50,9 @@ func (at *cursor) item(i int) *cursor {
 	return &cursor{items[i], at.path + "/" + strconv.Itoa(i), func(value any) { items[i] = value }}
 }
 
-// fail reports a problem with the value. params are names and values.
+// fail reports a problem with the value. A parameter is "name=value".
 func (e *evaluation) fail(at *cursor, message string, params ...string) *problem {
-	pairs := []string{}
-	for pair := range slices.Chunk(params, 2) {
-		pairs = append(pairs, strings.Join(pair, "="))
-	}
-	e.problems = append(e.problems, problem{path: at.path, message: message, params: strings.Join(pairs, " ")})
+	e.problems = append(e.problems, problem{path: at.path, message: message, params: strings.Join(params, " ")})
 	return &e.problems[len(e.problems)-1]
 }
 
@@ -124,7 +117,7 @@ func (e *evaluation) failType(n *node, at *cursor) {
 	if !single {
 		name = strings.Join(n.types, ",")
 	}
-	e.fail(at, "must be "+name, "type", name).container = name == "object" && single || name == "array" && single
+	e.fail(at, "must be "+name, "type="+name).container = name == "object" && single || name == "array" && single
 }
 
 // hasType tells whether a value is of one of the types.

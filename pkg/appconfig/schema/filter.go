@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,25 +55,21 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 	}
 	var out []Filtered
 	for _, layer := range c.Layers() {
-		result := Filtered{Layer: layer}
+		f := &filter{Options: o, evaluation: e, Filtered: Filtered{Layer: layer}}
 		if o.Visibility != nil || o.Transform != nil {
-			f := &filter{Options: o, evaluation: e, filtered: []string{}, deprecated: []DeprecatedKey{}}
 			if o.Visibility == nil {
 				f.Visibility = Visibilities()
 			}
-			data, _ := f.value(layer.Data, "", "", "backend")
-			result.Layer = appconfig.Layer{Name: layer.Name, Path: layer.Path}
-			if result.Data, _ = data.(*appconfig.Object); result.Data == nil {
-				result.Data = &appconfig.Object{}
-			}
 			if o.WithFilteredKeys {
-				result.FilteredKeys = f.filtered
+				f.FilteredKeys = []string{}
 			}
 			if o.WithDeprecatedKeys {
-				result.DeprecatedKeys = f.deprecated
+				f.DeprecatedKeys = []DeprecatedKey{}
 			}
+			data, _ := f.value(layer.Data, "", "", "backend")
+			f.Data, _ = data.(*appconfig.Object)
 		}
-		out = append(out, result)
+		out = append(out, f.Filtered)
 	}
 	return out, nil
 }
@@ -90,35 +88,25 @@ func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
 			}
 		}
 	}
-	v, ok := e.notes["visibility"][normalizePath(p.path)]
-	if !ok {
-		v = "backend"
-	}
-	return slices.Contains(visibility, v)
+	return slices.Contains(visibility, cmp.Or(e.notes["visibility"][normalizePath(p.path)], "backend"))
 }
 
 // A filter keeps the visible values of one layer.
 type filter struct {
 	Options
 	*evaluation
-	filtered   []string
-	deprecated []DeprecatedKey
+	Filtered
 }
 
 // value returns what is visible of a value, and whether anything is. path is what visibilities are noted by,
 // key is what the value is called in lists of keys, inherited is the visibility unless there is a nearer one.
 func (f *filter) value(value any, path, key, inherited string) (any, bool) {
-	visibility, ok := f.notes["visibility"][path]
-	if !ok {
-		visibility = inherited
-	}
+	visibility := cmp.Or(f.notes["visibility"][path], inherited)
 	visible := slices.Contains(f.Visibility, visibility)
 	// A deepVisibility holds below the value that has it, not for the value itself.
-	if deep, ok := f.notes["deepVisibility"][path]; ok {
-		inherited = deep
-	}
-	if text := f.notes["deprecated"][path]; text != "" {
-		f.deprecated = append(f.deprecated, DeprecatedKey{key, text})
+	inherited = cmp.Or(f.notes["deepVisibility"][path], inherited)
+	if text := f.notes["deprecated"][path]; text != "" && f.WithDeprecatedKeys {
+		f.DeprecatedKeys = append(f.DeprecatedKeys, DeprecatedKey{key, text})
 	}
 	switch v := value.(type) {
 	case nil:
@@ -128,7 +116,7 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 		items := []any{}
 		for i, item := range v {
 			at := path + "/" + strconv.Itoa(i)
-			if _, ok := f.notes["visibility"][at]; !ok && !isContainer(item) {
+			if f.notes["visibility"][at] == "" && slices.Contains([]string{"string", "number", "boolean"}, typeOf(item)) {
 				at = path // a scalar is as visible as the array
 			}
 			if out, ok := f.value(item, at, key+"["+strconv.Itoa(i)+"]", inherited); ok {
@@ -138,8 +126,7 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 		return items, len(items) > 0 || visible
 	case *appconfig.Object:
 		object := &appconfig.Object{}
-		for _, name := range v.Keys() {
-			item, _ := v.Get(name)
+		for name, item := range entries(v) {
 			full := name
 			if key != "" {
 				full = key + "." + name
@@ -152,7 +139,7 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 	}
 	if !visible {
 		if f.WithFilteredKeys {
-			f.filtered = append(f.filtered, key)
+			f.FilteredKeys = append(f.FilteredKeys, key)
 		}
 		return nil, false
 	}
@@ -162,17 +149,8 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 	return value, true
 }
 
-// isContainer tells whether typeof value is "object" in JavaScript.
-func isContainer(value any) bool {
-	switch value.(type) {
-	case nil, []any, *appconfig.Object:
-		return true
-	}
-	return false
-}
-
 // Secrets returns the texts and numbers in any layer that are secret, or that are within a value that should
-// be, longest first and each once: what must not be in a log. Layers are also looked at one by one, because
+// be, each once: what must not be in a log. Layers are also looked at one by one, because
 // a value that a higher layer hides is no less secret.
 func (s *Schema) Secrets(c *appconfig.Config) []string {
 	found := map[string]bool{}
@@ -190,24 +168,12 @@ func (s *Schema) Secrets(c *appconfig.Config) []string {
 			e.collect(layer.Data, "", false, found)
 		}
 	}
-	secrets := make([]string, 0, len(found))
-	for text := range found {
-		secrets = append(secrets, text)
-	}
-	slices.SortFunc(secrets, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
-		}
-		return strings.Compare(a, b)
-	})
-	return secrets
+	return slices.Sorted(maps.Keys(found))
 }
 
 // collect adds the secret scalars of a value to found.
 func (e *evaluation) collect(value any, path string, secret bool, found map[string]bool) {
-	if v, ok := e.notes["visibility"][path]; ok && !secret {
-		secret = v == "secret"
-	}
+	secret = secret || e.notes["visibility"][path] == "secret"
 	inherited := secret || e.notes["deepVisibility"][path] == "secret"
 	switch v := value.(type) {
 	case []any:
@@ -215,8 +181,7 @@ func (e *evaluation) collect(value any, path string, secret bool, found map[stri
 			e.collect(item, path+"/"+strconv.Itoa(i), inherited, found)
 		}
 	case *appconfig.Object:
-		for _, name := range v.Keys() {
-			item, _ := v.Get(name)
+		for name, item := range entries(v) {
 			e.collect(item, path+"/"+name, inherited, found)
 		}
 	case string, float64:

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -46,10 +46,7 @@ func toNumber(value any) (float64, bool) {
 	case nil:
 		return 0, true
 	case bool:
-		if v {
-			return 1, true
-		}
-		return 0, true
+		return map[bool]float64{true: 1}[v], true
 	case string:
 		if sign, ok := strings.CutSuffix(strings.TrimSpace(v), "Infinity"); ok && strings.Contains("+-", sign) && len(sign) < 2 {
 			number, _ := strconv.ParseFloat(sign+"Inf", 64)
@@ -73,27 +70,11 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 // escapePointer escapes a key for a JSON pointer.
 func escapePointer(key string) string { return pointerEscapes.Replace(key) }
 
-// unescapePointer takes a part of a reference apart: percent signs first, then the pointer's own escapes.
-func unescapePointer(part string) string {
-	if plain, err := url.PathUnescape(part); err == nil {
-		part = plain
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
-}
-
-// escapeFragment is encodeURIComponent of the escaped key.
-func escapeFragment(key string) string {
-	return strings.ReplaceAll(url.QueryEscape(escapePointer(key)), "+", "%20")
-}
-
 var brackets = regexp.MustCompile("\\['?([^\\n\\r\u2028\u2029]*?)'?\\]")
 
 // normalizePath is Backstage's normalizeAjvPath. A key with a tilde is not found under the path it makes, and
 // one with brackets is taken for a path of its own; both are so in Backstage.
 func normalizePath(path string) string {
-	if !strings.ContainsAny(path, "~[") {
-		return path
-	}
 	return brackets.ReplaceAllString(strings.ReplaceAll(path, "~1", "/"), "/$1")
 }
 
@@ -121,7 +102,7 @@ func newPattern(source string) (*regexp2.Regexp, error) {
 		problem = "Lone quantifier brackets"
 	}
 	if problem != "" {
-		return nil, &patternError{source, problem}
+		return nil, fmt.Errorf("%s/%s/u: %s", badPattern, source, problem)
 	}
 	return re, nil
 }
@@ -140,12 +121,8 @@ var patternProblems = map[syntax.ErrorCode]string{
 	syntax.ErrUnrecognizedGrouping:  "Invalid group",
 }
 
-// A patternError says that a text is not a regular expression.
-type patternError struct{ source, problem string }
-
-func (e *patternError) Error() string {
-	return fmt.Sprintf("Invalid regular expression: /%s/u: %s", e.source, e.problem)
-}
+// badPattern is how the errors of newPattern start.
+const badPattern = "Invalid regular expression: "
 
 // list returns a list as it is, and any other value but nil as a list of one.
 func list(value any) []any {
@@ -161,6 +138,33 @@ func contains(list []any, value any) bool {
 	return slices.ContainsFunc(list, func(item any) bool { return appconfig.Equal(item, value) })
 }
 
+// entries goes through an object, in the order of its keys.
+func entries(object *appconfig.Object) iter.Seq2[string, any] {
+	return func(yield func(string, any) bool) {
+		for _, key := range object.Keys() {
+			if value, _ := object.Get(key); !yield(key, value) {
+				return
+			}
+		}
+	}
+}
+
+// inner returns the object that there is under key; nil, which has no keys, if there is none.
+func inner(object *appconfig.Object, key string) *appconfig.Object {
+	value, _ := object.Get(key)
+	found, _ := value.(*appconfig.Object)
+	return found
+}
+
+// newObject returns an object of keys and their values.
+func newObject(pairs ...any) *appconfig.Object {
+	object := &appconfig.Object{}
+	for pair := range slices.Chunk(pairs, 2) {
+		object.Set(pair[0].(string), pair[1])
+	}
+	return object
+}
+
 // clone returns a deep copy of a value.
 func clone(value any) any {
 	switch v := value.(type) {
@@ -172,8 +176,7 @@ func clone(value any) any {
 		return items
 	case *appconfig.Object:
 		object := &appconfig.Object{}
-		for _, key := range v.Keys() {
-			item, _ := v.Get(key)
+		for key, item := range entries(v) {
 			object.Set(key, clone(item))
 		}
 		return object

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
@@ -94,19 +95,18 @@ func within(keyword string, value any) (members []member) {
 	switch keyword {
 	case "$defs", "definitions", "properties", "patternProperties", "dependencies":
 		group, _ := value.(*appconfig.Object)
-		for _, key := range group.Keys() {
-			inner, _ := group.Get(key)
-			if _, isList := inner.([]any); !isList || keyword != "dependencies" {
-				members = append(members, member{key, inner})
+		for key, schema := range entries(group) {
+			if _, isList := schema.([]any); !isList || keyword != "dependencies" {
+				members = append(members, member{key, schema})
 			}
 		}
 	case "allOf", "anyOf", "oneOf", "items":
-		list, ok := value.([]any)
+		schemas, ok := value.([]any)
 		if !ok && keyword == "items" {
 			return []member{{"", value}}
 		}
-		for i, inner := range list {
-			members = append(members, member{toString(float64(i)), inner})
+		for i, schema := range schemas {
+			members = append(members, member{strconv.Itoa(i), schema})
 		}
 	case "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else":
 		return []member{{"", value}}
@@ -116,11 +116,7 @@ func within(keyword string, value any) (members []member) {
 
 // check refuses what ajv refuses of a rule by itself.
 func (r *rule) check() error {
-	_, hasIf := r.in.schema.Get("if")
-	_, hasThen := r.in.schema.Get("then")
-	_, hasElse := r.in.schema.Get("else")
-	items, _ := r.in.schema.Get("items")
-	_, isTuple := items.([]any)
+	kind := func(key string) string { value, _ := r.in.schema.Get(key); return typeOf(value) }
 	switch {
 	case r.name == "id":
 		return errors.New(`NOT SUPPORTED: keyword "id", use "$id" for schema ID`)
@@ -128,11 +124,11 @@ func (r *rule) check() error {
 		return fmt.Errorf("unknown format \"%s\" ignored in schema at path \"%s\"", r.value, r.in.path)
 	case r.name == "enum" && len(r.value.([]any)) == 0:
 		return errors.New("enum must have non-empty array")
-	case (r.name == "then" || r.name == "else") && !hasIf:
+	case (r.name == "then" || r.name == "else") && kind("if") == "null":
 		return fmt.Errorf("strict mode: %q without \"if\" is ignored", r.name)
-	case r.name == "if" && !hasThen && !hasElse:
+	case r.name == "if" && kind("then") == "null" && kind("else") == "null":
 		return errors.New(`strict mode: "if" without "then" and "else" is ignored`)
-	case r.name == "additionalItems" && !isTuple:
+	case r.name == "additionalItems" && kind("items") != "array":
 		return errors.New(`strict mode: "additionalItems" is ignored when "items" is not an array of schemas`)
 	case r.name == "visibility":
 		return r.checkText("frontend", "backend", "secret")

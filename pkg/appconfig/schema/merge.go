@@ -45,9 +45,9 @@ func flatten(schema any) []any {
 		return []any{schema}
 	}
 	rest := &appconfig.Object{}
-	for _, key := range object.Keys() {
-		if inner, _ := object.Get(key); key != "allOf" {
-			rest.Set(key, inner)
+	for key, value := range entries(object) {
+		if key != "allOf" {
+			rest.Set(key, value)
 		}
 	}
 	all := []any{rest}
@@ -59,57 +59,61 @@ func flatten(schema any) []any {
 
 // mergeAll merges schemas that have no allOf between them; nil stands for no schema. path tells errors where the
 // schemas are.
-func mergeAll(schemas []any, path []string) any {
-	objects := objectsOf(schemas)
+func mergeAll(schemas []any, path []string) any { return mergeOnto(&appconfig.Object{}, schemas, path) }
+
+// mergeOnto is mergeAll into an object that may have keywords already, which keep their place.
+func mergeOnto(merged *appconfig.Object, schemas []any, path []string) any {
 	switch {
 	case len(schemas) == 0:
 		return nil
 	case slices.Contains(schemas, any(false)):
 		return false
-	case len(objects) == 0:
+	case !slices.ContainsFunc(schemas, func(schema any) bool { return schema != true }):
 		return true
 	}
-	keys := keysOf(objects)
+	keys := keysOf(schemas)
 	// An allOf deeper down is taken apart, and its schemas are merged with those around it.
 	if slices.Contains(keys, "allOf") {
 		return mergeFlat(schemas)
 	}
-	merged := &appconfig.Object{}
 	// Keywords that depend on each other are merged together, after all others; this decides the order of the
 	// merged schema's keys.
 	for _, key := range keys {
 		switch key {
 		case "properties", "patternProperties", "additionalProperties", "items", "additionalItems":
 		default:
-			merged.Set(key, mergeKeyword(key, valuesOf(objects, key), below(path, key)))
+			merged.Set(key, mergeKeyword(key, valuesOf(schemas, key), below(path, key)))
 		}
 	}
-	mergeProperties(merged, objects, path)
-	mergeItems(merged, objects, path)
+	mergeProperties(merged, schemas, path)
+	mergeItems(merged, schemas, path)
 	return merged
 }
 
 // mergeProperties merges what schemas say of properties. Those of all schemas are allowed, whatever their
 // additionalProperties say.
-func mergeProperties(merged *appconfig.Object, schemas []*appconfig.Object, path []string) {
+func mergeProperties(merged *appconfig.Object, schemas []any, path []string) {
 	// Of schemas that say no more than that all properties are allowed, which is the default, only the first counts.
 	var closing []any
 	var permissive bool
-	for _, schema := range schemas {
+	for _, each := range schemas {
+		schema, isObject := each.(*appconfig.Object)
 		value, ok := schema.Get("additionalProperties")
-		if !declares(schema) && (!ok || value == true) {
-			ok, permissive = ok && !permissive, true
+		if appconfig.Equal(value, &appconfig.Object{}) {
+			value = true
 		}
-		if ok {
+		saysNothing := isObject && !declares(schema) && (!ok || value == true)
+		if ok && (!saysNothing || !permissive) {
 			closing = append(closing, value)
 		}
+		permissive = permissive || saysNothing
 	}
 	additional := mergeAll(closing, below(path, "additionalProperties"))
 	properties := mergeGroup(valuesOf(schemas, "properties"), below(path, "properties"))
 	// Nothing can be under a property whose schema is false, so it goes: then it is not declared any more.
 	declared := &appconfig.Object{}
-	for _, key := range properties.Keys() {
-		if schema, _ := properties.Get(key); additional != false || schema != false {
+	for key, schema := range entries(properties) {
+		if additional != false || schema != false {
 			declared.Set(key, schema)
 		}
 	}
@@ -119,7 +123,7 @@ func mergeProperties(merged *appconfig.Object, schemas []*appconfig.Object, path
 }
 
 // mergeItems merges what schemas say of items: each position by itself as soon as one lists positions.
-func mergeItems(merged *appconfig.Object, schemas []*appconfig.Object, path []string) {
+func mergeItems(merged *appconfig.Object, schemas []any, path []string) {
 	longest := 0
 	for _, value := range valuesOf(schemas, "items") {
 		if tuple, ok := value.([]any); ok {
@@ -144,8 +148,9 @@ func mergeItems(merged *appconfig.Object, schemas []*appconfig.Object, path []st
 }
 
 // schemasAt returns what schemas say of the item at a position.
-func schemasAt(schemas []*appconfig.Object, position int) (found []any) {
-	for _, schema := range schemas {
+func schemasAt(schemas []any, position int) (found []any) {
+	for _, value := range schemas {
+		schema, _ := value.(*appconfig.Object)
 		items, ok := schema.Get("items")
 		if tuple, isTuple := items.([]any); isTuple {
 			if position < len(tuple) {
@@ -170,24 +175,21 @@ func setSchema(merged *appconfig.Object, key string, schema any) {
 
 // mergeGroup merges the schemas that there are under each name; lists of required properties, too.
 func mergeGroup(groups []any, path []string) *appconfig.Object {
-	merged, objects := &appconfig.Object{}, objectsOf(groups)
-	for _, key := range keysOf(objects) {
-		values, lists := valuesOf(objects, key), 0
-		for _, value := range values {
-			if _, ok := value.([]any); ok {
-				lists++
-			}
-		}
-		if lists == len(values) {
-			merged.Set(key, union(values))
-			continue
-		}
+	merged := &appconfig.Object{}
+	for _, key := range keysOf(groups) {
+		var lists []any
+		values := valuesOf(groups, key)
 		for i, value := range values {
 			if names, ok := value.([]any); ok {
-				values[i] = object("required", names)
+				lists = append(lists, names)
+				values[i] = newObject("required", names)
 			}
 		}
-		merged.Set(key, mergeAll(values, below(path, key)))
+		if len(lists) == len(values) {
+			merged.Set(key, union(lists))
+		} else {
+			merged.Set(key, mergeAll(values, below(path, key)))
+		}
 	}
 	return merged
 }
@@ -207,7 +209,7 @@ func mergeKeyword(key string, values []any, path []string) any {
 	case "definitions", "dependencies":
 		return mergeGroup(values, path)
 	case "not":
-		return object("anyOf", values)
+		return newObject("anyOf", values)
 	}
 	if len(values) > 1 {
 		return resolve(key, values, path)
@@ -216,17 +218,8 @@ func mergeKeyword(key string, values []any, path []string) any {
 		out := make([]any, len(alternatives))
 		// There is nothing to merge, but there may be an allOf in each alternative. Its keywords keep their order.
 		for i, schema := range alternatives {
-			out[i] = mergeAll([]any{schema}, nil)
 			base, _ := clone(schema).(*appconfig.Object)
-			merged, _ := out[i].(*appconfig.Object)
-			if _, ok := base.Get("allOf"); ok || base == nil {
-				continue
-			}
-			for _, key := range merged.Keys() {
-				value, _ := merged.Get(key)
-				base.Set(key, value)
-			}
-			out[i] = base
+			out[i] = mergeOnto(base, []any{schema}, nil)
 		}
 		return out
 	}
@@ -274,8 +267,14 @@ func resolve(key string, values []any, path []string) any {
 		return true
 	case "required":
 		return union(values)
-	case "visibility":
-		return mergeVisibility(values, path)
+	case "visibility": // the most specific
+		if !slices.Contains(values, any("secret")) {
+			return "frontend"
+		}
+		if slices.Contains(values, any("frontend")) {
+			panic(mergeError{"Config schema visibility is both 'frontend' and 'secret' for " + strings.Join(path, "/")})
+		}
+		return "secret"
 	default:
 		panic(mergeError{"No resolver found for key " + key + ". You can provide a resolver for this keyword in the " +
 			"options, or provide a default resolver."})
@@ -317,18 +316,6 @@ func mergeAlternatives(values []any) (merged []any) {
 // maxCombinations bounds the work on alternatives, whose number is the product of the lists' lengths.
 const maxCombinations = 10_000
 
-// mergeVisibility takes the most specific visibility. No value is both for the frontend and secret, as one of the
-// schemas must then be wrong about it.
-func mergeVisibility(values []any, path []string) any {
-	if !slices.Contains(values, any("secret")) {
-		return "frontend"
-	}
-	if slices.Contains(values, any("frontend")) {
-		panic(mergeError{"Config schema visibility is both 'frontend' and 'secret' for " + strings.Join(path, "/")})
-	}
-	return "secret"
-}
-
 // intersect returns the items of the first list that are in all; a value by itself is a list of one.
 func intersect(lists []any) (common []any) {
 	for _, item := range list(lists[0]) {
@@ -354,7 +341,7 @@ func union(lists []any) []any {
 	return all
 }
 
-// ascending orders texts, numbers, and whatever else there may be after them.
+// ascending orders texts and numbers; all else stays where it is.
 func ascending(a, b any) int {
 	switch x := a.(type) {
 	case string:
@@ -365,11 +352,6 @@ func ascending(a, b any) int {
 		if y, ok := b.(float64); ok {
 			return cmp.Compare(x, y)
 		}
-	case nil:
-		return 1
-	}
-	if b == nil {
-		return -1
 	}
 	return 0
 }
@@ -403,18 +385,12 @@ func leastCommonMultiple(values []float64) float64 {
 // below returns the path of what is within another.
 func below(path []string, keys ...string) []string { return append(slices.Clip(path), keys...) }
 
-// object returns an object of one key.
-func object(key string, value any) *appconfig.Object {
-	o := &appconfig.Object{}
-	o.Set(key, value)
-	return o
-}
-
 // keysOf returns the keys of all objects, in the order in which they are first met.
-func keysOf(objects []*appconfig.Object) (keys []string) {
+func keysOf(objects []any) (keys []string) {
 	seen := map[string]bool{}
-	for _, object := range objects {
-		for _, key := range object.Keys() {
+	for _, value := range objects {
+		object, _ := value.(*appconfig.Object)
+		for key := range entries(object) {
 			if !seen[key] {
 				seen[key] = true
 				keys = append(keys, key)
@@ -425,21 +401,12 @@ func keysOf(objects []*appconfig.Object) (keys []string) {
 }
 
 // valuesOf returns what those objects have under key that have it.
-func valuesOf(objects []*appconfig.Object, key string) (values []any) {
-	for _, object := range objects {
+func valuesOf(objects []any, key string) (values []any) {
+	for _, value := range objects {
+		object, _ := value.(*appconfig.Object)
 		if value, ok := object.Get(key); ok {
 			values = append(values, value)
 		}
 	}
 	return values
-}
-
-// objectsOf returns those values that are objects.
-func objectsOf(values []any) (objects []*appconfig.Object) {
-	for _, value := range values {
-		if object, ok := value.(*appconfig.Object); ok {
-			objects = append(objects, object)
-		}
-	}
-	return objects
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -25,13 +26,13 @@ func evalRef(r *rule, e *evaluation, at *cursor) {
 // evalConst compares by value, objects whatever the order of their keys. The value may have been coerced.
 func evalConst(r *rule, e *evaluation, at *cursor) {
 	if !appconfig.Equal(at.value, r.value) {
-		e.fail(at, "must be equal to constant", "allowedValue", toString(r.value))
+		e.fail(at, "must be equal to constant", "allowedValue="+toString(r.value))
 	}
 }
 
 func evalEnum(r *rule, e *evaluation, at *cursor) {
 	if !contains(r.value.([]any), at.value) {
-		e.fail(at, "must be equal to one of the allowed values", "allowedValues", toString(r.value))
+		e.fail(at, "must be equal to one of the allowed values", "allowedValues="+toString(r.value))
 	}
 }
 
@@ -59,22 +60,17 @@ func evalAnyOf(r *rule, e *evaluation, at *cursor) {
 
 // evalOneOf stops at the second schema that fits. All schemas tried so far may have coerced the value.
 func evalOneOf(r *rule, e *evaluation, at *cursor) {
-	before, passing := len(e.problems), "null"
+	before, passing := len(e.problems), []string{}
 	for _, s := range r.subs {
-		if !e.visit(s.node, at) {
-			continue
+		if len(passing) < 2 && e.visit(s.node, at) {
+			passing = append(passing, s.key)
 		}
-		if passing != "null" {
-			e.fail(at, "must match exactly one schema in oneOf", "passingSchemas", passing+","+s.key)
-			return
-		}
-		passing = s.key
 	}
-	if passing == "null" {
-		e.fail(at, "must match exactly one schema in oneOf", "passingSchemas", passing)
+	if len(passing) == 1 {
+		e.problems = e.problems[:before]
 		return
 	}
-	e.problems = e.problems[:before]
+	e.fail(at, "must match exactly one schema in oneOf", "passingSchemas="+cmp.Or(strings.Join(passing, ","), "null"))
 }
 
 // evalAllOf is for schemas by themselves: the merged schema has no allOf but within an "if".
@@ -93,7 +89,7 @@ func evalIf(r *rule, e *evaluation, at *cursor) {
 	}
 	for _, s := range r.in.rule(anyGroup, name).subs {
 		if !e.visit(s.node, at) {
-			e.fail(at, `must match "`+name+`" schema`, "failingKeyword", name)
+			e.fail(at, `must match "`+name+`" schema`, "failingKeyword="+name)
 		}
 	}
 }
@@ -101,7 +97,7 @@ func evalIf(r *rule, e *evaluation, at *cursor) {
 // evalNote notes what Backstage's own keywords say of the value at hand. A schema evaluated later replaces it; as
 // "backend" is the default it replaces nothing.
 func evalNote(r *rule, e *evaluation, at *cursor) {
-	if e.notes != nil && r.value != "backend" {
+	if e.notes != nil && (r.name == "deprecated" || r.value != "backend") {
 		e.notes[r.name][normalizePath(at.path)] = r.value.(string)
 	}
 }
@@ -118,7 +114,7 @@ func evalLimit(r *rule, e *evaluation, at *cursor) {
 		sign, ok = ">", n > limit
 	}
 	if !ok {
-		e.fail(at, "must be "+sign+" "+toString(limit), "comparison", sign, "limit", toString(limit))
+		e.fail(at, "must be "+sign+" "+toString(limit), "comparison="+sign, "limit="+toString(limit))
 	}
 }
 
@@ -127,7 +123,7 @@ func evalMultipleOf(r *rule, e *evaluation, at *cursor) {
 	// From 1e21 on JavaScript writes numbers with an exponent, and parseInt reads no more than its first digits.
 	quotient := at.value.(float64) / r.value.(float64)
 	if quotient != math.Trunc(quotient) || math.Abs(quotient) >= 1e21 || math.IsNaN(quotient) {
-		e.fail(at, "must be multiple of "+toString(r.value), "multipleOf", toString(r.value))
+		e.fail(at, "must be multiple of "+toString(r.value), "multipleOf="+toString(r.value))
 	}
 }
 
@@ -147,14 +143,14 @@ func evalSize(r *rule, e *evaluation, at *cursor) {
 		comparison, ok = "fewer", float64(size) >= limit
 	}
 	if !ok {
-		e.fail(at, fmt.Sprintf("must NOT have %s than %s %s", comparison, toString(limit), unit), "limit", toString(limit))
+		e.fail(at, fmt.Sprintf("must NOT have %s than %s %s", comparison, toString(limit), unit), "limit="+toString(limit))
 	}
 }
 
 // evalPattern looks for a match anywhere in the text.
 func evalPattern(r *rule, e *evaluation, at *cursor) {
 	if source := r.value.(string); !matches(r.subs[0].pattern, at.value.(string)) {
-		e.fail(at, `must match pattern "`+source+`"`, "pattern", source)
+		e.fail(at, `must match pattern "`+source+`"`, "pattern="+source)
 	}
 }
 
@@ -168,7 +164,7 @@ func evalItems(r *rule, e *evaluation, at *cursor) {
 	}
 	if r.name == "additionalItems" && r.value == false {
 		if size := strconv.Itoa(from); len(items) > from {
-			e.fail(at, "must NOT have more than "+size+" items", "limit", size)
+			e.fail(at, "must NOT have more than "+size+" items", "limit="+size)
 		}
 		return
 	}
@@ -192,7 +188,7 @@ func evalContains(r *rule, e *evaluation, at *cursor) {
 			return
 		}
 	}
-	e.fail(at, "must contain at least 1 valid item(s)", "minContains", "1")
+	e.fail(at, "must contain at least 1 valid item(s)", "minContains=1")
 }
 
 // evalUniqueItems finds the pair that ajv finds first. Where "items" allows nothing but scalars that is an item and
@@ -213,7 +209,7 @@ func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
 		for j := i + step; j >= 0 && j < len(items); j += step {
 			if appconfig.Equal(item, items[j]) && (types == nil || hasType(item, types)) {
 				message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
-				e.fail(at, message, "i", strconv.Itoa(i), "j", strconv.Itoa(j))
+				e.fail(at, message, "i="+strconv.Itoa(i), "j="+strconv.Itoa(j))
 				return
 			}
 		}
@@ -227,7 +223,7 @@ func evalRequired(r *rule, e *evaluation, at *cursor) {
 		if _, ok := at.value.(*appconfig.Object).Get(name); ok {
 			continue
 		}
-		p := e.fail(at, "must have required property '"+name+"'", "missingProperty", name)
+		p := e.fail(at, "must have required property '"+name+"'", "missingProperty="+name)
 		p.missing = strings.TrimPrefix(normalizePath(r.in.path), "#") + "/properties/" + name
 		if !e.all {
 			return
@@ -239,7 +235,7 @@ func evalRequired(r *rule, e *evaluation, at *cursor) {
 func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
 	for _, key := range at.value.(*appconfig.Object).Keys() {
 		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path}) {
-			e.fail(at, "property name must be valid", "propertyName", key)
+			e.fail(at, "property name must be valid", "propertyName="+key)
 			if !e.all {
 				return
 			}
@@ -249,15 +245,11 @@ func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
 
 // evalAdditionalProperties is for what neither "properties" nor "patternProperties" names.
 func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
-	named, _ := r.in.schema.Get("properties")
-	declared, _ := named.(*appconfig.Object)
-	patterns := r.in.rule(objectGroup, "patternProperties").subs
 	for _, key := range at.value.(*appconfig.Object).Keys() {
-		_, ok := declared.Get(key)
 		switch {
-		case ok || slices.ContainsFunc(patterns, func(s sub) bool { return matches(s.pattern, key) }):
+		case r.in.declared(key) != nil:
 		case r.value == false:
-			e.fail(at, "must NOT have additional properties", "additionalProperty", key)
+			e.fail(at, "must NOT have additional properties", "additionalProperty="+key)
 			if !e.all {
 				return
 			}
@@ -269,9 +261,8 @@ func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
 
 // evalDependencies evaluates first the lists of what else must be there when a property is, then the schemas.
 func evalDependencies(r *rule, e *evaluation, at *cursor) {
-	object, dependencies := at.value.(*appconfig.Object), r.value.(*appconfig.Object)
-	for _, key := range dependencies.Keys() {
-		value, _ := dependencies.Get(key)
+	object := at.value.(*appconfig.Object)
+	for key, value := range entries(r.value.(*appconfig.Object)) {
 		names, _ := value.([]any)
 		if _, ok := object.Get(key); !ok || len(names) == 0 {
 			continue
@@ -285,8 +276,8 @@ func evalDependencies(r *rule, e *evaluation, at *cursor) {
 			if _, ok := object.Get(toString(item)); ok {
 				continue
 			}
-			e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property", key,
-				"missingProperty", toString(item), "depsCount", strconv.Itoa(len(names)), "deps", all)
+			e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property="+key,
+				"missingProperty="+toString(item), "depsCount="+strconv.Itoa(len(names)), "deps="+all)
 			if !e.all {
 				return
 			}

@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
@@ -33,11 +34,10 @@ type Source struct {
 
 // A Schema is the merged and compiled schema of several sources. It is immutable and safe for concurrent use.
 type Schema struct {
-	sources  *appconfig.Object // as Serialize returns it
-	merged   any
-	compiler *compiler // of merged
-	root     *node
-	visible  map[string]string // visibilities by the path of the schema that has them, for missing values
+	sources *appconfig.Object // as Serialize returns it
+	values  []any             // of the sources
+	root    *node             // of the merged schema
+	visible map[string]string // visibilities by the path of the schema that has them, for missing values
 }
 
 //go:embed draft-07.json
@@ -56,97 +56,72 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, meta, err := compileRoot(metaschema, nil)
+	meta, err := compileRoot(metaschema, nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &Schema{sources: &appconfig.Object{}, visible: map[string]string{}}
-	list, values := []any{}, []any{}
+	s := &Schema{visible: map[string]string{}}
+	list := []any{}
 	for _, source := range sources {
 		value, err := appconfig.ParseJSON(source.Value)
 		if err != nil {
 			return nil, fmt.Errorf("schema at %s is not JSON: %w", source.Path, err)
 		}
-		if _, _, err := compileRoot(value, meta); err != nil {
+		if _, err := compileRoot(value, meta); err != nil {
 			kind := "Error"
-			if bad := (*patternError)(nil); errors.As(err, &bad) {
+			if strings.HasPrefix(err.Error(), badPattern) {
 				kind = "SyntaxError"
 			}
 			return nil, fmt.Errorf("Schema at %s is invalid, %s: %w", source.Path, kind, err)
 		}
-		entry := &appconfig.Object{}
-		entry.Set("packageName", source.PackageName)
-		entry.Set("value", value)
-		entry.Set("path", source.Path)
-		list, values = append(list, entry), append(values, openEmpty(value))
+		s.values = append(s.values, value)
+		list = append(list, newObject("packageName", source.PackageName, "value", value, "path", source.Path))
 	}
-	s.sources.Set("schemas", list)
-	s.sources.Set("backstageConfigSchemaVersion", 1.0)
-	if s.merged, err = mergeSchemas(values); err != nil {
+	s.sources = newObject("schemas", list, "backstageConfigSchemaVersion", 1.0)
+	merged, err := s.Merge()
+	if err != nil {
 		return nil, err
 	}
-	if err := inherit(s.merged, strict); err != nil {
+	merged = clone(merged) // parts of it are the sources'
+	if err := s.inherit(merged, strict); err != nil {
 		return nil, err
 	}
 	// The merged schema has the $id of the first, which ajv knows already: a config schema cannot have any.
-	if object, ok := s.merged.(*appconfig.Object); ok {
-		if id, ok := text(object, "$id"); ok && id != "" {
-			return nil, fmt.Errorf("schema with key or id %q already exists", id)
-		}
+	object, _ := merged.(*appconfig.Object)
+	if id, _ := text(object, "$id"); id != "" {
+		return nil, fmt.Errorf("schema with key or id %q already exists", id)
 	}
-	if s.compiler, s.root, err = compileRoot(s.merged, meta); err != nil {
-		return nil, err
-	}
-	// A value that is missing has no visibility of its own: that of its schema tells whom to tell.
-	walk(s.merged, "", nil, func(schema *appconfig.Object, pointer string, _ *appconfig.Object) {
-		if visibility, ok := text(schema, "visibility"); ok && visibility != "backend" {
-			s.visible[normalizePath(pointer)] = visibility
-		}
-		if visibility, ok := text(schema, "deepVisibility"); ok {
-			s.visible[normalizePath(pointer)] = visibility
-		}
-	})
-	return s, nil
+	s.root, err = compileRoot(merged, meta)
+	return s, err
 }
 
-// openEmpty returns a copy of a schema in which "additionalProperties": {} is true, so that merging does not
-// lose it.
-func openEmpty(schema any) any {
-	schema = clone(schema)
-	walk(schema, "", nil, func(schema *appconfig.Object, _ string, _ *appconfig.Object) {
-		value, _ := schema.Get("additionalProperties")
-		if object, ok := value.(*appconfig.Object); ok && object.Len() == 0 {
-			schema.Set("additionalProperties", true)
-		}
-	})
-	return schema
-}
-
-// inherit refuses visibilities that contradict a deepVisibility around them. With strict it also closes the
-// objects whose properties are declared.
-func inherit(schema any, strict bool) (err error) {
+// inherit refuses visibilities that contradict a deepVisibility around them, and notes the others. With strict it
+// also closes the objects whose properties are declared.
+func (s *Schema) inherit(schema any, strict bool) (err error) {
 	inherited := map[*appconfig.Object]string{}
 	walk(schema, "", nil, func(schema *appconfig.Object, pointer string, parent *appconfig.Object) {
-		deep, ok := text(schema, "deepVisibility")
-		if !ok {
+		own, _ := text(schema, "visibility")
+		deep, isDeep := text(schema, "deepVisibility")
+		switch {
+		case isDeep:
+			s.visible[normalizePath(pointer)] = deep
+		case own != "" && own != "backend":
+			s.visible[normalizePath(pointer)] = own
+		}
+		if !isDeep {
 			deep = inherited[parent]
 		}
 		if deep != "" {
 			inherited[schema] = deep
 			// The schema's own, the nearest above and the one above that: Backstage compares these three.
-			own, _ := text(schema, "visibility")
-			above := inherited[parent]
-			frontend := own == "frontend" || deep == "frontend" || above == "frontend"
-			secret := own == "secret" || deep == "secret" || above == "secret"
-			if frontend && secret && err == nil {
+			all := []string{own, deep, inherited[parent]}
+			if slices.Contains(all, "frontend") && slices.Contains(all, "secret") && err == nil {
 				err = fmt.Errorf("Config schema visibility is both 'frontend' and 'secret' for %s", pointer)
 			}
 		}
-		if kind, _ := text(schema, "type"); strict && kind == "object" && declares(schema) {
-			switch additional, _ := schema.Get("additionalProperties"); additional {
-			case nil, false:
-				schema.Set("additionalProperties", false)
-			}
+		additional, _ := schema.Get("additionalProperties")
+		if kind, _ := text(schema, "type"); strict && kind == "object" && declares(schema) && additional == nil {
+			schema.Set("additionalProperties", false)
 		}
 	})
 	return err
@@ -154,28 +129,20 @@ func inherit(schema any, strict bool) (err error) {
 
 // declares tells whether an object schema names properties.
 func declares(schema *appconfig.Object) bool {
-	for _, key := range []string{"properties", "patternProperties"} {
-		value, _ := schema.Get(key)
-		if object, ok := value.(*appconfig.Object); ok && object.Len() > 0 {
-			return true
-		}
-	}
-	return false
+	return inner(schema, "properties").Len()+inner(schema, "patternProperties").Len() > 0
 }
 
-// A visitor is called by walk. It may change the schema.
-type visitor func(schema *appconfig.Object, pointer string, parent *appconfig.Object)
-
 // walk calls visit for a schema and every schema within, parents first, with its JSON pointer and its parent:
-// json-schema-traverse's walk.
-func walk(schema any, pointer string, parent *appconfig.Object, visit visitor) {
+// json-schema-traverse's walk. It may change the schema.
+func walk(schema any, pointer string, parent *appconfig.Object,
+	visit func(schema *appconfig.Object, pointer string, parent *appconfig.Object),
+) {
 	object, ok := schema.(*appconfig.Object)
 	if !ok {
 		return
 	}
 	visit(object, pointer, parent)
-	for _, key := range object.Keys() {
-		value, _ := object.Get(key)
+	for key, value := range entries(object) {
 		for _, m := range within(key, value) {
 			at := pointer + "/" + key
 			if m.key != "" {
@@ -190,15 +157,7 @@ func walk(schema any, pointer string, parent *appconfig.Object, visit visitor) {
 func (s *Schema) Serialize() *appconfig.Object { return s.sources }
 
 // Merge returns the schemas merged into one, as mergeConfigSchemas of Backstage does.
-func (s *Schema) Merge() (any, error) {
-	list, _ := s.sources.Get("schemas")
-	var values []any
-	for _, entry := range list.([]any) {
-		value, _ := entry.(*appconfig.Object).Get("value")
-		values = append(values, value)
-	}
-	return mergeSchemas(values)
-}
+func (s *Schema) Merge() (any, error) { return mergeSchemas(s.values) }
 
 // A ValidationError lists everything that is wrong with a configuration.
 type ValidationError struct {
@@ -221,7 +180,8 @@ func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &evaluation{all: true, coerces: true, notes: map[string]notes{"visibility": {}, "deepVisibility": {}, "deprecated": {}}}
+	e := &evaluation{all: true, coerces: true}
+	e.notes = map[string]map[string]string{"visibility": {}, "deepVisibility": {}, "deprecated": {}}
 	e.visit(s.root, &cursor{value: clone(data)})
 	if e.endless {
 		return nil, errors.New("the config schema refers to itself without end")

@@ -241,17 +241,17 @@ func TestSecrets(t *testing.T) {
 		layers []string
 		want   []string
 	}{
-		{"none", []string{`{host: h, other: o}`}, []string{}},
+		{"none", []string{`{host: h, other: o}`}, nil},
 		{
 			"all kinds",
 			[]string{`{password: longest one, pin: 1234, tokens: [t1, "", t1], deep: {a: {b: [d1]}}, either: {key: k}, host: h}`},
-			[]string{"longest one", "1234", "d1", "t1", "k"},
+			[]string{"1234", "d1", "k", "longest one", "t1"},
 		},
 		{"of a wrong type", []string{`{password: {nested: [oops]}}`}, []string{"oops"}},
 		{
 			"hidden by a higher layer",
 			[]string{`{password: old, tokens: [a, b, c], either: {key: k}}`, `{password: new, tokens: [d], either: x}`, `{deep: ~}`},
-			[]string{"new", "old", "a", "b", "c", "d", "k"},
+			[]string{"a", "b", "c", "d", "k", "new", "old"},
 		},
 	}
 	for _, test := range tests {

@@ -12,27 +12,27 @@ import (
 func (s *Schema) Scope(c *appconfig.Config) *appconfig.Config {
 	var layers []appconfig.Layer
 	for _, layer := range c.Layers() {
-		data, _ := s.scope(layer.Data, []any{s.merged}, true).(*appconfig.Object)
+		data, _ := scope(layer.Data, []*node{s.root}, true).(*appconfig.Object)
 		layers = append(layers, appconfig.Layer{Name: layer.Name, Path: layer.Path, Data: data})
 	}
 	return appconfig.New(layers...)
 }
 
 // scope returns the declared part of a value, given the schemas that say something of it.
-func (s *Schema) scope(value any, schemas []any, top bool) any {
-	var all []*appconfig.Object
-	for _, schema := range schemas {
-		all = s.alternatives(schema, all)
+func scope(value any, nodes []*node, top bool) any {
+	var all []*node
+	for _, n := range nodes {
+		all = n.alternatives(all)
 	}
 	switch v := value.(type) {
 	case []any:
 		items := make([]any, len(v))
 		for i, item := range v {
-			of := schemasAt(all, i)
+			of := itemNodes(all, i)
 			if len(of) == 0 {
 				return value
 			}
-			items[i] = s.scope(item, of, false)
+			items[i] = scope(item, of, false)
 		}
 		return items
 	case *appconfig.Object:
@@ -40,10 +40,9 @@ func (s *Schema) scope(value any, schemas []any, top bool) any {
 			return value
 		}
 		out := &appconfig.Object{}
-		for _, key := range v.Keys() {
-			if of := propertySchemas(all, key); len(of) > 0 {
-				item, _ := v.Get(key)
-				out.SetFrom(v, key, s.scope(item, of, false))
+		for key, item := range entries(v) {
+			if of := propertyNodes(all, key); len(of) > 0 {
+				out.SetFrom(v, key, scope(item, of, false))
 			}
 		}
 		return out
@@ -52,22 +51,16 @@ func (s *Schema) scope(value any, schemas []any, top bool) any {
 }
 
 // alternatives adds a schema to found, and all that it refers to or combines.
-func (s *Schema) alternatives(schema any, found []*appconfig.Object) []*appconfig.Object {
-	object, ok := schema.(*appconfig.Object)
-	if !ok || slices.Contains(found, object) {
-		return found
+func (n *node) alternatives(found []*node) []*node {
+	if slices.Contains(found, n) {
+		return found // a reference leads back
 	}
-	found = append(found, object)
-	// A reference that leads back is met again in found, which ends the walk.
-	if ref, ok := text(object, "$ref"); ok {
-		if target, ok := s.compiler.resolve(ref); ok {
-			found = s.alternatives(target, found)
-		}
-	}
-	for _, key := range []string{"allOf", "anyOf", "oneOf", "if", "then", "else"} {
-		value, _ := object.Get(key)
-		for _, inner := range list(value) {
-			found = s.alternatives(inner, found)
+	found = append(found, n)
+	for _, r := range n.rules[anyGroup] {
+		for _, s := range r.subs {
+			if r.name != "not" {
+				found = s.alternatives(found)
+			}
 		}
 	}
 	return found
@@ -75,39 +68,42 @@ func (s *Schema) alternatives(schema any, found []*appconfig.Object) []*appconfi
 
 // isOpen tells whether the schemas leave open what an object holds: one of them takes any object, or none
 // says anything of properties.
-func isOpen(schemas []*appconfig.Object) bool {
+func isOpen(nodes []*node) bool {
 	open := true
-	for _, schema := range schemas {
-		if _, restricted := schema.Get("additionalProperties"); restricted || declares(schema) {
+	for _, n := range nodes {
+		if _, restricted := n.schema.Get("additionalProperties"); restricted || declares(n.schema) {
 			open = false
-		} else if kind, _ := text(schema, "type"); kind == "object" {
+		} else if slices.Equal(n.types, []string{"object"}) {
 			return true
 		}
 	}
 	return open
 }
 
-// propertySchemas returns what the schemas say of a property.
-func propertySchemas(schemas []*appconfig.Object, key string) (found []any) {
-	for _, schema := range schemas {
-		declared := false
-		value, _ := schema.Get("properties")
-		if properties, ok := value.(*appconfig.Object); ok {
-			if inner, ok := properties.Get(key); ok {
-				found, declared = append(found, inner), true
-			}
-		}
-		value, _ = schema.Get("patternProperties")
-		patterns, _ := value.(*appconfig.Object)
-		for _, source := range patterns.Keys() {
-			if p, err := newPattern(source); err == nil && matches(p, key) {
-				inner, _ := patterns.Get(source)
-				found, declared = append(found, inner), true
-			}
-		}
+// propertyNodes returns what the schemas say of a property.
+func propertyNodes(nodes []*node, key string) (found []*node) {
+	for _, n := range nodes {
+		declared := n.declared(key)
+		found = append(found, declared...)
 		// additionalProperties speaks of what its own schema does not declare, not of what another one does.
-		if inner, ok := schema.Get("additionalProperties"); ok && !declared && inner != false {
-			found = append(found, inner)
+		for _, s := range n.rule(objectGroup, "additionalProperties").subs {
+			if declared == nil && !s.never {
+				found = append(found, s.node)
+			}
+		}
+	}
+	return found
+}
+
+// itemNodes returns what the schemas say of the item at a position.
+func itemNodes(nodes []*node, position int) (found []*node) {
+	for _, n := range nodes {
+		items := n.rule(arrayGroup, "items").subs
+		if position >= len(items) && (len(items) == 0 || items[0].key != "") {
+			items = n.rule(arrayGroup, "additionalItems").subs
+		}
+		if len(items) > 0 {
+			found = append(found, items[min(position, len(items)-1)].node)
 		}
 	}
 	return found
