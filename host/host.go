@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -263,11 +264,11 @@ func (h *Host) mountAll(ctx context.Context, config *appconfig.Config, baseURL s
 // providers that are not there, of which its auth backend speaks.
 func notFound(w http.ResponseWriter, r *http.Request) {
 	const auth = "/api/auth"
-	path := r.URL.Path
+	path := r.URL.EscapedPath() // Express compares paths as they were sent
 	if len(path) > len(auth)+1 && strings.EqualFold(path[:len(auth)+1], auth+"/") {
 		provider, _, _ := strings.Cut(strings.TrimLeft(path[len(auth):], "/"), "/")
-		if provider != "" {
-			apierror.Write(w, r, logging.URL(r.URL.RequestURI()[len(auth):]), apierror.NotFound("Unknown auth provider '"+provider+"'"))
+		if plain, err := url.PathUnescape(provider); err == nil && plain != "" {
+			apierror.Write(w, r, logging.URL(r.URL.RequestURI()[len(auth):]), apierror.NotFound("Unknown auth provider '"+plain+"'"))
 			return
 		}
 	}

@@ -146,6 +146,10 @@ func TestPluginIsServedBelowItsMount(t *testing.T) {
 		"/api":                   "404 ",
 		"/api/auth":              "404 ",
 		"/":                      "404 ",
+		"/api/%65cho/word":       "404 ",
+		"/api/%61uth/github":     "404 ",
+		"/api/auth/a%2Fb": `404 {"error":{"name":"NotFoundError","message":"Unknown auth provider 'a/b'"},` +
+			`"request":{"method":"GET","url":"/a%2Fb"},"response":{"statusCode":404}}`,
 		"/api/auth/github/start?code=s3cret": `404 {"error":{"name":"NotFoundError","message":"Unknown auth provider 'github'"},` +
 			`"request":{"method":"GET","url":"/github/start?code=***"},"response":{"statusCode":404}}`,
 	} {

@@ -108,10 +108,7 @@ func (g *generation) done() {
 
 // match is the mount's route. As in Express the case of a path does not count, and an encoded slash is not one.
 func (m *mount) match(r *http.Request, _ *mux.RouteMatch) bool {
-	path := r.URL.Path
-	if r.URL.RawPath != "" {
-		path = r.URL.RawPath
-	}
+	path := r.URL.EscapedPath()
 	return len(path) >= len(m.prefix) && strings.EqualFold(path[:len(m.prefix)], m.prefix) &&
 		(len(path) == len(m.prefix) || path[len(m.prefix)] == '/')
 }
