@@ -37,8 +37,14 @@ var (
 		prefix string
 		length time.Duration
 	}{
-		{"ms", time.Millisecond}, {"milli", time.Millisecond}, {"s", time.Second}, {"m", time.Minute},
-		{"h", time.Hour}, {"d", day}, {"w", 7 * day}, {"y", 8766 * time.Hour},
+		{"ms", time.Millisecond},
+		{"milli", time.Millisecond},
+		{"s", time.Second},
+		{"m", time.Minute},
+		{"h", time.Hour},
+		{"d", day},
+		{"w", 7 * day},
+		{"y", 8766 * time.Hour},
 	}
 )
 
