@@ -216,10 +216,6 @@ func equal(a, b any) bool {
 		y, ok := b.(float64)
 		return ok && (x == y || math.IsNaN(x) && math.IsNaN(y))
 	}
-	switch b.(type) {
-	case *Object, []any:
-		return false
-	}
 	return a == b
 }
 

@@ -30,8 +30,7 @@ func (c *Config) Keys() []string {
 
 // Get returns the merged value under key, or all of c for the key "". Nulls within objects are left out.
 func (c *Config) Get(key string) (any, error) {
-	value, ok, err := c.GetOptional(key)
-	return required(c, key, value, ok, err)
+	return required(c, key, c.GetOptional)
 }
 
 // GetOptional is Get for a value that may be missing.
@@ -58,8 +57,7 @@ func (c *Config) GetOptional(key string) (value any, ok bool, err error) {
 
 // GetConfig returns the object under key as a configuration of its own, whose errors still name full paths.
 func (c *Config) GetConfig(key string) (*Config, error) {
-	value, ok, err := c.GetOptionalConfig(key)
-	return required(c, key, value, ok, err)
+	return required(c, key, c.GetOptionalConfig)
 }
 
 // GetOptionalConfig is GetConfig for an object that may be missing.
@@ -94,8 +92,7 @@ func (c *Config) part(key string) (*Config, error) {
 
 // GetConfigArray returns the objects of the array under key. Arrays are not merged: the topmost counts.
 func (c *Config) GetConfigArray(key string) ([]*Config, error) {
-	value, ok, err := c.GetOptionalConfigArray(key)
-	return required(c, key, value, ok, err)
+	return required(c, key, c.GetOptionalConfigArray)
 }
 
 // GetOptionalConfigArray is GetConfigArray for an array that may be missing.
@@ -114,8 +111,7 @@ func (c *Config) GetOptionalConfigArray(key string) ([]*Config, bool, error) {
 
 // GetNumber returns the number under key; a text that JavaScript's Number takes for one is converted.
 func (c *Config) GetNumber(key string) (float64, error) {
-	value, ok, err := c.GetOptionalNumber(key)
-	return required(c, key, value, ok, err)
+	return required(c, key, c.GetOptionalNumber)
 }
 
 // GetOptionalNumber is GetNumber for a number that may be missing.
@@ -135,8 +131,7 @@ func (c *Config) GetOptionalNumber(key string) (float64, bool, error) {
 
 // GetBoolean returns the boolean under key; true, yes, on, y, 1 and their opposites are converted.
 func (c *Config) GetBoolean(key string) (bool, error) {
-	value, ok, err := c.GetOptionalBoolean(key)
-	return required(c, key, value, ok, err)
+	return required(c, key, c.GetOptionalBoolean)
 }
 
 // GetOptionalBoolean is GetBoolean for a boolean that may be missing.
@@ -164,8 +159,7 @@ func (c *Config) GetOptionalBoolean(key string) (value, ok bool, err error) {
 
 // GetString returns the text under key, which is not empty.
 func (c *Config) GetString(key string) (string, error) {
-	value, ok, err := c.GetOptionalString(key)
-	return required(c, key, value, ok, err)
+	return required(c, key, c.GetOptionalString)
 }
 
 // GetOptionalString is GetString for a text that may be missing.
@@ -177,8 +171,7 @@ func (c *Config) GetOptionalString(key string) (string, bool, error) {
 
 // GetStringArray returns the array of texts under key, none of which is empty.
 func (c *Config) GetStringArray(key string) ([]string, error) {
-	value, ok, err := c.GetOptionalStringArray(key)
-	return required(c, key, value, ok, err)
+	return required(c, key, c.GetOptionalStringArray)
 }
 
 // GetOptionalStringArray is GetStringArray for an array that may be missing.
@@ -199,8 +192,9 @@ func isText(value any) bool {
 	return ok && text != ""
 }
 
-// required turns a missing value into a MissingError.
-func required[T any](c *Config, key string, value T, ok bool, err error) (T, error) {
+// required gets a value, and turns a missing one into a MissingError.
+func required[T any](c *Config, key string, get func(key string) (T, bool, error)) (T, error) {
+	value, ok, err := get(key)
 	if err == nil && !ok {
 		err = &MissingError{c.fullKey(key), c.layer}
 	}
