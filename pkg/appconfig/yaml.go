@@ -51,7 +51,7 @@ func parseYAML(text string, from *source) (any, position, error) {
 	doc, problem := prepare(text)
 	if problem == nil {
 		var end int
-		problem, end = scan(doc.text)
+		problem, end = doc.scan()
 		doc.unend(problem)
 		root, err := compose(doc.text[:end])
 		if err != nil {
@@ -135,6 +135,17 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 	at = &SyntaxError{Line: problem.Mark.Line, Column: problem.Mark.Column, Problem: problem.Message}
 	lines := strings.SplitAfter(d.text, "\n")
 	before := func(line int) string { return strings.Join(lines[:max(0, min(line-1, len(lines)))], "") }
+	// place moves the problem to the end of what is before it, which npm's yaml names where that is not complete.
+	place := func() {
+		text := ""
+		if at.Line <= len(lines) {
+			text = strings.TrimLeft(lines[at.Line-1], " ")
+		}
+		root, _ := compose(before(at.Line))
+		if limit, stays := surroundings(root, at.Column, strings.HasPrefix(text, "- ")); !stays || at.Line >= len(lines) {
+			at.Line = previousEnd(lines, at.Line, limit)
+		}
+	}
 	switch {
 	case strings.HasPrefix(at.Problem, "could not find expected ':'") && problem.ContextMark.Line > 0:
 		at.Line, at.Column = problem.ContextMark.Line, problem.ContextMark.Column
@@ -144,15 +155,9 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		if before := properties.FindString(rest); !strings.HasPrefix(rest[len(before):], "- ") {
 			at.Line += strings.Count(rest[:min(len(before), len(rest)-1)], "\n")
 		}
-		// Where it is not in line with the keys of a mapping, it names the end of what is before.
-		if root, err := compose(before(at.Line)); err == nil && root != nil && at.Column > root.Column && !isOpen(root, at.Column) {
-			at.Line = previousEnd(lines, at.Line, false)
-		}
+		place()
 	case misplaced.MatchString(at.Problem) && firstInLine(lines, at.Line, at.Column):
-		isKey := strings.HasSuffix(at.Problem, "key")
-		if isKey || at.Column > 1 || at.Line >= len(lines) { // what follows a sequence at the root is another matter
-			at.Line = previousEnd(lines, at.Line, strings.HasSuffix(at.Problem, "node content"))
-		}
+		place()
 	case strings.HasPrefix(at.Problem, "mapping values are not allowed"):
 		// The key may be a text of several lines; parsed without the colon it tells where it begins.
 		root, err := compose(before(at.Line) + prefix(lines[at.Line-1], at.Column-1))
@@ -164,7 +169,8 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		}
 	}
 	unclosed := strings.HasPrefix(at.Problem, "found unexpected") // go-yaml looks no further than the next marker
-	if earlier != nil && (earlier.Line <= at.Line || unclosed) {
+	isBlock := earlier != nil && strings.HasPrefix(earlier.Problem, "Block scalar lines") && earlier.Line <= problem.Mark.Line
+	if earlier != nil && (earlier.Line <= at.Line || unclosed || isBlock) {
 		at = earlier
 	} else {
 		d.unend(at)
@@ -174,6 +180,9 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 	for line, tries := min(at.Line, len(lines)), 10; line > 0 && tries > 0; line, tries = line-1, tries-1 {
 		key, _, _ := strings.Cut(lines[line-1], ":")
 		root, err := compose(before(line) + key + ":")
+		if err != nil {
+			root, err = compose(before(line))
+		}
 		var other *SyntaxError
 		var sooner *yaml.LoadError
 		if err == nil {
@@ -221,34 +230,50 @@ var (
 // previousEnd returns the line that npm's yaml names for what stands in a line and does not belong there: the one in
 // which the value before it ends, line break included. A value that is missing ends with its indicator, or with the
 // comments behind that.
-func previousEnd(lines []string, line int, onlyMissing bool) int {
-	comment := -1 // the deepest indentation of a comment in between
-	indentOf := func(line string) int { return len(line) - len(strings.TrimLeft(line, " \t")) }
-	own := indentOf(lines[min(line, len(lines))-1])
+func previousEnd(lines []string, line, limit int) int {
+	comment := 0 // the deepest column of a comment in between
 	for end := min(line-1, len(lines)); end > 0; end-- {
-		indent := indentOf(lines[end-1])
-		bare, hyphen := lines[end-1][indent:], 1
-		if strings.HasPrefix(bare, "- ") {
-			hyphen = 0
-		}
+		bare := strings.TrimLeft(lines[end-1], " \t")
 		text := strings.TrimSpace(cutComment(lines[end-1]))
 		switch {
 		case strings.TrimSpace(bare) == "":
 			continue
 		case bare[0] == '#':
-			comment = max(comment, indent)
+			comment = max(comment, len(lines[end-1])-len(bare)+1)
 			continue
 		case withoutValue.MatchString(text):
-			if comment < 0 && text == strings.TrimSpace(bare) {
+			if comment == 0 && text == strings.TrimSpace(bare) {
 				return end
 			}
 			return line
-		case onlyMissing || comment > indent || comment == indent && own+hyphen <= indent || blockHeader.MatchString(text):
+		case comment >= limit || blockHeader.MatchString(text):
 			return line
 		}
 		return end + 1
 	}
 	return line
+}
+
+// surroundings looks at what is open at the end of a node, and what a text in a column closes of that. A text that is
+// in line with the keys of a mapping stays where it is. From the column limit on a comment belongs to what is before.
+func surroundings(root *yaml.Node, column int, isItem bool) (limit int, stays bool) {
+	if root == nil {
+		return 0, true
+	}
+	for node := root; node.Kind != yaml.ScalarNode && node.Style&yaml.FlowStyle == 0; node = node.Content[len(node.Content)-1] {
+		isSequence := node.Kind == yaml.SequenceNode
+		if node.Column > column || node.Column == column && isSequence && !isItem {
+			return min(limit, 1) * node.Column, stays || node == root
+		}
+		if limit = node.Column + 1; isItem && isSequence {
+			limit = 0 // a misplaced item is named itself
+		}
+		stays = stays || node.Column == column && !isItem
+		if len(node.Content) == 0 {
+			break
+		}
+	}
+	return limit, stays
 }
 
 // properties are tags and anchors, with blanks and comments behind them.
@@ -263,16 +288,6 @@ func prefix(text string, characters int) string {
 		characters--
 	}
 	return text
-}
-
-// isOpen tells whether a block mapping in a column goes on at the end of a node.
-func isOpen(node *yaml.Node, column int) bool {
-	for ; len(node.Content) > 0; node = node.Content[len(node.Content)-1] {
-		if node.Kind == yaml.MappingNode && node.Column == column {
-			return true
-		}
-	}
-	return false
 }
 
 func lastScalar(node *yaml.Node) *yaml.Node {

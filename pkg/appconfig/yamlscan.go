@@ -25,6 +25,7 @@ type scanner struct {
 	maps       []int // the columns of the open block mappings
 	begun      bool  // there is something of the document
 	end        int   // where the document ends
+	blanks     []int // where go-yaml needs a blank and has none, or a tab
 	problem    *SyntaxError
 }
 
@@ -38,9 +39,9 @@ type bracket struct {
 // maxKey is how far a colon may be from the beginning of its implicit key, in UTF-16 units.
 const maxKey = 1024
 
-// scan returns the first problem of a text, or nil, and where its first document ends.
-func scan(text string) (*SyntaxError, int) {
-	s := scanner{text: text, key: -1, end: len(text)}
+// scan returns the first problem of a document, or nil, and where it ends. It adds blanks that go-yaml needs.
+func (d *document) scan() (*SyntaxError, int) {
+	s := scanner{text: d.text, key: -1, end: len(d.text)}
 	s.lineStart()
 	for s.pos < s.end && s.problem == nil {
 		before := s.pos
@@ -53,6 +54,17 @@ func scan(text string) (*SyntaxError, int) {
 			s.pos++ // something out of place, which is go-yaml's to tell
 		}
 	}
+	var b strings.Builder
+	from := 0
+	for _, at := range s.blanks {
+		b.WriteString(s.text[from:at] + " ")
+		if from = at; s.text[at] == '\t' {
+			from++
+		} else {
+			s.end++
+		}
+	}
+	d.text = b.String() + s.text[from:]
 	return s.problem, s.end
 }
 
@@ -157,7 +169,13 @@ func (s *scanner) lineStart() {
 		s.explicit = ch == '?'
 		s.pos++
 		s.indentNext = s.indent + 1
-		s.indent += 1 + s.skip(true)
+		n := s.skip(true)
+		for at := s.pos - n; ch != '-' && at < s.pos && s.at(0) != '-'; at++ {
+			if s.text[at] == '\t' {
+				s.blanks = append(s.blanks, at)
+			}
+		}
+		s.indent += 1 + n
 	}
 }
 
@@ -235,13 +253,16 @@ func (s *scanner) indicator(ch byte) {
 			key = strings.TrimRight(key, " \t\r\n")
 		}
 		switch {
-		case (s.valued || !inMap) && !isValue && strings.Contains(key, "\n"):
+		case (s.valued || !inMap) && !isValue && strings.Contains(key, "\n") && !strings.Contains(s.text[s.token+len(key):s.pos], "\n"):
 			s.fail(s.token, "Implicit keys need to be on a single line")
 		case !inMap && s.pos-s.key > maxKey && len(utf16.Encode([]rune(s.text[s.key:s.pos]))) > maxKey:
 			s.fail(s.key, "The : indicator must be at most 1024 chars after the start of an implicit key")
 		}
 	}
 	if ch == ':' && inBlock && s.key >= 0 {
+		if n := len(s.blanks); n > 0 && s.text[s.blanks[n-1]] == '\t' && !strings.Contains(s.text[s.blanks[n-1]:s.pos], "\n") {
+			s.fail(s.pos, "Tabs are not allowed as indentation")
+		}
 		if at := s.column(s.key); len(s.maps) == 0 || s.maps[len(s.maps)-1] < at {
 			s.maps = append(s.maps, at)
 		}
@@ -269,8 +290,9 @@ func (s *scanner) inFlow() {
 		// The last bracket may be as far to the left as what the collection is the value of.
 		if indent != s.indentNext-1 || len(s.flow) != 1 || ch != ']' && ch != '}' {
 			at := s.pos
-			if s.valued && s.key < 0 { // the value is missing, and so the collection ends with the colon
-				at = len(strings.TrimRight(s.text[:at], " \t\r\n"))
+			before := strings.TrimRight(s.text[:at], " \t\r\n")
+			if strings.HasSuffix(before, ":") { // the value is missing, and so the collection ends with the colon
+				at = len(before)
 			}
 			s.fail(at, "Flow collection in block collection must be sufficiently indented and closed")
 			return
@@ -283,7 +305,7 @@ func (s *scanner) inFlow() {
 	}
 	s.indicators()
 	switch ch := s.at(0); ch {
-	case 0, '\n':
+	case 0, '\n', '\r':
 	case '#':
 		s.skipTo("\n")
 	case '{', '[':

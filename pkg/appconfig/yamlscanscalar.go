@@ -63,6 +63,9 @@ func (s *scanner) plain() {
 	for s.pos < len(s.text) {
 		switch ch := s.text[s.pos]; {
 		case ch == ':' && (isBlank(s.at(1)) || inFlow && isFlowIndicator(s.at(1))), inFlow && isFlowIndicator(ch):
+			if next := s.at(1); ch == ':' && (next == '[' || next == '{') {
+				s.blanks = append(s.blanks, s.pos+1)
+			}
 			return
 		case ch == '\n':
 			next, ok := s.goesOn(s.pos + 1)
@@ -97,12 +100,14 @@ func (s *scanner) block() {
 		s.fail(s.pos, "Block scalars must be indented more than their key")
 		return
 	}
-	explicit, outer := 0, s.indentNext
+	explicit, keep, outer := 0, false, s.indentNext
 	for s.pos++; ; s.pos++ {
 		if ch := s.at(0); ch > '0' && ch <= '9' {
 			explicit = int(ch - '0')
 		} else if ch != '-' && ch != '+' {
 			break
+		} else {
+			keep = keep || ch == '+'
 		}
 	}
 	s.skipTo("\n")
@@ -129,7 +134,7 @@ func (s *scanner) block() {
 			if n < 0 {
 				n = len(s.text) - next - 1
 			}
-			if strings.Trim(s.text[at:next+n], " \r\n") != "" {
+			if line := strings.TrimRight(s.text[at:next+n], "\r\n"); keep || len(line) > s.indentNext {
 				end = next + n + 1
 			}
 			at = next + n + 1
