@@ -105,47 +105,31 @@ func formatYAML(value any, comments map[string]string) ([]byte, error) {
 
 // yamlNode converts a config value, with its texts in the given style.
 func yamlNode(value any, style yaml.Style) *yaml.Node {
-	scalar := func(tag, text string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: text} }
 	switch v := value.(type) {
 	case *appconfig.Object:
-		node := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		node := &yaml.Node{Kind: yaml.MappingNode}
 		for _, key := range v.Keys() {
 			item, _ := v.Get(key)
 			node.Content = append(node.Content, yamlNode(key, style), yamlNode(item, style))
 		}
-		if v.Len() == 0 {
-			node.Style = yaml.FlowStyle
-		}
 		return node
 	case []any:
-		node := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		node := &yaml.Node{Kind: yaml.SequenceNode}
 		for _, item := range v {
 			node.Content = append(node.Content, yamlNode(item, style))
 		}
-		if len(v) == 0 {
-			node.Style = yaml.FlowStyle
-		}
 		return node
 	case string:
-		node := scalar("!!str", v)
-		node.Style = style
-		return node
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: style, Value: v}
 	case float64:
-		switch {
+		switch { // JSON has none of these
 		case math.IsNaN(v):
-			return scalar("!!float", ".nan")
+			return &yaml.Node{Kind: yaml.ScalarNode, Value: ".nan"}
 		case math.IsInf(v, 1):
-			return scalar("!!float", ".inf")
+			return &yaml.Node{Kind: yaml.ScalarNode, Value: ".inf"}
 		case math.IsInf(v, -1):
-			return scalar("!!float", "-.inf")
+			return &yaml.Node{Kind: yaml.ScalarNode, Value: "-.inf"}
 		}
-		text := appconfig.FormatNumber(v)
-		if v == math.Trunc(v) {
-			return scalar("!!int", text)
-		}
-		return scalar("!!float", text)
-	case bool:
-		return scalar("!!bool", fmt.Sprint(v))
 	}
-	return scalar("!!null", "null")
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: string(appconfig.FormatJSON(value))}
 }
