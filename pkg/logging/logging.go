@@ -19,13 +19,17 @@ type Options struct {
 	Level string
 }
 
+// levels are those of Backstage, which has some more between info and debug, and one below.
+var levels = map[string]zapcore.Level{
+	"": zapcore.InfoLevel, "error": zapcore.ErrorLevel, "warn": zapcore.WarnLevel, "info": zapcore.InfoLevel,
+	"http": zapcore.InfoLevel, "verbose": zapcore.InfoLevel, "debug": zapcore.DebugLevel, "silly": zapcore.DebugLevel,
+}
+
 // New returns the root logger and the redactor that all its lines, and those of its children, go through.
 func New(o Options) (*zap.Logger, *Redactor, error) {
-	level := zapcore.InfoLevel
-	if o.Level != "" {
-		if err := level.UnmarshalText([]byte(o.Level)); err != nil {
-			return nil, nil, fmt.Errorf("LOG_LEVEL is %q, expected one of error, warn, info, debug", o.Level)
-		}
+	level, known := levels[o.Level]
+	if !known {
+		return nil, nil, fmt.Errorf("LOG_LEVEL is %q, expected one of error, warn, info, debug", o.Level)
 	}
 	config := zapcore.EncoderConfig{
 		MessageKey: "message", LevelKey: "level", TimeKey: "timestamp",

@@ -64,19 +64,31 @@ func TestRedactorKnowsTheEncodersEscapes(t *testing.T) {
 }
 
 func TestLevel(t *testing.T) {
-	var out bytes.Buffer
-	log, _, err := logging.New(logging.Options{Output: zapcore.AddSync(&out), Level: "warn"})
-	if err != nil {
-		t.Fatal(err)
+	for level, want := range map[string]string{
+		"": "warn info", "error": "", "warn": "warn", "info": "warn info", "http": "warn info", "verbose": "warn info",
+		"debug": "warn info debug", "silly": "warn info debug",
+	} {
+		var out bytes.Buffer
+		log, _, err := logging.New(logging.Options{Output: zapcore.AddSync(&out), Level: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Warn("warn")
+		log.Info("info")
+		log.Debug("debug")
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			got = append(got, strings.Fields(line)[1])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q writes %q, want %q", level, got, want)
+		}
 	}
-	log.Info("quiet")
-	log.Warn("loud")
-	if got := out.String(); strings.Contains(got, "quiet") || !strings.Contains(got, "warn loud") {
-		t.Errorf("log at level warn: %q", got)
-	}
-	_, _, err = logging.New(logging.Options{Output: zapcore.AddSync(&out), Level: "chatty"})
-	if err == nil || !strings.Contains(err.Error(), `LOG_LEVEL is "chatty"`) {
-		t.Errorf("error for a level that does not exist: %v", err)
+	for _, level := range []string{"chatty", "fatal"} {
+		_, _, err := logging.New(logging.Options{Output: zapcore.AddSync(new(bytes.Buffer)), Level: level})
+		if want := `LOG_LEVEL is "` + level + `", expected one of error, warn, info, debug`; err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
 	}
 }
 
