@@ -31,8 +31,7 @@ func (h *handler) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	// The frontend's own state is not carried along: the callback has no use for its returnTo.
 	jar := h.jar(w, r, &h.older.app, "")
-	mode := bridgeMode
-	state, _ := newState(stateField{"flow", &mode})
+	state, _ := newState("flow", bridgeMode)
 	f := jar.begin(h.ring, state, flow{Mode: bridgeMode, Origin: h.opener(r)})
 	quiet(w.Header())
 	w.Header().Set("Location", h.older.authorizeURL(state, f.Verifier, joinScopes(app.scopes)))

@@ -65,32 +65,26 @@ func (h *handler) start(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	f := flow{Env: e.name}
-	optional := func(name string) *string {
-		if value, ok := param(query, name); ok {
-			return &value
-		}
-		return nil
-	}
-	from, redirect, mode := optional("origin"), optional("redirectUrl"), optional("flow")
+	f, fields := flow{Env: e.name}, []string{"env", e.name}
 	// Checked and normalized as plugin-auth-node 0.7 does; older ones took any.
-	if from != nil {
-		if *from, err = h.checkOrigin(*from, apierror.Input); err != nil {
+	from, ok := param(query, "origin")
+	if ok {
+		if f.Origin, err = h.checkOrigin(from, apierror.Input); err != nil {
 			h.fail(w, r, err)
 			return
 		}
-		f.Origin = *from
+		fields = append(fields, "origin", f.Origin)
 	}
 	// Backstage takes the environment from a state too, but not for a start.
 	if env, _ := param(query, "env"); env == "" {
 		h.fail(w, r, apierror.Input("No env provided in request query parameters"))
 		return
 	}
-	if mode != nil {
-		f.Mode = *mode
+	if f.Redirect, ok = param(query, "redirectUrl"); ok {
+		fields = append(fields, "redirectUrl", f.Redirect)
 	}
-	if redirect != nil {
-		f.Redirect = *redirect
+	if f.Mode, ok = param(query, "flow"); ok {
+		fields = append(fields, "flow", f.Mode)
 	}
 	if f.Mode == "redirect" && f.Redirect != "" {
 		err = h.checkRedirect(f.Redirect)
@@ -108,8 +102,7 @@ func (h *handler) start(w http.ResponseWriter, r *http.Request) {
 	jar := h.jar(w, r, &e.app, f.Origin)
 	requested, _ := param(query, "scope")
 	scope := joinScopes(splitScope(requested), e.app.scopes)
-	state, nonce := newState(stateField{"env", &e.name}, stateField{"origin", from},
-		stateField{"redirectUrl", redirect}, stateField{"flow", mode})
+	state, nonce := newState(fields...)
 	jar.set(nonceCookie, nonce, jar.policy.noncePath, flowLife)
 	f = jar.begin(h.ring, state, f)
 	quiet(w.Header())

@@ -49,25 +49,17 @@ type flow struct {
 const bridgeMode = "bridge"
 
 // newState makes a state parameter in Backstage's form: the hex of a query string that begins with a nonce.
-// Fields come as name, value; those that are nil are left out.
-func newState(fields ...stateField) (state, nonce string) {
+// Fields are the others, each a name and its value.
+func newState(fields ...string) (state, nonce string) {
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
 	nonce = base64.StdEncoding.EncodeToString(random)
 	var text strings.Builder
 	text.WriteString("nonce=" + url.QueryEscape(nonce))
-	for _, f := range fields {
-		if f.value != nil {
-			text.WriteString("&" + f.name + "=" + url.QueryEscape(*f.value))
-		}
+	for i := 0; i < len(fields); i += 2 {
+		text.WriteString("&" + fields[i] + "=" + url.QueryEscape(fields[i+1]))
 	}
 	return hex.EncodeToString([]byte(text.String())), nonce
-}
-
-// stateField is one field of a state; nil leaves it out, as Backstage does with undefined.
-type stateField struct {
-	name  string
-	value *string
 }
 
 // readState is what Backstage's decodeOAuthState makes of a state parameter: nothing in it is to be trusted.

@@ -23,7 +23,7 @@ func testRing(t testing.TB) *seal.Ring {
 
 func TestStateHasBackstagesForm(t *testing.T) {
 	origin, empty := "https://app.example", ""
-	state, nonce := newState(stateField{"env", new("development")}, stateField{"origin", &origin}, stateField{"redirectUrl", nil}, stateField{"flow", &empty})
+	state, nonce := newState("env", "development", "origin", origin, "flow", empty)
 	fields, err := readState(state)
 	want := map[string]string{"nonce": nonce, "env": "development", "origin": origin, "flow": ""}
 	if diff := cmp.Diff(want, fields); err != nil || diff != "" || len(nonce) != 24 || state != strings.ToLower(state) {
@@ -35,7 +35,7 @@ func TestStateHasBackstagesForm(t *testing.T) {
 func TestExpiredState(t *testing.T) {
 	b := both(t)
 	h := b.handler.(*handler)
-	state, nonce := newState(stateField{"env", new("development")})
+	state, nonce := newState("env", "development")
 	jar := &cookieJar{header: http.Header{}}
 	f := jar.begin(h.ring, state, flow{Env: "development"})
 	f.Expires = time.Now().Unix() - 1
@@ -53,8 +53,8 @@ func TestExpiredState(t *testing.T) {
 // TestTheWholeStateIsBound: the name of the cookie holds a part of the state's hash, the cookie all of it.
 func TestTheWholeStateIsBound(t *testing.T) {
 	ring := testRing(t)
-	one, _ := newState(stateField{"env", new("development")})
-	other, _ := newState(stateField{"env", new("development")})
+	one, _ := newState("env", "development")
+	other, _ := newState("env", "development")
 	f := (&cookieJar{header: http.Header{}}).begin(ring, one, flow{Env: "development"})
 	text, _ := json.Marshal(f)
 	for state, want := range map[string]bool{one: true, other: false} {
@@ -105,7 +105,7 @@ func TestOlderState(t *testing.T) {
 
 func FuzzFlow(f *testing.F) {
 	ring := testRing(f)
-	state, _ := newState(stateField{"env", new("development")})
+	state, _ := newState("env", "development")
 	jar := &cookieJar{header: http.Header{}, sent: map[string]string{}}
 	jar.begin(ring, state, flow{Env: "development"})
 	line, _, _ := strings.Cut(jar.header.Get("Set-Cookie"), ";")
