@@ -227,7 +227,8 @@ func TestClientTwoTabsRefresh(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
 	var gate sync.RWMutex // shut while Coder is to wait
-	s := start(t, setup{app: c.origin, config: newerConfig, coder: func(r *http.Request) {
+	patient := newerConfig + "coder:\n  oauth:\n    timeout: 25s\n"
+	s := start(t, setup{app: c.origin, config: patient, coder: func(r *http.Request) {
 		if r.URL.Path == "/oauth2/tokens" {
 			gate.RLock()
 			defer gate.RUnlock()

@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a page has for what a test waits for.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // profile is a browser profile of its own, so that no cookie of one test is seen by another.
 type profile struct {
@@ -181,7 +181,7 @@ func (tb *tab) wait(expression string) {
 
 // is tells whether a JavaScript expression is true now. On a page that is being loaded or closed nothing is.
 func (tb *tab) is(expression string) bool {
-	ctx, cancel := context.WithTimeout(tb.ctx, time.Second)
+	ctx, cancel := context.WithTimeout(tb.ctx, 5*time.Second)
 	defer cancel()
 	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
 	return ok && err == nil
