@@ -82,8 +82,8 @@ func (s *sessions) known(key tokenKey) *renewal {
 	return nil
 }
 
-// remember keeps the outcome of a rotation until its time is up. At the limit some make room, expired ones
-// and, if need be, others: forgetting costs a late tab its refresh and nothing more.
+// remember keeps the outcome of a rotation until its time is up. Expired ones go, since they hold tokens, and at
+// the limit others too: forgetting costs a late tab its refresh and nothing more.
 func (s *sessions) remember(key tokenKey, n *renewal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,11 +91,9 @@ func (s *sessions) remember(key tokenKey, n *renewal) {
 	if s.recent == nil {
 		s.recent = make(map[tokenKey]*renewal)
 	}
-	if len(s.recent) >= maxRecent {
-		for other, old := range s.recent {
-			if len(s.recent) >= maxRecent || now.After(old.until) {
-				delete(s.recent, other)
-			}
+	for other, old := range s.recent {
+		if len(s.recent) >= maxRecent || now.After(old.until) {
+			delete(s.recent, other)
 		}
 	}
 	s.recent[key] = n

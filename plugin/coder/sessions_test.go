@@ -78,12 +78,14 @@ func TestSlowRotationIsRememberedAsLong(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	var s sessions
+	var live, expired sessions
 	for i := range 3 * maxRecent {
-		s.remember(sha256.Sum256([]byte{byte(i), byte(i >> 8)}), &renewal{tokens: &tokens{}})
+		key := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
+		live.remember(key, &renewal{tokens: &tokens{}, until: time.Now().Add(time.Hour)})
+		expired.remember(key, &renewal{tokens: &tokens{}})
 	}
-	if len(s.recent) > maxRecent {
-		t.Errorf("%d outcomes are remembered, at most %d should be", len(s.recent), maxRecent)
+	if len(live.recent) != maxRecent || len(expired.recent) != 1 {
+		t.Errorf("%d live and %d expired outcomes are remembered, want %d and 1", len(live.recent), len(expired.recent), maxRecent)
 	}
 }
 
