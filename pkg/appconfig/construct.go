@@ -232,12 +232,8 @@ func keyStart(mapping *yaml.Node, place int) *yaml.Node {
 	if place == 0 || mapping.Style&yaml.FlowStyle != 0 || key.Anchor != "" || tagOf(key) != "" {
 		return key
 	}
-	last := mapping.Content[place-1]
-	for len(last.Content) > 0 && last.Style&yaml.FlowStyle == 0 {
-		last = last.Content[len(last.Content)-1]
-	}
-	if last.Kind == yaml.ScalarNode && last.Value == "" && last.Style&quoted == 0 && last.Line == key.Line-1 &&
-		mapping.Content[place-2].LineComment == "" {
+	last := lastNode(mapping.Content[place-1])
+	if isMissing(last) && last.Line == key.Line-1 && mapping.Content[place-2].LineComment == "" {
 		return last
 	}
 	return key

@@ -134,18 +134,6 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 	}
 	at = &SyntaxError{Line: problem.Mark.Line, Column: problem.Mark.Column, Problem: problem.Message}
 	lines := strings.SplitAfter(d.text, "\n")
-	before := func(line int) string { return strings.Join(lines[:max(0, min(line-1, len(lines)))], "") }
-	// place moves the problem to the end of what is before it, which npm's yaml names where that is not complete.
-	place := func() {
-		text := ""
-		if at.Line <= len(lines) {
-			text = strings.TrimLeft(lines[at.Line-1], " ")
-		}
-		root, _ := compose(before(at.Line))
-		if limit, stays := surroundings(root, at.Column, strings.HasPrefix(text, "- ")); !stays || at.Line >= len(lines) {
-			at.Line = previousEnd(lines, at.Line, limit)
-		}
-	}
 	switch {
 	case strings.HasPrefix(at.Problem, "could not find expected ':'") && problem.ContextMark.Line > 0:
 		at.Line, at.Column = problem.ContextMark.Line, problem.ContextMark.Column
@@ -155,16 +143,16 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		if before := properties.FindString(rest); !strings.HasPrefix(rest[len(before):], "- ") {
 			at.Line += strings.Count(rest[:min(len(before), len(rest)-1)], "\n")
 		}
-		place()
-	case misplaced.MatchString(at.Problem) && firstInLine(lines, at.Line, at.Column):
-		place()
+		place(at, lines)
+	case strings.HasPrefix(at.Problem, "did not find expected "):
+		place(at, lines)
 	case strings.HasPrefix(at.Problem, "mapping values are not allowed"):
 		// The key may be a text of several lines; parsed without the colon it tells where it begins.
-		root, err := compose(before(at.Line) + prefix(lines[at.Line-1], at.Column-1))
+		root, err := compose(before(lines, at.Line) + prefix(lines[at.Line-1], at.Column-1))
 		if err != nil {
 			return d.locate(err, earlier)
 		} else if root != nil {
-			last := lastScalar(root)
+			last := lastNode(root)
 			at.Line, at.Column = last.Line, last.Column
 		}
 	}
@@ -179,9 +167,9 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 	// be parsed by itself, up to the first key of a line.
 	for line, tries := min(at.Line, len(lines)), 10; line > 0 && tries > 0; line, tries = line-1, tries-1 {
 		key, _, _ := strings.Cut(lines[line-1], ":")
-		root, err := compose(before(line) + key + ":")
+		root, err := compose(before(lines, line) + key + ":")
 		if err != nil {
-			root, err = compose(before(line))
+			root, err = compose(before(lines, line))
 		}
 		var other *SyntaxError
 		var sooner *yaml.LoadError
@@ -211,55 +199,52 @@ func (d *document) unend(problem *SyntaxError) {
 	}
 }
 
-// firstInLine tells whether a place is in front of all in its line, and that is no property or alias.
-func firstInLine(lines []string, line, column int) bool {
-	if line > len(lines) {
-		return true
-	}
-	text := lines[line-1]
-	before := prefix(text, column-1)
-	return strings.TrimLeft(before, " \t") == "" && strings.IndexAny(text[len(before):], "&!*,]}") != 0
+// before returns the text in front of a line.
+func before(lines []string, line int) string {
+	return strings.Join(lines[:min(line-1, len(lines))], "")
 }
 
-var (
-	misplaced    = regexp.MustCompile(`^did not find expected (?:key|'-' indicator|node content)$`)
-	withoutValue = regexp.MustCompile(`(?:^|\s)(?:[-?]|[&!]\S*)$|:$`)
-	blockHeader  = regexp.MustCompile(`(?:^|\s)[|>][-+0-9]*$`)
-)
-
-// previousEnd returns the line that npm's yaml names for what stands in a line and does not belong there: the one in
-// which the value before it ends, line break included. A value that is missing ends with its indicator, or with the
-// comments behind that.
-func previousEnd(lines []string, line, limit int) int {
-	comment := 0 // the deepest column of a comment in between
-	for end := min(line-1, len(lines)); end > 0; end-- {
-		bare := strings.TrimLeft(lines[end-1], " \t")
-		text := strings.TrimSpace(cutComment(lines[end-1]))
-		switch {
-		case strings.TrimSpace(bare) == "":
-			continue
-		case bare[0] == '#':
-			comment = max(comment, len(lines[end-1])-len(bare)+1)
-			continue
-		case withoutValue.MatchString(text):
-			if comment == 0 && text == strings.TrimSpace(bare) {
-				return end
-			}
-			return line
-		case comment >= limit || blockHeader.MatchString(text):
-			return line
-		}
-		return end + 1
+// place moves a problem in front of a line to where npm's yaml has it: in line with the keys of a mapping it stays, and
+// else it is where the value before it ends, line break included. A value that is missing ends with its indicator, or
+// with the comments behind that.
+func place(at *SyntaxError, lines []string) {
+	text := lines[min(at.Line, len(lines))-1]
+	own := strings.TrimLeft(text, " \t")
+	root, _ := compose(before(lines, at.Line))
+	if root == nil || strings.TrimLeft(prefix(text, at.Column-1), " \t") != "" || own != "" && strings.IndexByte("&!*,]}", own[0]) >= 0 {
+		return
 	}
-	return line
+	limit, stays := surroundings(root, at.Column, strings.HasPrefix(own, "- "))
+	if stays && at.Line < len(lines) {
+		return
+	}
+	comment := 0 // the deepest column of a comment in between
+	end := at.Line
+	for ; end > 1; end-- {
+		line := lines[end-2]
+		bare := strings.TrimLeft(line, " \t\r\n")
+		if strings.HasPrefix(bare, "#") {
+			comment = max(comment, len(line)-len(bare)+1)
+		} else if bare != "" {
+			break
+		}
+	}
+	switch last := lastNode(root); {
+	case isMissing(last) && comment == 0 && !strings.Contains(lines[last.Line-1], " #"):
+		at.Line = last.Line
+	case (last.Value != "" || last.Kind != yaml.ScalarNode) && comment < limit:
+		at.Line = end
+	}
+}
+
+// isMissing tells whether a value is not there.
+func isMissing(node *yaml.Node) bool {
+	return node.Kind == yaml.ScalarNode && node.Value == "" && node.Style&quoted == 0
 }
 
 // surroundings looks at what is open at the end of a node, and what a text in a column closes of that. A text that is
 // in line with the keys of a mapping stays where it is. From the column limit on a comment belongs to what is before.
 func surroundings(root *yaml.Node, column int, isItem bool) (limit int, stays bool) {
-	if root == nil {
-		return 0, true
-	}
 	for node := root; node.Kind != yaml.ScalarNode && node.Style&yaml.FlowStyle == 0; node = node.Content[len(node.Content)-1] {
 		isSequence := node.Kind == yaml.SequenceNode
 		if node.Column > column || node.Column == column && isSequence && !isItem {
@@ -290,8 +275,9 @@ func prefix(text string, characters int) string {
 	return text
 }
 
-func lastScalar(node *yaml.Node) *yaml.Node {
-	for len(node.Content) > 0 {
+// lastNode returns what a node ends with, a scalar or a flow collection.
+func lastNode(node *yaml.Node) *yaml.Node {
+	for len(node.Content) > 0 && node.Style&yaml.FlowStyle == 0 {
 		node = node.Content[len(node.Content)-1]
 	}
 	return node

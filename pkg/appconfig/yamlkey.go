@@ -73,7 +73,7 @@ func (c *constructor) writeFlow(b *strings.Builder, node *yaml.Node) {
 				b.WriteString("? ")
 			}
 			c.writeFlow(b, key)
-			if value.Kind != yaml.ScalarNode || value.Value != "" || value.Style&quoted != 0 || tagOf(value) != "" {
+			if !isMissing(value) || tagOf(value) != "" {
 				b.WriteString(": ")
 				c.writeFlow(b, value)
 			}

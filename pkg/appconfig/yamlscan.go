@@ -283,15 +283,16 @@ func (s *scanner) inFlow() {
 		}
 	}
 	ch := s.at(0)
-	if ch == 0 {
+	before := strings.TrimRight(s.text[:s.pos], " \t\r\n")
+	isMissing := strings.HasSuffix(before, ":") // the value, and so the collection ends with the colon
+	if ch == 0 && !isMissing {
 		return
 	}
-	if indent >= 0 && indent < s.indentNext && ch != '#' || indent == 0 && isMarker(s.text[s.pos:]) {
+	if ch == 0 || indent >= 0 && indent < s.indentNext && ch != '#' || indent == 0 && isMarker(s.text[s.pos:]) {
 		// The last bracket may be as far to the left as what the collection is the value of.
 		if indent != s.indentNext-1 || len(s.flow) != 1 || ch != ']' && ch != '}' {
 			at := s.pos
-			before := strings.TrimRight(s.text[:at], " \t\r\n")
-			if strings.HasSuffix(before, ":") { // the value is missing, and so the collection ends with the colon
+			if isMissing {
 				at = len(before)
 			}
 			s.fail(at, "Flow collection in block collection must be sufficiently indented and closed")
