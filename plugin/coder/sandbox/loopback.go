@@ -16,8 +16,9 @@ func IsLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// listen opens addr and returns the URL that reaches it; key is where the host's configuration has it. For localhost both families are opened on one port,
-// because browsers may try either first and another program on the second would get what is meant for us.
+// listen opens addr and returns the URL that reaches it; key is where the host's configuration has it. For
+// localhost both families are opened on one port, because browsers may try either first and another program on
+// the second would get what is meant for us.
 func listen(key, addr string) ([]net.Listener, string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || !IsLoopback(host) {
