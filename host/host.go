@@ -50,6 +50,10 @@ type Options struct {
 	Environ []string  // KEY=VALUE, in order: APP_CONFIG_*, NODE_ENV, LOG_LEVEL and what ${…} names
 	RootDir string    // where the default app-config files are; "" is the project's root, or the working directory
 	Log     io.Writer // nil is standard output
+
+	// Providers are further layers, between the files and the variables: a secrets manager, say. They are read at
+	// the start, and again whenever a file changes.
+	Providers []appconfig.Provider
 }
 
 // Host is a backend: New makes one, Add gives it plugins, Run serves them. Open and Close do what Run does,
@@ -282,7 +286,8 @@ func nested(a, b string) bool {
 }
 
 func (h *Host) source() appconfig.Options {
-	return appconfig.Options{RootDir: h.options.RootDir, Args: h.options.Args, Environ: h.options.Environ}
+	o := h.options
+	return appconfig.Options{RootDir: o.RootDir, Args: o.Args, Environ: o.Environ, Providers: o.Providers}
 }
 
 // environ returns the last value of an environment variable.

@@ -39,7 +39,8 @@ type Environment struct {
 	// Values of config keys with visibility secret are redacted from what it writes.
 	Logger *zap.Logger
 
-	// Config holds what the plugin's schema declares, and nothing else.
+	// Config holds what the plugin's schema declares, and nothing else. Its getters name key and layer in their
+	// errors; Config.Koanf gives an instance of koanf, to unmarshal it into a struct.
 	Config *appconfig.Config
 
 	// Discovery tells the base URLs of plugins.

@@ -7,10 +7,11 @@ import (
 	"github.com/knadh/koanf/v2"
 )
 
-// koanf brings the sources in: each is a koanf provider and its format a koanf parser, loaded into a koanf instance of
-// its own, so that anything koanf has a provider for can be a layer.
+// koanf brings the sources in and hands the configuration on: each source is a koanf provider and its format a koanf
+// parser, loaded into a koanf instance of its own, so that anything koanf has a provider for can be a layer; and Koanf
+// returns the merged layers as an instance, for its Unmarshal and for code that takes one.
 //
-// The reader is ours. koanf's getters know neither the order of keys nor a null from a missing value, split a key at
+// The reader in between is ours. koanf's getters know neither the order of keys nor a null from a missing value, split a key at
 // its dots wherever these come from, cannot tell which layer a value is in, and copy what they return; and plain maps
 // of all values would take a third of the time of a load. So a parser gives koanf the sections at the top of a
 // document by reference, and keeps the tree they are of.
@@ -21,6 +22,27 @@ type Provider struct {
 	Provider koanf.Provider // a secrets manager, a key-value store, a map
 	Parser   koanf.Parser   // nil where the provider returns maps
 }
+
+// Koanf returns the merged configuration as a koanf instance of plain maps, for example to unmarshal a part of it into
+// a struct. It is a copy, to be made at start-up and not for each read. Its errors do not name layers.
+func (c *Config) Koanf() (*koanf.Koanf, error) {
+	value, _, err := c.GetOptional("")
+	if err != nil {
+		return nil, err
+	}
+	var sections mapProvider
+	if err := json.Unmarshal(FormatJSON(value), &sections); err != nil {
+		return nil, err
+	}
+	store := koanf.New(".")
+	return store, store.Load(sections, nil)
+}
+
+// mapProvider is a koanf.Provider of a map.
+type mapProvider map[string]any
+
+func (p mapProvider) ReadBytes() ([]byte, error)    { return json.Marshal(p) }
+func (p mapProvider) Read() (map[string]any, error) { return p, nil }
 
 // load reads and parses a source and returns its tree, nil where the source has no data.
 func load(read func() ([]byte, error), parse func(text []byte) (*Object, error)) (*Object, error) {

@@ -227,6 +227,28 @@ func TestProvidersAreLayersAboveTheFiles(t *testing.T) {
 	}
 }
 
+func TestKoanfUnmarshalsTheMergedConfig(t *testing.T) {
+	t.Parallel()
+	config, _ := mustLoad(t, map[string]string{
+		"app-config.yaml":       "backend: { listen: { port: 7007, host: ~ }, origins: [a] }\n",
+		"app-config.local.yaml": "backend: { listen: { port: 8080 }, origins: [b, c] }\n",
+	})
+	store, err := config.Koanf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Listen  struct{ Port int }
+		Origins []string
+	}
+	if err := store.Unmarshal("backend", &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Listen.Port != 8080 || !cmp.Equal(got.Origins, []string{"b", "c"}) || store.Exists("backend.listen.host") {
+		t.Errorf("got %+v, %v", got, store.Keys())
+	}
+}
+
 func TestErrorsCanBeTold(t *testing.T) {
 	t.Parallel()
 	config, dir := mustLoad(t, map[string]string{"app-config.yaml": "a: { b: x, t: 1 }\n"})
