@@ -158,7 +158,7 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 	for _, m := range members {
 		s, path := sub{key: m.key}, r.in.path+"/"+r.name
 		if m.key != "" {
-			path += "/" + strings.ReplaceAll(url.QueryEscape(escapePointer(m.key)), "+", "%20") // encodeURIComponent
+			path += "/" + uriComponent.Replace(url.QueryEscape(escapePointer(m.key)))
 		}
 		if r.name == "patternProperties" {
 			if s.pattern, err = newPattern(m.key); err != nil {
@@ -180,6 +180,9 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 	}
 	return subs, nil
 }
+
+// uriComponent makes encodeURIComponent of url.QueryEscape.
+var uriComponent = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
 
 // isLive tells whether there is a rule in the schema, so that a value may fail it. A keyword that is not
 // known is an error.

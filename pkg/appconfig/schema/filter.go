@@ -79,13 +79,11 @@ func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
 	if p.container {
 		return true
 	}
-	if p.missing != "" {
-		// The schema of the missing property, or of what is below it, may be visible. Paths are compared as
-		// texts, so that of "title" is found in that of "titleLong" too.
-		for path, v := range s.visible {
-			if strings.HasPrefix(path, p.missing) && slices.Contains(visibility, v) {
-				return true
-			}
+	// The schema of a missing property, or of what is below it, may be visible. Paths are compared as texts, so that of
+	// "title" is found in that of "titleLong" too.
+	for path, v := range s.visible {
+		if p.missing != "" && strings.HasPrefix(path, p.missing) && slices.Contains(visibility, v) {
+			return true
 		}
 	}
 	return slices.Contains(visibility, cmp.Or(e.notes["visibility"][normalizePath(p.path)], "backend"))

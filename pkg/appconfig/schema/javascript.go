@@ -48,9 +48,9 @@ func toNumber(value any) (float64, bool) {
 	case bool:
 		return map[bool]float64{true: 1}[v], true
 	case string:
-		if sign, ok := strings.CutSuffix(strings.TrimSpace(v), "Infinity"); ok && strings.Contains("+-", sign) && len(sign) < 2 {
-			number, _ := strconv.ParseFloat(sign+"Inf", 64)
-			return number, true
+		if text := strings.TrimSpace(v); strings.HasSuffix(text, "Infinity") {
+			number, err := strconv.ParseFloat(text, 64)
+			return number, err == nil
 		}
 		number, ok := appconfig.ParseNumber(v)
 		return number, v != "" && (ok || math.IsInf(number, 0))

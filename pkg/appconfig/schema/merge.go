@@ -109,6 +109,7 @@ func mergeProperties(merged *appconfig.Object, schemas []any, path []string) {
 		permissive = permissive || saysNothing
 	}
 	additional := mergeAll(closing, below(path, "additionalProperties"))
+	patterns := mergeGroup(valuesOf(schemas, "patternProperties"), below(path, "patternProperties"))
 	properties := mergeGroup(valuesOf(schemas, "properties"), below(path, "properties"))
 	// Nothing can be under a property whose schema is false, so it goes: then it is not declared any more.
 	declared := &appconfig.Object{}
@@ -118,7 +119,7 @@ func mergeProperties(merged *appconfig.Object, schemas []any, path []string) {
 		}
 	}
 	setSchema(merged, "additionalProperties", additional)
-	setSchema(merged, "patternProperties", mergeGroup(valuesOf(schemas, "patternProperties"), below(path, "patternProperties")))
+	setSchema(merged, "patternProperties", patterns)
 	setSchema(merged, "properties", declared)
 }
 

@@ -82,7 +82,12 @@ func evalAllOf(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
+// evalIf does not even try the condition if nothing comes of it.
 func evalIf(r *rule, e *evaluation, at *cursor) {
+	clauses := slices.Concat(r.in.rule(anyGroup, "then").subs, r.in.rule(anyGroup, "else").subs)
+	if !slices.ContainsFunc(clauses, func(s sub) bool { return !s.always }) {
+		return
+	}
 	name := "else"
 	if e.probe(r.subs[0].node, at) {
 		name = "then"
@@ -161,19 +166,13 @@ func evalItems(r *rule, e *evaluation, at *cursor) {
 	tuple, isTuple := named.([]any)
 	if r.name == "additionalItems" {
 		from, isTuple = len(tuple), false
-	}
-	if r.name == "additionalItems" && r.value == false {
-		if size := strconv.Itoa(from); len(items) > from {
+		if size := strconv.Itoa(from); r.value == false && len(items) > from {
 			e.fail(at, "must NOT have more than "+size+" items", "limit="+size)
+			return
 		}
-		return
 	}
 	for i := from; i < len(items) && (!isTuple || i < len(tuple)); i++ {
-		s := r.subs[0]
-		if isTuple {
-			s = r.subs[i]
-		}
-		if !e.visit(s.node, at.item(i)) && !e.all {
+		if !e.visit(r.subs[min(i, len(r.subs)-1)].node, at.item(i)) && !e.all {
 			return
 		}
 	}

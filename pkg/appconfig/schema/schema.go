@@ -11,6 +11,15 @@
 // value, keeps properties in maps without an order, ignores what stands beside a $ref in draft 7, and a keyword
 // of a custom vocabulary runs after all others. The tests use it as an independent second opinion on what is
 // valid.
+//
+// A schema goes through these steps, a file each: keywords.go says what keywords there are and refuses mistakes,
+// compile.go turns schemas into nodes, merge.go merges them, rules.go evaluates a keyword each, evaluate.go a
+// schema with its types and coercion, and filter.go and scope.go tell whom to show what.
+//
+// Not matched is what no plugin's schema is known to have: the order of enums merged from several packages whose
+// values are not all texts or all numbers; alternatives merged from packages that say the same in other words, which
+// are combined here, and left as they are there; "nullable" beside a list of types, in what is merged; a $ref by
+// $id; and a schema with several mistakes may be refused for another one of them.
 package schema
 
 import (
