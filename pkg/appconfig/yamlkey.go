@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -76,6 +77,8 @@ func (c *constructor) writeFlow(b *strings.Builder, node *yaml.Node) {
 			if !isMissing(value) || tagOf(value) != "" {
 				b.WriteString(": ")
 				c.writeFlow(b, value)
+			} else if hasColon(node, key, value) {
+				b.WriteByte(':')
 			}
 		})
 	case yaml.AliasNode:
@@ -98,6 +101,19 @@ func (c *constructor) writeFlow(b *strings.Builder, node *yaml.Node) {
 			b.WriteString(c.plainText(node.Value))
 		}
 	}
+}
+
+// hasColon tells whether there is a colon behind a key without value. Nodes tell it by where the value would be, but for
+// flow mappings.
+func hasColon(mapping, key, value *yaml.Node) bool {
+	if mapping.Style&yaml.FlowStyle != 0 {
+		return mapping.Column == key.Column // a pair in a sequence
+	}
+	width := utf8.RuneCountInString(key.Value)
+	if key.Style&quoted != 0 {
+		width += 2
+	}
+	return value.Line == key.Line && value.Column > key.Column+width
 }
 
 // plainText writes a plain scalar that is in a key. Decimal numbers are written anew, all else as it is.

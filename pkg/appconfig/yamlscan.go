@@ -17,15 +17,17 @@ type scanner struct {
 	indent     int // of the line, with the indicators "- ", "? " and ": " at its beginning
 	indentNext int // the least that lines which go on must have
 	flow       []bracket
-	afterKey   bool  // in a flow collection, behind what a ":" may follow without a blank
-	key        int   // where the item at hand begins, or -1
-	token      int   // where the last scalar or collection begins
-	explicit   bool  // the item began with "? "
-	valued     bool  // it has its ":" already
-	maps       []int // the columns of the open block mappings
-	begun      bool  // there is something of the document
-	end        int   // where the document ends
-	blanks     []int // where go-yaml needs a blank and has none, or a tab
+	afterKey   bool   // in a flow collection, behind what a ":" may follow without a blank
+	key        int    // where the item at hand begins, or -1
+	token      int    // where the last scalar or collection begins
+	explicit   bool   // the item began with "? "
+	valued     bool   // it has its ":" already
+	maps       []int  // the columns of the open block mappings
+	asked      []int  // the columns of the explicit keys that have no ":" yet
+	noMap      string // why no block collection may begin in this line, or ""
+	begun      bool   // there is something of the document
+	end        int    // where the document ends
+	blanks     []int  // where go-yaml needs a blank and has none, or a tab
 	problem    *SyntaxError
 }
 
@@ -126,7 +128,7 @@ var betweenDocuments = regexp.MustCompile(`^(?:[ \t]*(?:#.*)?\r?(?:\n|$)|%.*(?:\
 
 // marker goes past a marker of a document, and to the end of the text if it ends the only one.
 func (s *scanner) marker() {
-	s.indent, s.indentNext, s.maps = 0, 0, nil
+	s.indent, s.indentNext, s.maps, s.asked = 0, 0, nil, nil
 	next, ends := s.pos, s.text[s.pos] == '.'
 	if ends {
 		line, _, _ := strings.Cut(s.text[s.pos:], "\n")
@@ -146,7 +148,7 @@ func (s *scanner) marker() {
 func (s *scanner) column(pos int) int { return pos - 1 - strings.LastIndexByte(s.text[:pos], '\n') }
 
 func (s *scanner) lineStart() {
-	s.key, s.explicit, s.valued = -1, false, false
+	s.key, s.explicit, s.valued, s.noMap = -1, false, false, ""
 	if isMarker(s.text[s.pos:]) {
 		s.marker()
 		return
@@ -161,18 +163,33 @@ func (s *scanner) lineStart() {
 		for len(s.maps) > 0 && s.maps[len(s.maps)-1] > s.indent {
 			s.maps = s.maps[:len(s.maps)-1]
 		}
+		for n := len(s.asked) - 1; n >= 0 && (s.asked[n] > s.indent || s.asked[n] == s.indent && ch != ':'); n-- {
+			s.asked = s.asked[:n]
+		}
 	}
 	if s.indentNext > s.indent && !isBlank(s.at(1)) {
 		s.indentNext = s.indent
 	}
 	for ch := s.at(0); (ch == '-' || ch == '?' || ch == ':') && isBlank(s.at(1)); ch = s.at(0) {
+		if s.noMap != "" {
+			s.fail(s.pos, s.noMap)
+			return
+		}
 		s.explicit = ch == '?'
+		if n := len(s.asked) - 1; s.explicit {
+			s.asked = append(s.asked, s.column(s.pos))
+		} else if ch == ':' && n >= 0 && s.asked[n] == s.column(s.pos) {
+			s.asked = s.asked[:n]
+		} else if ch == ':' {
+			s.noMap = "Nested mappings are not allowed in compact mappings"
+		}
 		s.pos++
 		s.indentNext = s.indent + 1
 		n := s.skip(true)
-		for at := s.pos - n; ch != '-' && at < s.pos && s.at(0) != '-'; at++ {
+		for at := s.pos - n; ch != '-' && at < s.pos; at++ {
 			if s.text[at] == '\t' {
 				s.blanks = append(s.blanks, at)
+				s.noMap = "Tabs are not allowed as indentation"
 			}
 		}
 		s.indent += 1 + n
@@ -259,10 +276,10 @@ func (s *scanner) indicator(ch byte) {
 			s.fail(s.key, "The : indicator must be at most 1024 chars after the start of an implicit key")
 		}
 	}
+	if ch == ':' && inBlock && s.noMap != "" {
+		s.fail(s.pos, s.noMap)
+	}
 	if ch == ':' && inBlock && s.key >= 0 {
-		if n := len(s.blanks); n > 0 && s.text[s.blanks[n-1]] == '\t' && !strings.Contains(s.text[s.blanks[n-1]:s.pos], "\n") {
-			s.fail(s.pos, "Tabs are not allowed as indentation")
-		}
 		if at := s.column(s.key); len(s.maps) == 0 || s.maps[len(s.maps)-1] < at {
 			s.maps = append(s.maps, at)
 		}
