@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -64,9 +65,12 @@ func (m Matcher) Match(origin string) bool {
 // an error when rawURL is not an absolute http(s) URL, which repeats it unless it may hold a password.
 func Of(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
-	host := ""
+	host, port := "", uint64(0)
 	if err == nil {
 		host, err = asciiHost(u.Hostname())
+	}
+	if err == nil && u.Port() != "" {
+		port, err = strconv.ParseUint(u.Port(), 10, 16)
 	}
 	if err != nil || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") || host == "" {
 		// Errors of net/url repeat the URL, or the part that they are about: either may hold a password.
@@ -75,15 +79,12 @@ func Of(rawURL string) (string, error) {
 		}
 		return "", fmt.Errorf("'%s' is not an absolute http or https URL", rawURL)
 	}
-	scheme, port := strings.ToLower(u.Scheme), u.Port()
-	if scheme == "http" && port == "80" || scheme == "https" && port == "443" {
-		port = ""
-	}
+	scheme := strings.ToLower(u.Scheme)
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if port != "" {
-		host += ":" + port
+	if u.Port() != "" && !(scheme == "http" && port == 80) && !(scheme == "https" && port == 443) {
+		host += ":" + strconv.FormatUint(port, 10)
 	}
 	return scheme + "://" + host, nil
 }

@@ -94,6 +94,7 @@ func TestOf(t *testing.T) {
 	for in, want := range map[string]string{
 		"https://App.Example.com/base/": "https://app.example.com", "http://localhost:3000": "http://localhost:3000",
 		"https://a.example:443/x": "https://a.example", "http://a.example:80": "http://a.example", "http://[::1]:3000/": "http://[::1]:3000",
+		"http://a.example:0080": "http://a.example", "http://a.example:08080": "http://a.example:8080", "http://a.example:0": "http://a.example:0",
 		"https://user:pw@a.example": "https://a.example", "https://Bücher.example/x": "https://xn--bcher-kva.example",
 		"https://app\u3002example": "https://app.example", "http://under_score.example": "http://under_score.example",
 	} {
@@ -101,7 +102,7 @@ func TestOf(t *testing.T) {
 			t.Errorf("Of(%q) = %q, %v, want %q", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "localhost:3000", "//a.example", "javascript:alert(1)", "http://", "ftp://a.example", "http://a b", "https://evil.example\uff0f.a.example"} {
+	for _, in := range []string{"", "localhost:3000", "//a.example", "javascript:alert(1)", "http://", "ftp://a.example", "http://a b", "http://a.example:65536", "https://evil.example\uff0f.a.example"} {
 		if got, err := origin.Of(in); err == nil {
 			t.Errorf("Of(%q) = %q, want an error", in, got)
 		}
