@@ -40,20 +40,11 @@ func parseNumber(text string) (float64, bool) {
 	if text == "" {
 		return 0, true
 	}
-	number, ok := 0.0, false
-	if len(text) > 2 && text[0] == '0' && !isDigit(text[1]) {
-		switch text[1] | 0x20 {
-		case 'x':
-			number, ok = parseDigits(text[2:], 16)
-		case 'o':
-			number, ok = parseDigits(text[2:], 8)
-		case 'b':
-			number, ok = parseDigits(text[2:], 2)
-		default:
-			number, ok = parseDecimal(text)
+	number, ok := parseDecimal(text)
+	if len(text) > 2 && text[0] == '0' {
+		if base := map[byte]int{'x': 16, 'o': 8, 'b': 2}[text[1]|0x20]; base > 0 {
+			number, ok = parseDigits(text[2:], base)
 		}
-	} else {
-		number, ok = parseDecimal(text)
 	}
 	return number, ok && !math.IsInf(number, 0)
 }

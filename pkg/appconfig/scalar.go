@@ -108,14 +108,18 @@ func coreScalar(text string) any {
 }
 
 var (
-	oldBinary  = regexp.MustCompile(`^[-+]?0b[01_]+$`)
-	oldOctal   = regexp.MustCompile(`^[-+]?0[0-7_]+$`)
-	oldInteger = regexp.MustCompile(`^[-+]?[0-9][0-9_]*$`)
-	oldHex     = regexp.MustCompile(`^[-+]?0x[0-9a-fA-F_]+$`)
-	oldExp     = regexp.MustCompile(`^[-+]?(?:[0-9][0-9_]*)?(?:\.[0-9_]*)?[eE][-+]?[0-9]+$`)
-	oldFloat   = regexp.MustCompile(`^[-+]?(?:[0-9][0-9_]*)?\.[0-9_]*$`)
-	oldSixty   = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$`)
-	timestamp  = regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:t|T|[ \t]+)[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}` +
+	oldWhole = [...]struct {
+		pattern      *regexp.Regexp
+		prefix, base int
+	}{
+		{regexp.MustCompile(`^[-+]?0b[01_]+$`), 2, 2},
+		{regexp.MustCompile(`^[-+]?0[0-7_]+$`), 1, 8},
+		{regexp.MustCompile(`^[-+]?[0-9][0-9_]*$`), 0, 10},
+		{regexp.MustCompile(`^[-+]?0x[0-9a-fA-F_]+$`), 2, 16},
+	}
+	oldFloat  = regexp.MustCompile(`^[-+]?(?:[0-9][0-9_]*)?(?:(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9_]*)$`)
+	oldSixty  = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$`)
+	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:t|T|[ \t]+)[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}` +
 		`(?:\.[0-9]+)?(?:[ \t]*(?:Z|[-+][012]?[0-9](?::[0-9]{2})?))?)?$`)
 )
 
@@ -136,35 +140,27 @@ func oldScalar(text string) (any, bool) {
 			sign = -1
 		}
 	}
-	whole := func(digits string, base int) (any, bool) {
-		number, ok := parseDigits(digits, base)
+	made := func(number float64, ok bool) (any, bool) {
 		if !ok {
 			number = math.NaN()
 		}
 		return sign * number, true
 	}
-	switch {
-	case oldBinary.MatchString(text):
-		return whole(digits[2:], 2)
-	case oldOctal.MatchString(text):
-		return whole(digits[1:], 8)
-	case oldInteger.MatchString(text):
-		return whole(digits, 10)
-	case oldHex.MatchString(text):
-		return whole(digits[2:], 16)
-	case oldExp.MatchString(text), oldFloat.MatchString(text):
-		number, ok := parseDecimal(digits)
-		if !ok {
-			number = math.NaN()
+	for _, whole := range oldWhole {
+		if whole.pattern.MatchString(text) {
+			return made(parseDigits(digits[whole.prefix:], whole.base))
 		}
-		return sign * number, true
+	}
+	switch {
+	case oldFloat.MatchString(text):
+		return made(parseDecimal(digits))
 	case oldSixty.MatchString(text):
 		number := 0.0
 		for part := range strings.SplitSeq(digits, ":") {
 			n, _ := parseNumber(part)
 			number = number*60 + n
 		}
-		return sign * number, true
+		return made(number, true)
 	case timestamp.MatchString(text):
 		return &Object{}, true
 	}
