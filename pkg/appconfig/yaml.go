@@ -166,7 +166,7 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 	// What comes before may have a problem of another kind, which go-yaml does not look for. It is tried where it can
 	// be parsed by itself, up to the first key of a line.
 	for line, tries := min(at.Line, len(lines)), 10; line > 0 && tries > 0; line, tries = line-1, tries-1 {
-		key, _, _ := strings.Cut(lines[line-1], ":")
+		key, _, _ := strings.Cut(strings.TrimRight(lines[line-1], "\r\n")+" ", ": ")
 		root, err := compose(before(lines, line) + key + ":")
 		if err != nil {
 			root, err = compose(before(lines, line))

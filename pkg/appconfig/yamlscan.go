@@ -24,6 +24,7 @@ type scanner struct {
 	valued     bool   // it has its ":" already
 	maps       []int  // the columns of the open block mappings
 	asked      []int  // the columns of the explicit keys that have no ":" yet
+	closes     bool   // the line is less indented than the mapping before it
 	noMap      string // why no block collection may begin in this line, or ""
 	begun      bool   // there is something of the document
 	end        int    // where the document ends
@@ -147,6 +148,11 @@ func (s *scanner) marker() {
 // column returns how far a place is from the beginning of its line, in bytes.
 func (s *scanner) column(pos int) int { return pos - 1 - strings.LastIndexByte(s.text[:pos], '\n') }
 
+// inLine tells whether a place is in line with the keys of the innermost mapping.
+func (s *scanner) inLine(pos int) bool {
+	return len(s.maps) > 0 && s.maps[len(s.maps)-1] == s.column(pos)
+}
+
 func (s *scanner) lineStart() {
 	s.key, s.explicit, s.valued, s.noMap = -1, false, false, ""
 	if isMarker(s.text[s.pos:]) {
@@ -159,7 +165,7 @@ func (s *scanner) lineStart() {
 	}
 	s.indent = s.skip(false)
 	if ch := s.at(0); !isBlank(ch) && ch != '#' {
-		s.begun = true
+		s.begun, s.closes = true, len(s.maps) > 0 && s.maps[len(s.maps)-1] > s.indent
 		for len(s.maps) > 0 && s.maps[len(s.maps)-1] > s.indent {
 			s.maps = s.maps[:len(s.maps)-1]
 		}
@@ -302,14 +308,17 @@ func (s *scanner) inFlow() {
 	ch := s.at(0)
 	before := strings.TrimRight(s.text[:s.pos], " \t\r\n")
 	isMissing := strings.HasSuffix(before, ":") // the value, and so the collection ends with the colon
-	if ch == 0 && !isMissing {
+	isKey := s.inLine(s.flow[0].begin)
+	if ch == 0 && !isMissing && !isKey {
 		return
 	}
 	if ch == 0 || indent >= 0 && indent < s.indentNext && ch != '#' || indent == 0 && isMarker(s.text[s.pos:]) {
 		// The last bracket may be as far to the left as what the collection is the value of.
 		if indent != s.indentNext-1 || len(s.flow) != 1 || ch != ']' && ch != '}' {
 			at := s.pos
-			if isMissing {
+			if isKey { // which must be in one line
+				at = s.flow[0].begin
+			} else if isMissing {
 				at = len(before)
 			}
 			s.fail(at, "Flow collection in block collection must be sufficiently indented and closed")

@@ -33,9 +33,9 @@ func (s *scanner) quoted(mark byte) {
 		}
 	}
 	if end >= len(s.text) {
-		if top := len(s.maps) - 1; follows {
+		if follows {
 			s.fail(s.token, "Unexpected quoted text behind a value")
-		} else if top >= 0 && s.maps[top] == s.column(s.token) && strings.Contains(s.text[s.token:], "\n") {
+		} else if s.inLine(s.token) || s.closes && s.column(s.token) == s.indent {
 			s.fail(s.token, "Implicit keys need to be on a single line")
 		} else {
 			s.fail(len(s.text), "Missing closing "+string(mark)+"quote")
