@@ -83,7 +83,8 @@ func Of(rawURL string) (string, error) {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if u.Port() != "" && !(scheme == "http" && port == 80) && !(scheme == "https" && port == 443) {
+	usual := scheme == "http" && port == 80 || scheme == "https" && port == 443
+	if u.Port() != "" && !usual {
 		host += ":" + strconv.FormatUint(port, 10)
 	}
 	return scheme + "://" + host, nil
