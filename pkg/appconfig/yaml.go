@@ -175,7 +175,7 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		var sooner *yaml.LoadError
 		if err == nil {
 			_, _, other = d.construct(root, &source{})
-		} else if errors.As(err, &sooner) && sooner.Mark.Line < min(line, problem.Mark.Line) {
+		} else if errors.As(err, &sooner) && behindProperties(lines, sooner.Mark.Line) < min(line, problem.Mark.Line) {
 			other = d.locate(err, nil) // go-yaml reads some lines ahead
 		} else {
 			continue
@@ -211,7 +211,18 @@ func place(at *SyntaxError, lines []string) {
 	text := lines[min(at.Line, len(lines))-1]
 	own := strings.TrimLeft(text, " \t")
 	root, _ := compose(before(lines, at.Line))
-	if root == nil || strings.TrimLeft(prefix(text, at.Column-1), " \t") != "" || own != "" && strings.IndexByte("&!*,]}", own[0]) >= 0 {
+	if root == nil || strings.TrimLeft(prefix(text, at.Column-1), " \t") != "" {
+		return
+	}
+	// Properties in a line of their own are those of what follows, and that is named where it is a key out of line
+	// with them.
+	if next := behindProperties(lines, at.Line); next > at.Line {
+		column := len(lines[next-1]) - len(strings.TrimLeft(lines[next-1], " ")) + 1
+		if _, stays := surroundings(root, column, false); stays {
+			at.Line, at.Column = next, column
+		}
+	}
+	if own != "" && strings.IndexByte("&!*,]}", own[0]) >= 0 {
 		return
 	}
 	limit, stays := surroundings(root, at.Column, strings.HasPrefix(own, "- "))
@@ -263,6 +274,17 @@ func surroundings(root *yaml.Node, column int, isItem bool) (limit int, stays bo
 
 // properties are tags and anchors, with blanks and comments behind them.
 var properties = regexp.MustCompile(`^(?:[&!]\S*\s+(?:#.*\s+)*)*`)
+
+// behindProperties returns the line of what comes behind the properties in a line: that line itself, where it has more
+// than properties or nothing follows.
+func behindProperties(lines []string, line int) int {
+	text := strings.TrimLeft(strings.Join(lines[line-1:], ""), " \t")
+	found := properties.FindString(text)
+	if found == text {
+		return line
+	}
+	return line + strings.Count(found, "\n")
+}
 
 // prefix returns the first characters of a text.
 func prefix(text string, characters int) string {
