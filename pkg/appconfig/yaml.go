@@ -175,8 +175,10 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		var sooner *yaml.LoadError
 		if err == nil {
 			_, _, other = d.construct(root, &source{})
-		} else if errors.As(err, &sooner) && behindProperties(lines, sooner.Mark.Line) < min(line, problem.Mark.Line) {
-			other = d.locate(err, nil) // go-yaml reads some lines ahead
+		} else if errors.As(err, &sooner) && sooner.Mark.Line < min(line, problem.Mark.Line) {
+			if next, column := behindProperties(lines, sooner.Mark.Line); next < min(line, problem.Mark.Line) || column == 0 {
+				other = d.locate(err, nil) // go-yaml reads some lines ahead
+			}
 		} else {
 			continue
 		}
@@ -214,16 +216,24 @@ func place(at *SyntaxError, lines []string) {
 	if root == nil || strings.TrimLeft(prefix(text, at.Column-1), " \t") != "" {
 		return
 	}
-	// Properties in a line of their own are those of what follows, and that is named where it is a key out of line
-	// with them.
-	if next := behindProperties(lines, at.Line); next > at.Line {
-		column := len(lines[next-1]) - len(strings.TrimLeft(lines[next-1], " ")) + 1
-		if _, stays := surroundings(root, column, false); stays {
+	// Properties in a line of their own are those of what follows. That is named where it is a key in line with others,
+	// and they are where there is nothing more in the mapping.
+	last := lastNode(root)
+	switch {
+	case own == "":
+	case strings.IndexByte(",]}", own[0]) >= 0:
+		return
+	case strings.IndexByte("&!*", own[0]) >= 0 && isMissing(last) && (last.Anchor != "" || last.Style&yaml.TaggedStyle != 0):
+		return // one property too many
+	case own[0] == '&', own[0] == '!':
+		next, column := behindProperties(lines, at.Line)
+		keys := keyColumn(root, at.Column)
+		if column > 0 && column == keys {
 			at.Line, at.Column = next, column
 		}
-	}
-	if own != "" && strings.IndexByte("&!*,]}", own[0]) >= 0 {
-		return
+		if next != at.Line && column < keys || column == keys || column == 0 {
+			return
+		}
 	}
 	limit, stays := surroundings(root, at.Column, strings.HasPrefix(own, "- "))
 	if stays && at.Line < len(lines) {
@@ -240,7 +250,7 @@ func place(at *SyntaxError, lines []string) {
 			break
 		}
 	}
-	switch last := lastNode(root); {
+	switch {
 	case isMissing(last) && comment == 0 && !strings.Contains(lines[last.Line-1], " #"):
 		at.Line = last.Line
 	case (last.Value != "" || last.Kind != yaml.ScalarNode) && comment < limit:
@@ -275,15 +285,30 @@ func surroundings(root *yaml.Node, column int, isItem bool) (limit int, stays bo
 // properties are tags and anchors, with blanks and comments behind them.
 var properties = regexp.MustCompile(`^(?:[&!]\S*\s+(?:#.*\s+)*)*`)
 
-// behindProperties returns the line of what comes behind the properties in a line: that line itself, where it has more
-// than properties or nothing follows.
-func behindProperties(lines []string, line int) int {
+// behindProperties returns where the text behind the properties in a line is; the column is 0 where there is none.
+func behindProperties(lines []string, line int) (next, column int) {
 	text := strings.TrimLeft(strings.Join(lines[line-1:], ""), " \t")
 	found := properties.FindString(text)
+	next = line + strings.Count(found, "\n")
 	if found == text {
-		return line
+		return next, 0
 	}
-	return line + strings.Count(found, "\n")
+	return next, len(lines[next-1]) - len(strings.TrimLeft(lines[next-1], " ")) + 1
+}
+
+// keyColumn returns the column of the keys of the innermost mapping that is open at the end of a node and does not begin
+// right of a column, 0 if there is none.
+func keyColumn(node *yaml.Node, column int) (keys int) {
+	for node.Column <= column && node.Style&yaml.FlowStyle == 0 {
+		if node.Kind == yaml.MappingNode {
+			keys = node.Column
+		}
+		if len(node.Content) == 0 {
+			break
+		}
+		node = node.Content[len(node.Content)-1]
+	}
+	return keys
 }
 
 // prefix returns the first characters of a text.

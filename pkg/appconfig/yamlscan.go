@@ -24,11 +24,11 @@ type scanner struct {
 	valued     bool   // it has its ":" already
 	maps       []int  // the columns of the open block mappings
 	asked      []int  // the columns of the explicit keys that have no ":" yet
-	closes     bool   // the line is less indented than the mapping before it
+	closes     bool   // the line is less indented than the mapping before it, and is no item of a sequence
 	noMap      string // why no block collection may begin in this line, or ""
 	begun      bool   // there is something of the document
 	end        int    // where the document ends
-	blanks     []int  // where go-yaml needs a blank and has none, or a tab
+	blanks     []int  // where go-yaml needs a blank and has none, or a tab; and each # in a tag
 	problem    *SyntaxError
 }
 
@@ -60,10 +60,15 @@ func (d *document) scan() (*SyntaxError, int) {
 	var b strings.Builder
 	from := 0
 	for _, at := range s.blanks {
-		b.WriteString(s.text[from:at] + " ")
-		if from = at; s.text[at] == '\t' {
-			from++
-		} else {
+		b.WriteString(s.text[from:at])
+		switch from = at + 1; s.text[at] {
+		case '\t':
+			b.WriteByte(' ')
+		case '#':
+			b.WriteByte('_') // such a tag is none that counts
+		default:
+			from--
+			b.WriteByte(' ')
 			s.end++
 		}
 	}
@@ -181,7 +186,7 @@ func (s *scanner) lineStart() {
 			s.fail(s.pos, s.noMap)
 			return
 		}
-		s.explicit = ch == '?'
+		s.explicit, s.closes = ch == '?', s.closes && ch != '-'
 		if n := len(s.asked) - 1; s.explicit {
 			s.asked = append(s.asked, s.column(s.pos))
 		} else if ch == ':' && n >= 0 && s.asked[n] == s.column(s.pos) {
@@ -252,7 +257,13 @@ func (s *scanner) indicators() {
 		switch ch := s.at(0); {
 		case ch == '!', ch == '&':
 			s.begin()
+			begin := s.pos
 			s.skipTo(" ,[]{}\n\r\t")
+			for at := begin; ch == '!' && at < s.pos; at++ {
+				if s.text[at] == '#' {
+					s.blanks = append(s.blanks, at)
+				}
+			}
 		case (ch == '-' || ch == '?' || ch == ':') &&
 			(isBlank(s.at(1)) || len(s.flow) > 0 && isFlowIndicator(s.at(1))):
 			if len(s.flow) == 0 {

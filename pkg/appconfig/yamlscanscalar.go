@@ -96,6 +96,7 @@ func skipComments(text string) string {
 
 // block goes past a block scalar.
 func (s *scanner) block() {
+	isItem := strings.HasSuffix(strings.TrimRight(s.text[:s.pos], " "), "-")
 	if at := s.column(s.pos); s.key < 0 && len(s.maps) > 0 && at <= s.maps[len(s.maps)-1] {
 		s.fail(s.pos, "Block scalars must be indented more than their key")
 		return
@@ -144,6 +145,9 @@ func (s *scanner) block() {
 	if next := skipComments(s.text[end:]); next != "" && strings.IndexByte("!&", next[0]) < 0 {
 		line := s.text[:len(s.text)-len(next)]
 		if outer > 0 && len(line)-1-strings.LastIndexByte(line, '\n') >= outer {
+			if isItem && strings.HasPrefix(next, "- ") {
+				end = len(line)
+			}
 			s.fail(end, "Block scalar lines must not be less indented than their first line")
 			return
 		}
