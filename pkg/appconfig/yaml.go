@@ -231,7 +231,7 @@ func place(at *SyntaxError, lines []string) {
 		if column > 0 && column == keys {
 			at.Line, at.Column = next, column
 		}
-		if next != at.Line && column < keys || column == keys || column == 0 {
+		if next != at.Line && column < keys || column == keys || column == 0 && keys > 0 {
 			return
 		}
 	}
@@ -296,15 +296,12 @@ func behindProperties(lines []string, line int) (next, column int) {
 	return next, len(lines[next-1]) - len(strings.TrimLeft(lines[next-1], " ")) + 1
 }
 
-// keyColumn returns the column of the keys of the innermost mapping that is open at the end of a node and does not begin
-// right of a column, 0 if there is none.
+// keyColumn returns the column of the innermost mapping that is open at the end of a node and does not begin right of a
+// column, -1 if that is no mapping but a sequence.
 func keyColumn(node *yaml.Node, column int) (keys int) {
-	for node.Column <= column && node.Style&yaml.FlowStyle == 0 {
-		if node.Kind == yaml.MappingNode {
-			keys = node.Column
-		}
-		if len(node.Content) == 0 {
-			break
+	for node.Column <= column && node.Style&yaml.FlowStyle == 0 && len(node.Content) > 0 {
+		if keys = node.Column; node.Kind == yaml.SequenceNode {
+			keys = -1
 		}
 		node = node.Content[len(node.Content)-1]
 	}
