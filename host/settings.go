@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -43,9 +42,6 @@ func readBaseURL(config *appconfig.Config) (string, error) {
 	return strings.TrimRight(value, "/"), nil
 }
 
-// inList is what follows an index in the path of a value. Lists come from one layer each.
-var inList = regexp.MustCompile(`/\d+(/.*)?$`)
-
 // validate checks config against the schemas of the host and its plugins. The error has a line for each problem:
 // Backstage's words, and the layer that the value is in.
 func (h *Host) validate(config *appconfig.Config) error {
@@ -55,14 +51,8 @@ func (h *Host) validate(config *appconfig.Config) error {
 		return err
 	}
 	var errs []error
-	for _, message := range invalid.Messages {
-		_, path, _ := strings.Cut(message, " at /")
-		path = inList.ReplaceAllString(path, "")
-		if _, key, found := strings.Cut(message, "{ additionalProperty="); found {
-			key, _, _ = strings.Cut(key, " ")
-			path = strings.TrimPrefix(path+"/"+key, "/")
-		}
-		if layer := config.LayerOf(strings.ReplaceAll(path, "/", ".")); layer != "" {
+	for i, message := range invalid.Messages {
+		if layer := config.LayerOf(invalid.Keys[i]); layer != "" {
 			message += " in '" + layer + "'"
 		}
 		errs = append(errs, errors.New("Config validation failed, "+message))

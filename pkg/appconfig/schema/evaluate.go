@@ -25,6 +25,7 @@ const maxDepth = 500
 // A problem is one failure of a value to meet a schema.
 type problem struct {
 	path      string // of the value, as a JSON pointer
+	key       string // of the value
 	message   string
 	params    string // "name=value name=value"
 	container bool   // an object or an array was expected
@@ -35,24 +36,34 @@ type problem struct {
 type cursor struct {
 	value   any
 	path    string
+	key     string // what a Config knows the value by: what is in a list goes by the key of the list
+	inList  bool
 	replace func(any) // puts another value in its place; nil at the root and for a key
+}
+
+// below is the key of a property.
+func (at *cursor) below(name string) string {
+	if at.inList {
+		return at.key
+	}
+	return strings.TrimPrefix(at.key+"."+name, ".")
 }
 
 // property goes to a property of the object at hand, and item to an item of the array.
 func (at *cursor) property(key string) *cursor {
 	object := at.value.(*appconfig.Object)
 	value, _ := object.Get(key)
-	return &cursor{value, at.path + "/" + escapePointer(key), func(value any) { object.Set(key, value) }}
+	return &cursor{value, at.path + "/" + escapePointer(key), at.below(key), at.inList, func(value any) { object.Set(key, value) }}
 }
 
 func (at *cursor) item(i int) *cursor {
 	items := at.value.([]any)
-	return &cursor{items[i], at.path + "/" + strconv.Itoa(i), func(value any) { items[i] = value }}
+	return &cursor{items[i], at.path + "/" + strconv.Itoa(i), at.key, true, func(value any) { items[i] = value }}
 }
 
 // fail reports a problem with the value. A parameter is "name=value".
 func (e *evaluation) fail(at *cursor, message string, params ...string) *problem {
-	e.problems = append(e.problems, problem{path: at.path, message: message, params: strings.Join(params, " ")})
+	e.problems = append(e.problems, problem{path: at.path, key: at.key, message: message, params: strings.Join(params, " ")})
 	return &e.problems[len(e.problems)-1]
 }
 

@@ -43,14 +43,15 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 		return nil, err
 	}
 	if !o.IgnoreErrors {
-		var messages []string
+		var invalid ValidationError
 		for _, p := range e.problems {
 			if o.Visibility == nil || s.concerns(p, e, o.Visibility) {
-				messages = append(messages, "Config "+p.message+" { "+p.params+" } at "+normalizePath(p.path))
+				invalid.Messages = append(invalid.Messages, "Config "+p.message+" { "+p.params+" } at "+normalizePath(p.path))
+				invalid.Keys = append(invalid.Keys, p.key)
 			}
 		}
-		if len(messages) > 0 {
-			return nil, &ValidationError{messages}
+		if invalid.Keys != nil {
+			return nil, &invalid
 		}
 	}
 	var out []Filtered

@@ -233,7 +233,7 @@ func evalRequired(r *rule, e *evaluation, at *cursor) {
 // evalPropertyNames evaluates the names as values of their own. Problems are reported at the object.
 func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
 	for _, key := range at.value.(*appconfig.Object).Keys() {
-		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path}) {
+		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path, key: at.key, inList: at.inList}) {
 			e.fail(at, "property name must be valid", "propertyName="+key)
 			if !e.all {
 				return
@@ -248,7 +248,7 @@ func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
 		switch {
 		case r.in.declared(key) != nil:
 		case r.value == false:
-			e.fail(at, "must NOT have additional properties", "additionalProperty="+key)
+			e.fail(at, "must NOT have additional properties", "additionalProperty="+key).key = at.below(key)
 			if !e.all {
 				return
 			}

@@ -171,6 +171,7 @@ func (s *Schema) Merge() (any, error) { return mergeSchemas(s.values) }
 // A ValidationError lists everything that is wrong with a configuration.
 type ValidationError struct {
 	Messages []string // each names what was expected and the path of the value
+	Keys     []string // of those values, "" for the root; what is in a list goes by the key of the list
 }
 
 func (e *ValidationError) Error() string {
