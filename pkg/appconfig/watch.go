@@ -25,8 +25,8 @@ const (
 // as Load made it of the same options; what changed since is reported too.
 //
 // report is called with a new snapshot or with the error why there is none, one call at a time. What is called a
-// change is one of the data: a save that changes nothing is not reported, nor is the same error twice. After an
-// error the last good snapshot stays what changes are compared with.
+// change is one of the data: a save that changes nothing is not reported, nor is the same error twice. The first
+// snapshot after an error is reported in any case: it tells that the error is gone.
 //
 // All files that are involved are watched, included ones and default files that are not there yet, through
 // editors that write a new file, Kubernetes' swap of a symlink, and files that go and come back. Remote documents
@@ -71,8 +71,20 @@ func (w *watcher) run(ctx context.Context) error {
 	w.files = files
 	w.follow()
 	changed := err != nil || !sameLayers(w.current, config) // before the first look, or in a remote document
-	settled := time.After(settle)
-	latest := time.Now().Add(settleMost) // when to look at the changes under way at the latest
+	var settled <-chan time.Time
+	var latest time.Time // when to look at the changes under way at the latest
+	look := func() {
+		if settled == nil {
+			settled, latest = time.After(settle), time.Now().Add(settleMost)
+		}
+	}
+	look()
+	var refreshed <-chan refresh // of the reading of remote documents that is under way
+	defer func() {
+		if refreshed != nil {
+			<-refreshed
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,11 +93,8 @@ func (w *watcher) run(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			now := time.Now()
-			if settled == nil {
-				latest = now.Add(settleMost)
-			}
-			settled = time.After(min(settle, latest.Sub(now)))
+			look()
+			settled = time.After(min(settle, time.Until(latest)))
 		case err, ok := <-w.notifier.Errors:
 			if !ok {
 				return nil
@@ -98,14 +107,27 @@ func (w *watcher) run(ctx context.Context) error {
 		case <-settled:
 			settled = nil
 			if w.check(ctx, changed) {
-				settled, latest = time.After(settle), time.Now().Add(settleMost)
+				look()
 			}
 			changed = false
 		case <-poll.C:
-			changed = w.refresh(ctx) || changed
+			if refreshed == nil {
+				refreshed = w.remote.refresh(ctx, w.loader.targets)
+			}
 			// Some file systems give no events, so files are looked at too.
-			if settled == nil && (changed || w.files.changed()) {
-				settled, latest = time.After(settle), time.Now().Add(settleMost)
+			if settled == nil && w.stale() {
+				look()
+			}
+		case r := <-refreshed:
+			refreshed = nil
+			for _, err := range r.errs {
+				if ctx.Err() == nil && err.Error() != w.failed {
+					w.report(nil, err)
+				}
+			}
+			if r.changed {
+				changed = true
+				look()
 			}
 		}
 	}
@@ -114,11 +136,15 @@ func (w *watcher) run(ctx context.Context) error {
 // check reloads if anything changed, and watches the right folders. It tells whether to look again in a while: at
 // what changed meanwhile, or in a folder that was not watched yet and gave no event.
 func (w *watcher) check(ctx context.Context, changed bool) (again bool) {
-	if changed || w.files.changed() {
+	if changed || w.stale() {
 		w.reload(ctx)
 	}
 	return w.follow() || w.files.changed()
 }
+
+// stale tells whether a reload may give something else. After an error it always may: a file whose permissions are
+// put right looks as it did before.
+func (w *watcher) stale() bool { return w.failed != "" || w.files.changed() }
 
 // reload loads everything and reports what came of it.
 func (w *watcher) reload(ctx context.Context) {
@@ -131,12 +157,9 @@ func (w *watcher) reload(ctx context.Context) {
 			w.failed = err.Error()
 			w.report(nil, err)
 		}
-	default:
-		w.failed = ""
-		if w.current == nil || !sameLayers(w.current, config) {
-			w.current = config
-			w.report(config, nil)
-		}
+	case w.failed != "" || w.current == nil || !sameLayers(w.current, config):
+		w.failed, w.current = "", config
+		w.report(config, nil)
 	}
 }
 
@@ -179,24 +202,40 @@ func (d *documents) store(u *url.URL, text []byte) (changed bool) {
 	return !ok || !bytes.Equal(before, text)
 }
 
-// refresh reads the remote documents again, and tells whether one changed. One that cannot be read stays as it was.
-func (w *watcher) refresh(ctx context.Context) (changed bool) {
-	for _, t := range w.loader.targets {
-		if t.url == nil {
-			continue
+// fail tells whether the error is another than before.
+func (d *documents) fail(u *url.URL, err error) (news bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	news = d.fails[u.String()] != err.Error()
+	d.fails[u.String()] = err.Error()
+	return news
+}
+
+// refresh is what came of reading the remote documents again.
+type refresh struct {
+	changed bool
+	errs    []error // that are news
+}
+
+// refresh reads the remote documents again, while the watcher goes on: a server may take long. One that cannot be
+// read stays as it was.
+func (d *documents) refresh(ctx context.Context, targets []target) <-chan refresh {
+	done := make(chan refresh, 1)
+	go func() {
+		var r refresh
+		for _, t := range targets {
+			if t.url == nil {
+				continue
+			}
+			if text, err := d.fetch(ctx, t.url); err == nil {
+				r.changed = d.store(t.url, text) || r.changed
+			} else if d.fail(t.url, err) {
+				r.errs = append(r.errs, err)
+			}
 		}
-		text, err := w.loader.fetch(ctx, t.url)
-		switch {
-		case ctx.Err() != nil:
-			return false
-		case err == nil:
-			changed = w.remote.store(t.url, text) || changed
-		case w.failed != err.Error() && w.remote.fails[t.url.String()] != err.Error():
-			w.remote.fails[t.url.String()] = err.Error()
-			w.report(nil, err)
-		}
-	}
-	return changed
+		done <- r
+	}()
+	return done
 }
 
 // changed tells whether any file is in another state than when it was read.

@@ -2,6 +2,7 @@ package appconfig
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,10 +46,10 @@ func TestWatcherReportsADifferenceOnce(t *testing.T) {
 		{"a: {\n", 1, 1},
 		{"\na: {\n", 1, 2}, // another line: another error
 		{"\na: {\n#\n", 1, 3},
-		{"a: 1 #\n", 1, 3}, // back to the last good state
-		{"b: 1\na: 1\n", 2, 3},
-		{"a: 1\nb: 1\n", 2, 3}, // the order of keys is no difference
-		{"a: {\n", 2, 4},       // the error is news again
+		{"a: 1 #\n", 2, 3}, // back to the last good state: the error is gone
+		{"b: 1\na: 1\n", 3, 3},
+		{"a: 1\nb: 1\n", 3, 3}, // the order of keys is no difference
+		{"a: {\n", 3, 4},       // the error is news again
 	} {
 		if err := os.WriteFile(path, []byte(step.text), 0o600); err != nil {
 			t.Fatal(err)
@@ -58,6 +59,31 @@ func TestWatcherReportsADifferenceOnce(t *testing.T) {
 		if configs != step.configs || errs != step.errs {
 			t.Errorf("step %d: %d configs and %d errors were reported, want %d and %d", i, configs, errs, step.configs, step.errs)
 		}
+	}
+}
+
+// What could not be read may be readable later without looking different: permissions do not show in a file's state.
+func TestWatcherTriesAgainAfterAnError(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "app-config.yaml"), []byte("a: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var reports []error
+	w := newWatcher(t, dir, func(_ *Config, err error) { reports = append(reports, err) })
+	denied := true
+	w.loader.options.Providers = []Provider{{Name: "more", Provider: bytesProvider(func() ([]byte, error) {
+		if denied {
+			return nil, os.ErrPermission
+		}
+		return []byte("b: 1"), nil
+	}), Parser: &treeParser{parse: func([]byte) (*Object, error) { return &Object{}, nil }}}}
+	w.check(context.Background(), true)
+	denied = false
+	w.check(context.Background(), false)
+	w.check(context.Background(), false)
+	if len(reports) != 2 || !errors.Is(reports[0], os.ErrPermission) || reports[1] != nil {
+		t.Errorf("reported %v, want an error and a snapshot", reports)
 	}
 }
 

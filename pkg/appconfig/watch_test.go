@@ -154,7 +154,8 @@ func TestWatchKeepsTheLastGoodSnapshot(t *testing.T) {
 
 	write(t, main, "a: [\n")
 	w.wantError("app-config.yaml")
-	write(t, main, "a: 1\n") // as before: nothing to report
+	write(t, main, "a: 1\n") // as before: the error is gone
+	w.want(1.0)
 	replace(t, main, "a: 2\n")
 	w.want(2.0)
 	if err := os.Remove(main); err != nil {
@@ -266,4 +267,28 @@ func TestWatchPollsRemoteDocuments(t *testing.T) {
 	}
 	document.Store("a: ${B:-two}\n")
 	w.want("two")
+}
+
+func TestWatchWaitsForNoServer(t *testing.T) {
+	t.Parallel()
+	var reads atomic.Int32
+	waits := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if reads.Add(1) == 3 { // the first two are those of Load and of Watch's beginning
+			close(waits)
+		}
+		if reads.Load() >= 3 {
+			<-r.Context().Done()
+		}
+		_, _ = fmt.Fprint(rw, "b: 1\n")
+	}))
+	t.Cleanup(server.Close)
+	w := newWatching(t, map[string]string{"app-config.yaml": "a: 1\n"})
+	w.options.Args = []string{"--config", w.path("app-config.yaml"), "--config", server.URL}
+	w.options.Poll = 5 * time.Millisecond
+	w.options.Client = server.Client()
+	w.start()
+	<-waits
+	write(t, w.path("app-config.yaml"), "a: 2\n")
+	w.want(2.0)
 }
