@@ -302,6 +302,7 @@ func TestReadOptions(t *testing.T) {
 		"  listen: 127.0.0.1:0\n":               "127.0.0.1:0",
 		"  listen: {port: 7317, host: '::1'}\n": "[::1]:7317",
 		"  listen: {port: '7317'}\n":            ":7317",
+		"  listen: {port: 7317, host: ''}\n":    ":7317",
 	} {
 		o, err := options(t, yaml)
 		if got := net.JoinHostPort(o.Host, strconv.Itoa(o.Port)); err != nil || got != want {

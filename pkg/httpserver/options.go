@@ -55,7 +55,11 @@ func readListen(config *appconfig.Config) (host string, port int, err error) {
 		return head, port, nil
 	}
 	number := float64(defaultPort)
-	if host, _, err = config.GetOptionalString("backend.listen.host"); err != nil {
+	// Backstage takes an empty host for every address, and an empty text is none to GetOptionalString.
+	if value, _, err = config.GetOptional("backend.listen.host"); err == nil && value != "" {
+		host, _, err = config.GetOptionalString("backend.listen.host")
+	}
+	if err != nil {
 		return "", 0, err
 	}
 	if n, ok, err := config.GetOptionalNumber("backend.listen.port"); err != nil {
