@@ -30,13 +30,16 @@ func newEnviron(pairs []string) *environ {
 	return e
 }
 
-// lookup returns the trimmed value of a variable.
+// lookup returns the value of a variable: trimmed, but as it is for the lax, as backstage-cli takes it.
 func (e *environ) lookup(name string) (string, bool) {
 	value, ok := e.values[name]
-	if e.lax && value == "" {
+	switch {
+	case !e.lax:
+		return trim(value), ok
+	case value == "":
 		return "x", true
 	}
-	return trim(value), ok
+	return value, true
 }
 
 // config returns what the APP_CONFIG_ variables set, or nil if there are none. The parts of a key are
