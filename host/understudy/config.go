@@ -138,7 +138,8 @@ func configCheck(sources []schema.Source) *cobra.Command {
 	return cmd
 }
 
-// configSchema returns the command that prints schemas. It loads the configuration as well, as backstage-cli does.
+// configSchema returns the command that prints schemas. It loads the configuration as well, for the frontend, as
+// backstage-cli does.
 func configSchema(sources []schema.Source) *cobra.Command {
 	var o configOptions
 	var merge bool
@@ -148,7 +149,7 @@ func configSchema(sources []schema.Source) *cobra.Command {
 		Short: "Print the JSON schema for the given configuration",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.lax = true
+			o.lax, o.frontend = true, true
 			config, err := o.load(cmd, sources)
 			if err != nil {
 				return err
@@ -171,6 +172,6 @@ func configSchema(sources []schema.Source) *cobra.Command {
 	o.packageFlag(cmd, "print the schema of this package alone")
 	cmd.Flags().Var(&format, "format", "output format (yaml or json)")
 	cmd.Flags().BoolVar(&merge, "merge", false, "merge all schemas into a single schema")
-	cmd.Flags().BoolVar(&o.strict, "strict", false, "require the configuration to match the schema")
+	cmd.Flags().BoolVar(&o.strict, "strict", false, "require what the frontend sees to match the schema")
 	return cmd
 }
