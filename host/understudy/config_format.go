@@ -123,6 +123,8 @@ func yamlNode(value any, style yaml.Style) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: style, Value: v}
 	case float64:
 		switch { // JSON has none of these
+		case v == 0 && math.Signbit(v):
+			return &yaml.Node{Kind: yaml.ScalarNode, Value: "-0"}
 		case math.IsNaN(v):
 			return &yaml.Node{Kind: yaml.ScalarNode, Value: ".nan"}
 		case math.IsInf(v, 1):

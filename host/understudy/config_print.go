@@ -22,12 +22,12 @@ func configPrint(sources []schema.Source) *cobra.Command {
 			"full key with the file and line, the URL or the variable that it came from.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.frontend && withSecrets {
-				return errors.New("Not allowed to combine frontend and secret config")
-			}
 			config, err := o.load(cmd, sources)
 			if err != nil {
 				return err
+			}
+			if o.frontend && withSecrets {
+				return errors.New("Not allowed to combine frontend and secret config")
 			}
 			if o.pkg != "" {
 				config.Config = config.schema.Scope(config.Config)
