@@ -143,6 +143,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := h.validate(loaded); err != nil {
+		h.warnUnset(loaded)
 		return err
 	}
 	options, err := httpserver.ReadOptions(loaded)
@@ -163,6 +164,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	}
 	config := h.overlaid(loaded)
 	hidden := h.hide(config)
+	h.warnUnset(config)
 	baseURL, err := readBaseURL(config)
 	if err := errors.Join(err, h.mountAll(running, config, baseURL, root)); err != nil {
 		return err
@@ -173,7 +175,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	}
 	h.server = httpserver.Serve(listener, h.certificate(options), h.access, http.HandlerFunc(h.serve))
 	h.health.SetReady()
-	h.report(loaded, config, hidden)
+	h.report(loaded, hidden)
 	h.watch(running, loaded)
 	return nil
 }

@@ -421,11 +421,23 @@ func TestOldHandlerIsReleasedAfterItsLastRequest(t *testing.T) {
 	<-released
 }
 
+// They are named where the start goes on without a value, and where it stops for want of one.
 func TestUnsetVariablesAreNamed(t *testing.T) {
-	h, _, log := configured(t, baseConfig+"echo: {word: hello, password: '${NOT_SET_HERE}'}\n", echo())
-	open(t, h)
-	if want := "environment variable NOT_SET_HERE is not set: the config has no echo.password"; !strings.Contains(log.String(), want) {
-		t.Errorf("the log does not say %q:\n%s", want, log.String())
+	for key, yaml := range map[string]string{
+		"echo.password":               baseConfig + "echo: {word: hello, password: '${NOT_SET_HERE}'}\n",
+		"echo.word":                   baseConfig + "echo: {word: '${NOT_SET_HERE}'}\n",
+		"backend.auth.keys[0].secret": "backend: {auth: {keys: [{secret: '${NOT_SET_HERE}'}]}}\n",
+	} {
+		h, _, log := configured(t, yaml, echo())
+		if err := h.Open(t.Context()); (err == nil) != (key == "echo.password") {
+			t.Errorf("%s is not set: %v", key, err)
+		}
+		if want := "environment variable NOT_SET_HERE is not set: the config has no " + key; strings.Count(log.String(), want) != 1 {
+			t.Errorf("the log does not say %q once:\n%s", want, log.String())
+		}
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
 	config = h.overlaid(config)
 	h.hide(config)
+	h.warnUnset(config)
 	baseURL, err1 := readBaseURL(config)
 	options, err2 := httpserver.ReadOptions(config)
 	if err := errors.Join(h.validate(config), err1, err2); err != nil {
@@ -42,7 +43,6 @@ func (h *Host) reload(ctx context.Context, config *appconfig.Config) {
 		h.log.Error("a part of the changed config is not used: it has an error", zap.Error(err))
 		return
 	}
-	h.warnUnset(config)
 	h.log.Info("the changed config is in use")
 }
 
