@@ -288,6 +288,23 @@ func TestBasicAuthentication(t *testing.T) {
 	}
 }
 
+func TestUpstreamErrorsSayWhatIsKnown(t *testing.T) {
+	coder := newFakeCoder(t)
+	b := start(t, coder, func(base string) string { return config(base, coder.URL, "") })
+	coder.set(func(f *fakeCoder) { f.token = failing(400, `{"error":"`+codePrefix+`x"}`) })
+	_, err := b.handler.(*handler).older.exchange(t.Context(), codePrefix+"x", "", "")
+	if err == nil || strings.Contains(err.Error(), codePrefix) {
+		t.Errorf("what is no error code: %v", err)
+	}
+	closed, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	_, err = b.handler.(*handler).older.exchange(closed, codePrefix+"x", "", "")
+	var upstream *upstreamError
+	if !errors.As(err, &upstream) || upstream.hint() != "the browser went away before Coder answered" {
+		t.Errorf("a browser that hung up: %v", err)
+	}
+}
+
 func TestUpstreamErrorsKeepNoBody(t *testing.T) {
 	coder := newFakeCoder(t)
 	coder.set(func(f *fakeCoder) {

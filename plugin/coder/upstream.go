@@ -93,6 +93,8 @@ func (e *upstreamError) hint() string {
 		return "redirects are not followed: the deployment URL must be the final one"
 	case e.kind == nonsense:
 		return "is the deployment URL that of Coder?"
+	case errors.Is(e.err, context.Canceled):
+		return "the browser went away before Coder answered"
 	case e.kind == unreachable || e.kind == timedOut:
 		return "check the deployment URL and the network between this host and Coder"
 	}
@@ -141,8 +143,8 @@ func nonsenseError(doing, what string) *upstreamError {
 	return &upstreamError{kind: nonsense, doing: doing, status: http.StatusOK, err: errors.New(what)}
 }
 
-// isErrorCode tells whether code looks like an error code and not like prose: it is shown to users.
+// isErrorCode tells whether code looks like an error code, and not like prose or a token: it is shown to users.
 func isErrorCode(code string) bool {
-	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+	const allowed = "abcdefghijklmnopqrstuvwxyz_" // as in all that are registered at IANA
 	return code != "" && len(code) <= 64 && strings.Trim(code, allowed) == ""
 }
