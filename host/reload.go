@@ -52,11 +52,13 @@ func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 	go func() {
 		defer close(h.watching)
 		err := appconfig.Watch(ctx, h.source(), current, func(config *appconfig.Config, err error) {
-			if err != nil {
+			if _, late := errors.AsType[*appconfig.WatchError](err); late {
+				h.log.Warn("changes of the config may be noticed only after a minute", zap.Error(err))
+			} else if err != nil {
 				h.log.Error("the changed config is not used: it does not load", zap.Error(loadError(err)))
-				return
+			} else {
+				h.reload(ctx, config)
 			}
-			h.reload(ctx, config)
 		})
 		if err != nil {
 			h.log.Error("changes of the config go unnoticed until a restart", zap.Error(err))

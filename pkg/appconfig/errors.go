@@ -87,6 +87,13 @@ func (e *LoadError) Error() string {
 
 func (e *LoadError) Unwrap() error { return e.Err }
 
+// A WatchError says that changes cause no event, in the folder that it names or anywhere. They are found all the
+// same when Watch looks at the files, though later.
+type WatchError struct{ Err error }
+
+func (e *WatchError) Error() string { return "cannot watch " + e.Err.Error() }
+func (e *WatchError) Unwrap() error { return e.Err }
+
 // A NotFoundError says that a file is not there.
 type NotFoundError struct {
 	Path    string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -29,8 +30,8 @@ const (
 // snapshot after an error is reported in any case: it tells that the error is gone.
 //
 // All files that are involved are watched, included ones and default files that are not there yet, through
-// editors that write a new file, Kubernetes' swap of a symlink, and files that go and come back. Remote documents
-// are read again at an interval. Backstage watches files and remote documents alike, but gives up on an error.
+// editors that write a new file, Kubernetes' swap of a symlink, and files that go and come back. A folder that cannot
+// be watched is reported once, with a WatchError. Remote documents are read again at an interval. Backstage watches files and remote documents alike, but gives up on an error.
 func Watch(ctx context.Context, o Options, current *Config, report func(*Config, error)) error {
 	l, err := newLoader(o)
 	if err != nil {
@@ -53,8 +54,9 @@ type watcher struct {
 	notifier *fsnotify.Watcher
 	report   func(*Config, error)
 	current  *Config
-	failed   string // the error last reported, "" after a success
-	files    *files // of the last load
+	failed   string          // the error last reported, "" after a success
+	blind    map[string]bool // the folders that cannot be watched
+	files    *files          // of the last load
 	remote   documents
 }
 
@@ -103,7 +105,7 @@ func (w *watcher) run(ctx context.Context) error {
 				settled = time.After(settle) // events were lost: look at the files
 				continue
 			}
-			w.report(nil, err)
+			w.report(nil, &WatchError{fmt.Errorf("files: %w", err)})
 		case <-settled:
 			settled = nil
 			if w.check(ctx, changed) {
@@ -269,13 +271,18 @@ func (w *watcher) follow() (added bool) {
 		}
 		delete(folders, folder)
 	}
+	blind := map[string]bool{}
 	for folder := range folders {
-		if err := w.notifier.Add(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			w.report(nil, err)
-		} else if err == nil {
+		err := w.notifier.Add(folder)
+		if err == nil {
 			added = true
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			if blind[folder] = true; !w.blind[folder] {
+				w.report(nil, &WatchError{fmt.Errorf("%s: %w", folder, err)})
+			}
 		}
 	}
+	w.blind = blind
 	return added
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/fsnotify/fsnotify"
@@ -84,6 +85,36 @@ func TestWatcherTriesAgainAfterAnError(t *testing.T) {
 	w.check(context.Background(), false)
 	if len(reports) != 2 || !errors.Is(reports[0], os.ErrPermission) || reports[1] != nil {
 		t.Errorf("reported %v, want an error and a snapshot", reports)
+	}
+}
+
+// Changes in a folder that cannot be watched are found by looking, and the folder is named once.
+func TestWatcherDoesWithoutEvents(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "app-config.yaml")
+	configs, errs := 0, []error(nil)
+	w := newWatcher(t, dir, func(_ *Config, err error) {
+		if err != nil {
+			errs = append(errs, err)
+		} else {
+			configs++
+		}
+	})
+	if err := w.notifier.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range []string{"a: 1\n", "a: 1\nb: 2\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.check(context.Background(), i == 0)
+	}
+	if configs != 2 || len(errs) != 1 {
+		t.Fatalf("%d configs and the errors %v were reported, want 2 and 1", configs, errs)
+	}
+	if _, ok := errors.AsType[*WatchError](errs[0]); !ok || !strings.Contains(errs[0].Error(), dir) {
+		t.Errorf("reported %v, want a WatchError with the folder", errs[0])
 	}
 }
 
