@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -120,6 +121,9 @@ func yamlNode(value any, style yaml.Style) *yaml.Node {
 		}
 		return node
 	case string:
+		if end := strings.TrimRight(v, "\n"); end == "" || strings.HasSuffix(end, " ") {
+			style = yaml.DoubleQuotedStyle // npm's yaml drops some lines of blanks at the end of a block
+		}
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: style, Value: v}
 	case float64:
 		switch { // JSON has none of these
