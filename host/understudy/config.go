@@ -51,6 +51,9 @@ func (o *configOptions) load(cmd *cobra.Command, sources []schema.Source) (*load
 	if err != nil {
 		return nil, err
 	}
+	if cmd.Flags().Changed("config") && (len(files) == 0 || slices.Contains(files, "")) {
+		return nil, errors.New("--config is empty, expected a file or a URL") // the loader would take it for none
+	}
 	config, err := appconfig.Load(cmd.Context(), appconfig.Options{
 		Args: configArgs(files), Environ: os.Environ(), AllowMissingDefault: true, Lax: o.lax,
 	})
