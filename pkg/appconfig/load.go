@@ -59,6 +59,7 @@ type loader struct {
 	environ *environ
 	targets []target
 	remote  func(ctx context.Context, u *url.URL) ([]byte, error)
+	once    map[string]Layer // of pipes, by path: they cannot be read again
 }
 
 // target is a file or a URL to load.
@@ -203,7 +204,9 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	var group sync.WaitGroup
 	for i, t := range targets {
 		group.Go(func() {
-			if t.url != nil {
+			if layer, ok := l.once[t.path]; ok {
+				layers[i] = layer
+			} else if t.url != nil {
 				layers[i], errs[i] = l.loadURL(ctx, t.url)
 			} else {
 				layers[i], errs[i] = l.loadFile(t.path, files)

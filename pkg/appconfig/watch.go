@@ -31,11 +31,17 @@ const (
 //
 // All files that are involved are watched, included ones and default files that are not there yet, through
 // editors that write a new file, Kubernetes' swap of a symlink, and files that go and come back. A folder that cannot
-// be watched is reported once, with a WatchError. Remote documents are read again at an interval. Backstage watches files and remote documents alike, but gives up on an error.
+// be watched is reported once, with a WatchError. Remote documents are read again at an interval, and pipes never. Backstage watches files and remote documents alike, but gives up on an error.
 func Watch(ctx context.Context, o Options, current *Config, report func(*Config, error)) error {
 	l, err := newLoader(o)
 	if err != nil {
 		return err
+	}
+	l.once = map[string]Layer{}
+	for _, layer := range current.Layers() {
+		if info, err := os.Stat(layer.Path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			l.once[layer.Path] = layer
+		}
 	}
 	notifier, err := fsnotify.NewWatcher()
 	if err != nil {

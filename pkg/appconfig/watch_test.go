@@ -269,6 +269,27 @@ func TestWatchPollsRemoteDocuments(t *testing.T) {
 	w.want("two")
 }
 
+// A pipe, such as a shell's <(sops -d secrets.yaml), gives its text once.
+func TestWatchKeepsWhatAPipeGave(t *testing.T) {
+	t.Parallel()
+	w := newWatching(t, map[string]string{"app-config.yaml": "a: {x: 1}\n"})
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	write(t, fmt.Sprintf("/dev/fd/%d", to.Fd()), "a: {y: 2}\n")
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.options.Args = []string{"--config", w.path("app-config.yaml"), "--config", fmt.Sprintf("/dev/fd/%d", from.Fd())}
+	w.start()
+	write(t, w.path("app-config.yaml"), "a: {x: 3}\n")
+	if e := w.next(); e.err != nil || strings.Join(strings.Fields(string(appconfig.FormatJSON(e.value))), "") != `{"y":2,"x":3}` {
+		t.Errorf("got %v, %v", e.value, e.err)
+	}
+}
+
 func TestWatchWaitsForNoServer(t *testing.T) {
 	t.Parallel()
 	var reads atomic.Int32
