@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -51,16 +52,9 @@ func (w *varyWriter) Write(body []byte) (int, error) {
 func (w *varyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func dropVary(header http.Header) {
-	kept := header["Vary"][:0:0]
-	for _, line := range header["Vary"] {
-		if line != "Accept-Encoding" {
-			kept = append(kept, line)
-		}
-	}
-	if len(kept) == 0 {
+	header["Vary"] = slices.DeleteFunc(header["Vary"], func(line string) bool { return line == "Accept-Encoding" })
+	if len(header["Vary"]) == 0 {
 		header.Del("Vary")
-	} else {
-		header["Vary"] = kept
 	}
 }
 

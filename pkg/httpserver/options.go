@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -85,13 +86,18 @@ func readPolicies(config *appconfig.Config) (csp, referrer string, err error) {
 	if ok {
 		for _, key := range section.Keys() {
 			name := kebab(key)
+			at := slices.IndexFunc(directives, func(d directive) bool { return d.name == name })
+			if at < 0 {
+				at = len(directives)
+				directives = append(directives, directive{})
+			}
 			if value, _ := section.Get(key); value == false {
-				directives = without(directives, name)
+				directives = slices.Delete(directives, at, at+1)
 				continue
 			}
 			sources, err := section.GetStringArray(key)
 			errs = append(errs, err)
-			directives = with(directives, directive{name, sources})
+			directives[at] = directive{name, sources}
 		}
 	}
 	referrer = "no-referrer"
@@ -174,26 +180,6 @@ func kebab(name string) string {
 		}
 	}
 	return b.String()
-}
-
-func without(directives []directive, name string) []directive {
-	kept := directives[:0]
-	for _, d := range directives {
-		if d.name != name {
-			kept = append(kept, d)
-		}
-	}
-	return kept
-}
-
-func with(directives []directive, new directive) []directive {
-	for i, d := range directives {
-		if d.name == new.name {
-			directives[i] = new
-			return directives
-		}
-	}
-	return append(directives, new)
 }
 
 // listenError says what to do about an address that cannot be had.
