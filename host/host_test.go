@@ -223,7 +223,10 @@ func TestStartStopsAtProblems(t *testing.T) {
 			"config key 'backend.baseUrl' in 'app-config.yaml'", "is not an absolute http or https URL, expected the URL at which",
 		}},
 		{"a base URL with a query", strings.Replace(baseConfig, "http://localhost:0,", "'http://localhost:7007/?a=b',", 1), nil, []string{
-			"config key 'backend.baseUrl' in 'app-config.yaml': 'http://localhost:7007/?a=b' has more than a host and a path",
+			"config key 'backend.baseUrl' in 'app-config.yaml': it has more than a host and a path",
+		}},
+		{"a base URL with a password", strings.Replace(baseConfig, "http://localhost:0,", "'http://a:b@localhost:7007',", 1), nil, []string{
+			"config key 'backend.baseUrl' in 'app-config.yaml': it has more than a host and a path, expected",
 		}},
 		{"overlapping mounts", baseConfig + "echo: {word: hello}\n", []plugin.Plugin{echo(), twin}, []string{"plugin twin at /echo/inner conflicts with plugin echo at /echo"}},
 		{"a value of the wrong type", baseConfig + "echo: {word: {}}\n", []plugin.Plugin{echo()}, []string{

@@ -34,7 +34,7 @@ func readBaseURL(config *appconfig.Config) (string, error) {
 	}
 	_, err = origin.Of(value)
 	if err == nil && strings.ContainsAny(value, "?#@") {
-		err = fmt.Errorf("'%s' has more than a host and a path", value)
+		err = errors.New("it has more than a host and a path") // which may be a password
 	}
 	if err != nil {
 		return "", fmt.Errorf("config key '%s' in '%s': %w, %s", key, config.LayerOf(key), err, expected)
