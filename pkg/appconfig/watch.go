@@ -31,7 +31,8 @@ const (
 //
 // All files that are involved are watched, included ones and default files that are not there yet, through
 // editors that write a new file, Kubernetes' swap of a symlink, and files that go and come back. A folder that cannot
-// be watched is reported once, with a WatchError. Remote documents are read again at an interval, and pipes never. Backstage watches files and remote documents alike, but gives up on an error.
+// be watched is reported once, with a WatchError. Remote documents are read again at an interval, and pipes never.
+// Backstage watches files and remote documents alike, but gives up on an error.
 func Watch(ctx context.Context, o Options, current *Config, report func(*Config, error)) error {
 	l, err := newLoader(o)
 	if err != nil {
@@ -279,10 +280,10 @@ func (w *watcher) follow() (added bool) {
 	}
 	blind := map[string]bool{}
 	for folder := range folders {
-		err := w.notifier.Add(folder)
-		if err == nil {
+		switch err := w.notifier.Add(folder); {
+		case err == nil:
 			added = true
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		case !errors.Is(err, fs.ErrNotExist):
 			if blind[folder] = true; !w.blind[folder] {
 				w.report(nil, &WatchError{fmt.Errorf("%s: %w", folder, err)})
 			}
