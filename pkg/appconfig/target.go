@@ -51,7 +51,9 @@ func parseURL(arg string) *url.URL {
 	}
 	u, err := url.Parse(scheme + "://" + rest)
 	if err != nil { // JavaScript takes more in other parts of a URL: the host counts
-		u = &url.URL{Scheme: scheme, Host: host, Path: path}
+		path, _, _ = strings.Cut(path, "#")
+		path, query, _ := strings.Cut(path, "?") // which may hold a token, and is not shown
+		u = &url.URL{Scheme: scheme, Host: host, Path: path, RawQuery: query}
 	}
 	return u
 }
