@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -36,7 +35,6 @@ type step struct {
 	Body    *string
 	Cookies *string // "none", or a literal Cookie header; by default the jar's
 	Host    string
-	Settle  int // milliseconds to wait for late calls to Coder
 
 	Raw       string
 	Coder     *behaviour
@@ -219,8 +217,6 @@ func (b *browser) exchange(st, original step) (map[string]any, error) {
 	if after := b.normal.jar(b.jar); len(after) > 0 {
 		entry["jar"] = after
 	}
-	// For a call that must not come, or comes after the answer.
-	time.Sleep(time.Duration(st.Settle) * time.Millisecond)
 	log, err := b.coder.takeLog()
 	var saw []any
 	for _, rec := range log {
