@@ -129,7 +129,7 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 	switch {
 	case errors.As(err, &at):
 		return at
-	case !errors.As(err, &problem):
+	case !errors.As(err, &problem) || problem.Mark.Line == 0: // it is of no line
 		return &SyntaxError{Problem: err.Error()}
 	}
 	at = &SyntaxError{Line: problem.Mark.Line, Column: problem.Mark.Column, Problem: problem.Message}
@@ -175,7 +175,7 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		var sooner *yaml.LoadError
 		if err == nil {
 			_, _, other = d.construct(root, &source{})
-		} else if errors.As(err, &sooner) && sooner.Mark.Line < min(line, problem.Mark.Line) {
+		} else if errors.As(err, &sooner) && sooner.Mark.Line > 0 && sooner.Mark.Line < min(line, problem.Mark.Line) {
 			if next, column := behindProperties(lines, sooner.Mark.Line); next < min(line, problem.Mark.Line) || column == 0 {
 				other = d.locate(err, nil) // go-yaml reads some lines ahead
 			}
