@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // Names, lifetimes and sizes of Backstage's OAuthCookieManager.
@@ -69,7 +71,7 @@ func parseCookies(headers []string) map[string]string {
 		if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
 			value = value[1 : len(value)-1]
 		}
-		cookies[name] = decode(value)
+		cookies[name] = js.DecodeURIComponent(value)
 	}
 	return cookies
 }
@@ -151,7 +153,7 @@ type cookie struct {
 // write adds a Set-Cookie line, its attributes in the order in which express writes them.
 func (j *cookieJar) write(name string, c cookie) {
 	var b strings.Builder
-	b.WriteString(name + "=" + encodeURIComponent(c.value))
+	b.WriteString(name + "=" + js.EncodeURIComponent(c.value))
 	if !c.noMaxAge {
 		b.WriteString("; Max-Age=" + strconv.FormatInt(int64(c.life/time.Second), 10))
 	}
@@ -168,9 +170,3 @@ func (j *cookieJar) write(name string, c cookie) {
 
 // chunkName is the name of one piece of a long cookie.
 func chunkName(name string, i int) string { return name + "-" + strconv.Itoa(i) }
-
-// uriComponent undoes what url.QueryEscape escapes and JavaScript does not, and writes a blank as %20.
-var uriComponent = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
-
-// encodeURIComponent is JavaScript's, with which express encodes the values of cookies.
-func encodeURIComponent(s string) string { return uriComponent.Replace(url.QueryEscape(s)) }

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // frameType is Backstage's Content-Type of the frame page, which has no charset.
@@ -267,7 +268,7 @@ func withError(target, message string) string {
 		if name == "error" {
 			value, set = message, true
 		}
-		parts = append(parts, url.QueryEscape(decode(name))+"="+url.QueryEscape(decode(value)))
+		parts = append(parts, url.QueryEscape(js.DecodeURIComponent(name))+"="+url.QueryEscape(js.DecodeURIComponent(value)))
 	}
 	target = path + "?" + strings.Join(parts, "&")
 	if fragment != "" {

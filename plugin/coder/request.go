@@ -4,11 +4,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/js"
 	"github.com/understudy-host/understudy/pkg/logging"
 )
 
@@ -21,23 +21,15 @@ func parseQuery(raw string) url.Values {
 	values := make(url.Values)
 	for i, pair := range strings.SplitN(raw, "&", maxParams+1) {
 		name, value, _ := strings.Cut(strings.ReplaceAll(pair, "+", " "), "=")
-		if name = decode(name); pair == "" || i == maxParams {
+		if name = js.DecodeURIComponent(name); pair == "" || i == maxParams {
 			continue
 		}
 		if list, index, ok := strings.Cut(name, "["); ok && index != "" && strings.Trim(index, "[]0123456789") == "" {
 			name = list + "[]"
 		}
-		values.Add(name, decode(value))
+		values.Add(name, js.DecodeURIComponent(value))
 	}
 	return values
-}
-
-// decode is JavaScript's decodeURIComponent, but for what does not decode to UTF-8: that stays as it is.
-func decode(text string) string {
-	if plain, err := url.PathUnescape(text); err == nil && utf8.ValidString(plain) {
-		return plain
-	}
-	return text
 }
 
 // param is a query parameter as Backstage reads it, `req.query.x?.toString()`: the values of a repeated one

@@ -11,6 +11,7 @@ import (
 	"github.com/dlclark/regexp2"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // A node is one compiled schema.
@@ -158,7 +159,7 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 	for _, m := range members {
 		s, path := sub{key: m.key}, r.in.path+"/"+r.name
 		if m.key != "" {
-			path += "/" + uriComponent.Replace(url.QueryEscape(escapePointer(m.key)))
+			path += "/" + js.EncodeURIComponent(escapePointer(m.key))
 		}
 		if r.name == "patternProperties" {
 			if s.pattern, err = newPattern(m.key); err != nil {
@@ -180,9 +181,6 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 	}
 	return subs, nil
 }
-
-// uriComponent makes encodeURIComponent of url.QueryEscape.
-var uriComponent = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
 
 // isLive tells whether there is a rule in the schema, so that a value may fail it. A keyword that is not
 // known is an error.
