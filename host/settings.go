@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/origin"
 )
 
@@ -87,9 +87,7 @@ type object map[string]any
 func (h *Host) overlaid(config *appconfig.Config) *appconfig.Config {
 	layers := slices.Clone(config.Layers())
 	for _, part := range h.overlay {
-		text, _ := json.Marshal(part) // texts alone
-		value, _ := appconfig.ParseJSON(text)
-		layers = append(layers, appconfig.Layer{Name: layers[len(layers)-1].Name, Data: value.(*appconfig.Object)})
+		layers = append(layers, appconfig.Layer{Name: layers[len(layers)-1].Name, Data: value.FromMap(part)})
 	}
 	return appconfig.New(layers...)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // configCommands returns backstage-cli's commands on the configuration. They load it as the host does, and
@@ -164,7 +165,7 @@ func configSchema(sources []schema.Source) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if object, ok := merged.(*appconfig.Object); ok {
+			if object, ok := merged.(*value.Object); ok {
 				object.Set("title", "Application Configuration Schema")
 				object.Set("description",
 					"This is the schema describing the structure of the app-config.yaml configuration file.")

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	goyaml "go.yaml.in/yaml/v4"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
 // outputFormat is the value of --format: "yaml", which "" stands for, or "json".
@@ -34,19 +36,19 @@ func (f *outputFormat) write(w io.Writer, value any) error { return f.writeComme
 
 // writeLocated writes values by their full keys: as YAML with the origins in comments, or as JSON.
 func (f *outputFormat) writeLocated(w io.Writer, list []appconfig.Located) error {
-	values, objects, comments := &appconfig.Object{}, &appconfig.Object{}, map[string]string{}
+	values, objects, comments := &value.Object{}, &value.Object{}, map[string]string{}
 	dir, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	for _, value := range list {
-		origin := relative(value.Origin, dir).String()
-		object := &appconfig.Object{}
-		object.Set("value", value.Value)
+	for _, v := range list {
+		origin := relative(v.Origin, dir).String()
+		object := &value.Object{}
+		object.Set("value", v.Value)
 		object.Set("origin", origin)
-		objects.Set(value.Key, object)
-		values.Set(value.Key, value.Value)
-		comments[value.Key] = origin
+		objects.Set(v.Key, object)
+		values.Set(v.Key, v.Value)
+		comments[v.Key] = origin
 	}
 	if *f == "json" {
 		return f.write(w, objects)
@@ -67,15 +69,15 @@ func relative(origin appconfig.Origin, dir string) appconfig.Origin {
 }
 
 // writeCommented is write, with YAML comments behind the values of an object.
-func (f *outputFormat) writeCommented(w io.Writer, value any, comments map[string]string) error {
+func (f *outputFormat) writeCommented(w io.Writer, v any, comments map[string]string) error {
 	var out bytes.Buffer
 	if *f == "json" {
-		if err := json.Indent(&out, appconfig.FormatJSON(value), "", "  "); err != nil {
+		if err := json.Indent(&out, value.FormatJSON(v), "", "  "); err != nil {
 			return err
 		}
 		out.WriteByte('\n')
 	} else {
-		text, err := formatYAML(value, comments)
+		text, err := formatYAML(v, comments)
 		if err != nil {
 			return err
 		}
@@ -87,55 +89,55 @@ func (f *outputFormat) writeCommented(w io.Writer, value any, comments map[strin
 
 // formatYAML lets go-yaml choose the style of each text. Where what it chooses would be read as another value
 // by YAML 1.2's rules, all texts are quoted.
-func formatYAML(value any, comments map[string]string) ([]byte, error) {
-	for _, style := range []yaml.Style{0, yaml.DoubleQuotedStyle} {
-		node := yamlNode(value, style)
+func formatYAML(v any, comments map[string]string) ([]byte, error) {
+	for _, style := range []goyaml.Style{0, goyaml.DoubleQuotedStyle} {
+		node := yamlNode(v, style)
 		for i := 0; i+1 < len(node.Content) && comments != nil; i += 2 {
 			node.Content[i+1].LineComment = comments[node.Content[i].Value]
 		}
-		text, err := yaml.Dump(node, yaml.WithV4Defaults(), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(-1))
+		text, err := goyaml.Dump(node, goyaml.WithV4Defaults(), goyaml.WithCompactSeqIndent(false), goyaml.WithLineWidth(-1))
 		if err != nil {
 			return nil, err
 		}
-		if back, err := appconfig.ParseYAML(text); err == nil && appconfig.Equal(back, value) {
+		if back, err := yaml.Parse(text); err == nil && value.Equal(back, v) {
 			return text, nil
 		}
 	}
-	return appconfig.FormatJSON(value), nil // which is YAML as well
+	return value.FormatJSON(v), nil // which is YAML as well
 }
 
 // yamlNode converts a config value, with its texts in the given style.
-func yamlNode(value any, style yaml.Style) *yaml.Node {
-	switch v := value.(type) {
-	case *appconfig.Object:
-		node := &yaml.Node{Kind: yaml.MappingNode}
+func yamlNode(v any, style goyaml.Style) *goyaml.Node {
+	switch v := v.(type) {
+	case *value.Object:
+		node := &goyaml.Node{Kind: goyaml.MappingNode}
 		for _, key := range v.Keys() {
 			item, _ := v.Get(key)
 			node.Content = append(node.Content, yamlNode(key, style), yamlNode(item, style))
 		}
 		return node
 	case []any:
-		node := &yaml.Node{Kind: yaml.SequenceNode}
+		node := &goyaml.Node{Kind: goyaml.SequenceNode}
 		for _, item := range v {
 			node.Content = append(node.Content, yamlNode(item, style))
 		}
 		return node
 	case string:
 		if end := strings.TrimRight(v, "\n"); end == "" || strings.HasSuffix(end, " ") {
-			style = yaml.DoubleQuotedStyle // npm's yaml drops some lines of blanks at the end of a block
+			style = goyaml.DoubleQuotedStyle // npm's yaml drops some lines of blanks at the end of a block
 		}
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: style, Value: v}
+		return &goyaml.Node{Kind: goyaml.ScalarNode, Tag: "!!str", Style: style, Value: v}
 	case float64:
 		switch { // JSON has none of these
 		case v == 0 && math.Signbit(v):
-			return &yaml.Node{Kind: yaml.ScalarNode, Value: "-0"}
+			return &goyaml.Node{Kind: goyaml.ScalarNode, Value: "-0"}
 		case math.IsNaN(v):
-			return &yaml.Node{Kind: yaml.ScalarNode, Value: ".nan"}
+			return &goyaml.Node{Kind: goyaml.ScalarNode, Value: ".nan"}
 		case math.IsInf(v, 1):
-			return &yaml.Node{Kind: yaml.ScalarNode, Value: ".inf"}
+			return &goyaml.Node{Kind: goyaml.ScalarNode, Value: ".inf"}
 		case math.IsInf(v, -1):
-			return &yaml.Node{Kind: yaml.ScalarNode, Value: "-.inf"}
+			return &goyaml.Node{Kind: goyaml.ScalarNode, Value: "-.inf"}
 		}
 	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Value: string(appconfig.FormatJSON(value))}
+	return &goyaml.Node{Kind: goyaml.ScalarNode, Value: string(value.FormatJSON(v))}
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
 // TestMain gives scripts two programs: understudy, and config, which has its config commands alone and takes
@@ -70,11 +71,11 @@ func sameYAML(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sameyaml file file")
 	}
-	got, err := appconfig.ParseYAML([]byte(ts.ReadFile(args[0])))
+	got, err := yaml.Parse([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
-	want, err := appconfig.ParseYAML([]byte(ts.ReadFile(args[1])))
+	want, err := yaml.Parse([]byte(ts.ReadFile(args[1])))
 	ts.Check(err)
-	if !appconfig.Equal(got, want) {
-		ts.Fatalf("got\n%s\nwant\n%s", appconfig.FormatJSON(got), appconfig.FormatJSON(want))
+	if !value.Equal(got, want) {
+		ts.Fatalf("got\n%s\nwant\n%s", value.FormatJSON(got), value.FormatJSON(want))
 	}
 }

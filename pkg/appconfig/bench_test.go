@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
 // writeBenchSet writes the realistic set of layers that conformance/bench.mjs writes, about 400 values, two
@@ -112,11 +114,11 @@ func BenchmarkGetString(b *testing.B) {
 			if i == depth-1 {
 				text += "top: { most: { text: x } }\n"
 			}
-			value, err := appconfig.ParseYAML([]byte(text))
+			v, err := yaml.Parse([]byte(text))
 			if err != nil {
 				b.Fatal(err)
 			}
-			layers = append(layers, appconfig.Layer{Name: fmt.Sprintf("layer-%d.yaml", i), Data: value.(*appconfig.Object)})
+			layers = append(layers, appconfig.Layer{Name: fmt.Sprintf("layer-%d.yaml", i), Data: v.(*value.Object)})
 		}
 		whole := appconfig.New(layers...)
 		part, err := whole.GetConfig("section29")

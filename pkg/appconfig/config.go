@@ -5,26 +5,26 @@
 // a Config, which reads the layers key by key. Watch reports a new Config whenever the data of a source changes. A
 // Config is an immutable snapshot: to use changed data is to use another Config.
 //
-// A source goes through these steps, a file each:
+// A source goes through these steps:
 //
-//	load.go, target.go   which sources there are, and their texts (remote.go: of URLs)
-//	yamltext.go          differences in the text between go-yaml, which parses it, and npm's yaml, which is the model
-//	yamlscan*.go         what npm's yaml refuses and go-yaml does not
-//	yaml.go              parsing, and where errors are
-//	construct.go         nodes to values, with npm yaml's core schema (scalar.go, number.go, yamlkey.go)
-//	transform.go         ${…}, $env, $file, $include
+//	targets.go, url.go   which files and URLs there are (files.go and remote.go: their texts)
+//	yaml                 text to values, with npm yaml's core schema; value: what values are
+//	transform.go         a walk through a document (substitute.go: ${…}; include.go: $env, $file, $include)
+//	env.go               the environment: variables for ${…}, and the layer that APP_CONFIG_ variables make
 //	koanf.go             the store
-//	reader.go, index.go  the getters, and how they find a value below many layers
+//	reader.go            the getters (lookup.go, index.go: how they find a value below many layers; merge.go)
 //
 // Each value knows where it came from (Config.Located), and variables that were not set are known by the keys that
 // vanished with them (Config.Unset). testdata/cases holds what the real packages make of more than 600 configurations.
 package appconfig
 
+import "github.com/understudy-host/understudy/pkg/appconfig/value"
+
 // A Layer is one source's part of a configuration.
 type Layer struct {
-	Name string  // what errors call it: a file's base name, a URL, or "env"
-	Path string  // the file's absolute path or the URL; "" for the environment
-	Data *Object // never nil in a loaded configuration
+	Name string        // what errors call it: a file's base name, a URL, or "env"
+	Path string        // the file's absolute path or the URL; "" for the environment
+	Data *value.Object // never nil in a loaded configuration
 
 	unset []unsetKey
 }
@@ -32,7 +32,7 @@ type Layer struct {
 // Config reads a configuration: layers, lowest first, key by key. It is immutable and safe for concurrent
 // use. Where a layer above has no value the one below is asked, and objects are merged.
 type Config struct {
-	data     *Object // nil where there is no layer at all
+	data     *value.Object // nil where there is no layer at all
 	layer    string
 	prefix   string
 	fallback *Config // the layer below
@@ -51,7 +51,7 @@ func New(layers ...Layer) *Config {
 	var config *Config
 	for _, layer := range layers {
 		if layer.Data == nil {
-			layer.Data = &Object{}
+			layer.Data = &value.Object{}
 		}
 		config = &Config{data: layer.Data, layer: layer.Name, fallback: config}
 	}
@@ -71,8 +71,22 @@ func (c *Config) Layers() []Layer { return c.layers }
 // LayerOf returns the name of the topmost layer that has a value under key, "" where none has: for errors about a
 // value that is of the right type and wrong all the same.
 func (c *Config) LayerOf(key string) string {
-	if value, layer, err := c.topmost(key); value != nil && err == nil {
+	if v, layer, err := c.topmost(key); v != nil && err == nil {
 		return layer
 	}
 	return ""
+}
+
+// Equal reports whether two configurations have the same merged values, the order of keys and the layers aside. Nil
+// equals only nil.
+func Equal(a, b *Config) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, _, err := a.GetOptional("")
+	if err != nil {
+		return false
+	}
+	y, _, err := b.GetOptional("")
+	return err == nil && value.Equal(x, y)
 }

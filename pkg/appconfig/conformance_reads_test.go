@@ -2,9 +2,9 @@ package appconfig_test
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // perform makes the calls of a case and describes what came of them.
@@ -21,50 +21,6 @@ func performOne(config *appconfig.Config, r read) any {
 	return outcome(value, ok, err, r)
 }
 
-// performLive makes the calls through a live configuration.
-func performLive(live *appconfig.Live, reads []read) []any {
-	outcomes := []any{}
-	for _, r := range reads {
-		value, ok, err := callLive(live, r.Call, r.key())
-		outcomes = append(outcomes, outcome(value, ok, err, r))
-	}
-	return outcomes
-}
-
-// callLive makes a call as Backstage's live object does: what must be there is asked of the part as it must be,
-// and the rest of the part as it may be.
-func callLive(live *appconfig.Live, name, key string) (value any, ok bool, err error) {
-	if name == "getConfig" {
-		value, err = live.Part(key)
-		return value, true, err
-	}
-	if required := strings.HasPrefix(name, "get") && !strings.HasPrefix(name, "getOptional"); required {
-		config, err := live.Required()
-		if err != nil {
-			return nil, false, err
-		}
-		return call(config, name, key)
-	}
-	config, ok, err := live.Optional()
-	switch {
-	case err != nil:
-		return nil, false, err
-	case !ok && name == "has":
-		return false, true, nil
-	case !ok && name == "keys":
-		return []string{}, true, nil
-	case !ok:
-		return nil, false, nil
-	case name == "getOptionalConfig":
-		if has, err := config.Has(key); !has || err != nil {
-			return nil, false, err
-		}
-		value, err = live.Part(key)
-		return value, true, err
-	}
-	return call(config, name, key)
-}
-
 func (r read) key() string {
 	if r.Key == nil {
 		return ""
@@ -72,8 +28,8 @@ func (r read) key() string {
 	return *r.Key
 }
 
-func outcome(value any, ok bool, err error, r read) any {
-	outcome := &appconfig.Object{}
+func outcome(v any, ok bool, err error, r read) any {
+	outcome := &value.Object{}
 	if err != nil {
 		outcome.Set("error", err.Error())
 		return outcome
@@ -82,13 +38,11 @@ func outcome(value any, ok bool, err error, r read) any {
 		outcome.Set("absent", true)
 		return outcome
 	}
-	switch v := value.(type) {
+	switch v := v.(type) {
 	default:
-		outcome.Set("value", encode(value))
+		outcome.Set("value", encode(v))
 	case *appconfig.Config:
 		outcome.Set("then", perform(v, r.Then))
-	case *appconfig.Live:
-		outcome.Set("then", performLive(v, r.Then))
 	case []*appconfig.Config:
 		items := []any{}
 		for _, item := range v {

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // TestConformance loads and reads every recorded case and compares the outcome with that of the real
@@ -79,7 +80,6 @@ type conformanceCase struct {
 	Env                       json.RawMessage
 	Cwd                       string
 	Reads                     []read
-	Via                       string
 	AllowMissingDefaultConfig bool
 	Schema                    json.RawMessage
 	SchemaOptions             json.RawMessage
@@ -203,14 +203,14 @@ func runCase(t *testing.T, c conformanceCase) string {
 	for _, arg := range c.Argv {
 		options.Args = append(options.Args, fill(arg))
 	}
-	env, _ := decodeOrdered(t, c.Env).(*appconfig.Object)
+	env, _ := decodeOrdered(t, c.Env).(*value.Object)
 	for _, name := range env.Keys() {
-		value, _ := env.Get(name)
-		options.Environ = append(options.Environ, name+"="+fill(value.(string)))
+		v, _ := env.Get(name)
+		options.Environ = append(options.Environ, name+"="+fill(v.(string)))
 	}
 
-	want, _ := decodeOrdered(t, c.Expect).(*appconfig.Object)
-	got := &appconfig.Object{}
+	want, _ := decodeOrdered(t, c.Expect).(*value.Object)
+	got := &value.Object{}
 	config, err := appconfig.Load(context.Background(), options)
 	wantError, failed := want.Get("error")
 	switch {
@@ -231,11 +231,7 @@ func runCase(t *testing.T, c conformanceCase) string {
 		contexts = append(contexts, layer.Name)
 	}
 	got.Set("contexts", contexts)
-	if c.Via == "observable" {
-		got.Set("reads", performLive(appconfig.NewLive(config), c.Reads))
-	} else {
-		got.Set("reads", perform(config, c.Reads))
-	}
+	got.Set("reads", perform(config, c.Reads))
 	if c.Schema != nil {
 		got.Set("schema", runSchema(t, c, config))
 	}
@@ -250,7 +246,7 @@ var (
 // diffErrors compares texts of load errors. Of a YAML syntax error the line counts, not the wording; where npm's
 // yaml names no line the wording counts. Unlike Backstage we always name the file.
 func diffErrors(want, got string, err error) string {
-	var syntax *appconfig.SyntaxError
+	var syntax *value.SyntaxError
 	if !errors.As(err, &syntax) {
 		return cmp.Diff(want, got)
 	}
@@ -291,8 +287,8 @@ func writeCaseFile(t *testing.T, path string, content json.RawMessage, fill func
 }
 
 // encode writes the numbers that JSON lacks as the recorder does.
-func encode(value any) any {
-	switch v := value.(type) {
+func encode(v any) any {
+	switch v := v.(type) {
 	case float64:
 		text := ""
 		switch {
@@ -307,7 +303,7 @@ func encode(value any) any {
 		default:
 			return v
 		}
-		marker := &appconfig.Object{}
+		marker := &value.Object{}
 		marker.Set("$number", text)
 		return marker
 	case []any:
@@ -316,50 +312,50 @@ func encode(value any) any {
 			items = append(items, encode(item))
 		}
 		return items
-	case *appconfig.Object:
-		object := &appconfig.Object{}
+	case *value.Object:
+		object := &value.Object{}
 		for _, key := range v.Keys() {
 			item, _ := v.Get(key)
 			object.Set(key, encode(item))
 		}
 		return object
 	}
-	return value
+	return v
 }
 
 // decodeOrdered reads JSON with its keys in order.
 func decodeOrdered(t *testing.T, text json.RawMessage) any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	var value func() any
-	value = func() any {
+	var v func() any
+	v = func() any {
 		token, err := decoder.Token()
 		if err != nil {
 			t.Fatal(err)
 		}
 		switch token {
 		case json.Delim('{'):
-			object := &appconfig.Object{}
+			object := &value.Object{}
 			for decoder.More() {
 				key, err := decoder.Token()
 				if err != nil {
 					t.Fatal(err)
 				}
-				object.Set(key.(string), value())
+				object.Set(key.(string), v())
 			}
 			_, _ = decoder.Token()
 			return object
 		case json.Delim('['):
 			array := []any{}
 			for decoder.More() {
-				array = append(array, value())
+				array = append(array, v())
 			}
 			_, _ = decoder.Token()
 			return array
 		}
 		return token
 	}
-	return value()
+	return v()
 }
 
 func indent(t *testing.T, value any) string {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 const envPrefix = "APP_CONFIG_"
@@ -18,51 +21,51 @@ type environ struct {
 func newEnviron(pairs []string) *environ {
 	e := &environ{values: make(map[string]string, len(pairs))}
 	for _, pair := range pairs {
-		name, value, ok := strings.Cut(pair, "=")
+		name, v, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
 			continue
 		}
 		if _, ok := e.values[name]; !ok {
 			e.names = append(e.names, name)
 		}
-		e.values[name] = validUTF8([]byte(value))
+		e.values[name] = js.DecodeUTF8([]byte(v))
 	}
 	return e
 }
 
 // lookup returns the value of a variable: trimmed, but as it is for the lax, as backstage-cli takes it.
 func (e *environ) lookup(name string) (string, bool) {
-	value, ok := e.values[name]
+	v, ok := e.values[name]
 	switch {
 	case !e.lax:
-		return trim(value), ok
-	case value == "":
+		return js.Trim(v), ok
+	case v == "":
 		return "x", true
 	}
-	return value, true
+	return v, true
 }
 
 // config returns what the APP_CONFIG_ variables set, or nil if there are none. The parts of a key are
 // separated by "_". A value that is JSON is taken as such, all others are texts.
-func (e *environ) config() (*Object, error) {
-	var data *Object
+func (e *environ) config() (*value.Object, error) {
+	var data *value.Object
 	for _, name := range e.names {
 		key, ok := strings.CutPrefix(name, envPrefix)
-		value := e.values[name]
-		if !ok || value == "" {
+		v := e.values[name]
+		if !ok || v == "" {
 			continue
 		}
 		if data == nil {
-			data = &Object{}
+			data = &value.Object{}
 		}
-		if err := setVariable(data, key, value, &source{variables: []string{name}, noLines: true}); err != nil {
+		if err := setVariable(data, key, v, &value.Source{Variables: []string{name}}); err != nil {
 			return nil, err
 		}
 	}
 	return data, nil
 }
 
-func setVariable(object *Object, key, value string, from *source) error {
+func setVariable(object *value.Object, key, text string, from *value.Source) error {
 	parts := strings.Split(key, "_")
 	for i, part := range parts {
 		if part == "" || !validKey(part) || strings.Contains(part, ".") {
@@ -76,30 +79,27 @@ func setVariable(object *Object, key, value string, from *source) error {
 			break
 		}
 		if under == nil {
-			under = &Object{}
-			object.set(part, under, position{from: from})
+			under = &value.Object{}
+			object.SetAt(part, under, value.Position{Source: from})
 		}
-		inner, ok := under.(*Object)
+		inner, ok := under.(*value.Object)
 		if !ok {
 			return textError(fmt.Sprintf("Could not nest config for key '%s' under existing value '%s'",
 				key, strings.Join(parts[:i+1], "_")))
 		}
 		object = inner
 	}
-	parsed, pos, err := parseJSON(value, from)
-	if errors.Is(err, errDepth) {
+	parsed, pos, err := value.ReadJSON(text, from)
+	if errors.Is(err, value.ErrDepth) {
 		return fmt.Errorf("config value for key '%s' is %w", key, err)
 	}
 	if err != nil {
-		parsed, pos = value, position{from: from}
+		parsed, pos = text, value.Position{Source: from}
 	}
 	if parsed == nil && err == nil {
 		return textError(fmt.Sprintf("Failed to parse JSON-serialized config value for key '%s', "+
 			"Error: value may not be null", key))
 	}
-	object.set(parts[len(parts)-1], parsed, pos)
+	object.SetAt(parts[len(parts)-1], parsed, pos)
 	return nil
 }
-
-// errDepth says that JSON is nested too deeply.
-var errDepth = fmt.Errorf("nested more than %d deep", maxDepth)

@@ -3,6 +3,8 @@ package appconfig
 import (
 	"fmt"
 	"math"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // A MissingError says that a required value is nowhere: Backstage's "Missing required config value at …".
@@ -46,13 +48,13 @@ type InvalidKeyError struct{ Key string }
 func (e *InvalidKeyError) Error() string { return fmt.Sprintf("Invalid config key '%s'", e.Key) }
 
 // typeOf names the type of a value as Backstage's errors do.
-func typeOf(value any) string {
-	switch v := value.(type) {
+func typeOf(v any) string {
+	switch v := v.(type) {
 	case nil:
 		return "null"
 	case []any:
 		return "array"
-	case *Object:
+	case *value.Object:
 		return "object"
 	case bool:
 		return "boolean"
@@ -67,7 +69,7 @@ func typeOf(value any) string {
 		}
 		return "string"
 	}
-	return fmt.Sprintf("%T", value)
+	return fmt.Sprintf("%T", v)
 }
 
 // A LoadError says that a source was read but does not make a configuration.

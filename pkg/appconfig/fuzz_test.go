@@ -1,65 +1,12 @@
 package appconfig
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
-
-// addCases adds the files of the recorded cases whose names end in one of the extensions.
-func addCases(f *testing.F, extensions ...string) {
-	f.Helper()
-	names, err := filepath.Glob(filepath.Join("testdata", "cases", "*", "*.json"))
-	if err != nil || len(names) == 0 {
-		f.Fatal("no cases: ", err)
-	}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		var c struct{ Files map[string]any }
-		if err := json.Unmarshal(text, &c); err != nil {
-			f.Fatal(err)
-		}
-		for file, content := range c.Files {
-			for _, extension := range extensions {
-				if text, ok := content.(string); ok && strings.HasSuffix(file, extension) {
-					f.Add(text)
-				}
-			}
-		}
-	}
-}
-
-// FuzzParse parses any text as YAML: it must come to an end without a panic, tell a problem by a SyntaxError that
-// names a line of the text, and what it makes must be writable and readable again.
-func FuzzParse(f *testing.F) {
-	addCases(f, ".yaml", ".yml", ".json")
-	f.Fuzz(func(t *testing.T, text string) {
-		value, err := ParseYAML([]byte(text))
-		if err != nil {
-			var problem *SyntaxError
-			if !errors.As(err, &problem) {
-				t.Fatalf("%T: %v", err, err)
-			}
-			if lines := strings.Count(text, "\n") + 1; problem.Line < 0 || problem.Line > lines+1 {
-				t.Fatalf("line %d of %d: %v", problem.Line, lines, err)
-			}
-			return
-		}
-		again, err := ParseJSON(FormatJSON(value))
-		if err != nil {
-			t.Fatalf("%v\n%s", err, FormatJSON(value))
-		}
-		if got, want := string(FormatJSON(again)), string(FormatJSON(value)); got != want {
-			t.Fatalf("written as %s, read as %s", want, got)
-		}
-	})
-}
 
 // FuzzSubstitute replaces variables in any text.
 func FuzzSubstitute(f *testing.F) {
@@ -90,7 +37,7 @@ func FuzzEnviron(f *testing.F) {
 		e := newEnviron([]string{envPrefix + name1 + "=" + value1, envPrefix + name2 + "=" + value2})
 		data, err := e.config()
 		if err != nil {
-			if _, ok := errors.AsType[textError](err); !ok && !errors.Is(err, errDepth) {
+			if _, ok := errors.AsType[textError](err); !ok && !errors.Is(err, value.ErrDepth) {
 				t.Fatalf("%T: %v", err, err)
 			}
 			return
@@ -99,10 +46,10 @@ func FuzzEnviron(f *testing.F) {
 			return
 		}
 		config := New(Layer{Name: "env", Data: data})
-		for name, value := range e.values {
+		for name, text := range e.values {
 			key := strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "_", ".")
-			if there, err := config.Has(key); value != "" && (err != nil || !there) {
-				t.Fatalf("%s=%q is not there: %v", name, value, err)
+			if there, err := config.Has(key); text != "" && (err != nil || !there) {
+				t.Fatalf("%s=%q is not there: %v", name, text, err)
 			}
 		}
 	})

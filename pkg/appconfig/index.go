@@ -1,6 +1,10 @@
 package appconfig
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+)
 
 // index is what several layers have under a key, put together so that a read takes one step for each part of a key
 // however many layers there are. It is made once, with the configuration.
@@ -11,9 +15,9 @@ type index struct {
 	parts map[string]*index // what the objects above the end have, by key
 }
 
-func newIndex(value any, layer string) *index {
-	x := &index{value: value, layer: layer}
-	if object, ok := value.(*Object); ok {
+func newIndex(v any, layer string) *index {
+	x := &index{value: v, layer: layer}
+	if object, ok := v.(*value.Object); ok {
 		x.addParts(object, layer)
 	} else {
 		x.end = x
@@ -22,27 +26,26 @@ func newIndex(value any, layer string) *index {
 }
 
 // add adds what a layer has that is below those before it.
-func (x *index) add(value any, layer string) {
+func (x *index) add(v any, layer string) {
 	if x.end != nil {
 		return
 	}
-	if object, ok := value.(*Object); ok {
+	if object, ok := v.(*value.Object); ok {
 		x.addParts(object, layer)
 	} else {
-		x.end = &index{value: value, layer: layer}
+		x.end = &index{value: v, layer: layer}
 	}
 }
 
-func (x *index) addParts(object *Object, layer string) {
+func (x *index) addParts(object *value.Object, layer string) {
 	if x.parts == nil {
 		x.parts = make(map[string]*index, object.Len())
 	}
-	for i := range object.entries {
-		e := &object.entries[i]
-		if part, ok := x.parts[e.key]; ok {
-			part.add(e.value, layer)
+	for key, v := range object.All() {
+		if part, ok := x.parts[key]; ok {
+			part.add(v, layer)
 		} else {
-			x.parts[e.key] = newIndex(e.value, layer)
+			x.parts[key] = newIndex(v, layer)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // TestIndexFindsWhatALookAtEachLayerFinds compares the index with a look at one layer after the other, in random
@@ -12,9 +14,9 @@ import (
 func TestIndexFindsWhatALookAtEachLayerFinds(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	names := []string{"a", "b", "c"}
-	var object func(depth int) *Object
-	object = func(depth int) *Object {
-		o := &Object{}
+	var object func(depth int) *value.Object
+	object = func(depth int) *value.Object {
+		o := &value.Object{}
 		for _, name := range names {
 			switch n := random.IntN(8); {
 			case n == 0:
@@ -36,14 +38,14 @@ func TestIndexFindsWhatALookAtEachLayerFinds(t *testing.T) {
 	}
 	compare := func(config *Config, key string) {
 		t.Helper()
-		value, layer, err := config.topmost(key)
+		got, layer, err := config.topmost(key)
 		for at := config; at != nil; at = at.fallback {
 			want, found, wantErr := at.value(key)
 			if !found && wantErr == nil && at.fallback != nil {
 				continue
 			}
-			if value != want || value != nil && layer != at.layer || fmt.Sprint(err) != fmt.Sprint(wantErr) {
-				t.Fatalf("%s: got %v of %q, %v, want %v of %q, %v", key, value, layer, err, want, at.layer, wantErr)
+			if got != want || got != nil && layer != at.layer || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+				t.Fatalf("%s: got %v of %q, %v, want %v of %q, %v", key, got, layer, err, want, at.layer, wantErr)
 			}
 			return
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/knadh/koanf/v2"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // koanf brings the sources in and hands the configuration on: each source is a koanf provider and its format a koanf
@@ -26,16 +28,13 @@ type Provider struct {
 // Koanf returns the merged configuration as a koanf instance of plain maps, for example to unmarshal a part of it into
 // a struct. It is a copy, to be made at start-up and not for each read. Its errors do not name layers.
 func (c *Config) Koanf() (*koanf.Koanf, error) {
-	value, _, err := c.GetOptional("")
+	v, _, err := c.GetOptional("")
 	if err != nil {
 		return nil, err
 	}
-	var sections mapProvider
-	if err := json.Unmarshal(FormatJSON(value), &sections); err != nil {
-		return nil, err
-	}
+	object, _ := v.(*value.Object)
 	store := koanf.New(".")
-	return store, store.Load(sections, nil)
+	return store, store.Load(mapProvider(object.Map()), nil)
 }
 
 // mapProvider is a koanf.Provider of a map.
@@ -45,7 +44,7 @@ func (p mapProvider) ReadBytes() ([]byte, error)    { return json.Marshal(p) }
 func (p mapProvider) Read() (map[string]any, error) { return p, nil }
 
 // load reads and parses a source and returns its tree, nil where the source has no data.
-func load(read func() ([]byte, error), parse func(text []byte) (*Object, error)) (*Object, error) {
+func load(read func() ([]byte, error), parse func(text []byte) (*value.Object, error)) (*value.Object, error) {
 	parser := &treeParser{parse: parse}
 	err := koanf.New(".").Load(bytesProvider(read), parser)
 	return parser.tree, err
@@ -58,13 +57,7 @@ func (p Provider) layer() (Layer, error) {
 	if err := store.Load(p.Provider, p.Parser); err != nil {
 		return Layer{}, err
 	}
-	text, err := json.Marshal(store.Raw())
-	if err != nil {
-		return Layer{}, err
-	}
-	data, _, err := parseJSON(string(text), &source{path: p.Name, noLines: true})
-	object, _ := data.(*Object)
-	return Layer{Name: p.Name, Path: p.Name, Data: object}, err
+	return Layer{Name: p.Name, Path: p.Name, Data: value.ReadMap(store.Raw(), &value.Source{Path: p.Name})}, nil
 }
 
 // bytesProvider is a koanf.Provider of a text.
@@ -78,8 +71,8 @@ func (bytesProvider) Read() (map[string]any, error) {
 
 // treeParser is a koanf.Parser that keeps the tree it makes.
 type treeParser struct {
-	parse func(text []byte) (*Object, error)
-	tree  *Object
+	parse func(text []byte) (*value.Object, error)
+	tree  *value.Object
 }
 
 // Unmarshal returns the sections at the top of a document.
@@ -90,8 +83,8 @@ func (p *treeParser) Unmarshal(text []byte) (map[string]any, error) {
 	}
 	p.tree = tree
 	sections := make(map[string]any, tree.Len())
-	for i := range tree.entries {
-		sections[tree.entries[i].key] = tree.entries[i].value
+	for key, section := range tree.All() {
+		sections[key] = section
 	}
 	return sections, nil
 }

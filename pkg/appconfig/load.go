@@ -1,29 +1,25 @@
 package appconfig
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// Limits on what is read; what exceeds them is refused with an error.
+// Limits on what a layer includes; what exceeds them is refused with an error.
 const (
-	maxFileSize = 2 << 20  // bytes of a file, an included one or a remote document
-	maxDepth    = 500      // of nesting
-	maxValues   = 100_000  // in a document, aliases followed
-	maxIncludes = 1000     // in a layer
-	maxIncluded = 16 << 20 // bytes that a layer includes
+	maxIncludes = 1000
+	maxIncluded = 16 << 20 // bytes
 )
 
 // Options say where a configuration is loaded from. The zero value loads the default files of the project,
@@ -62,12 +58,6 @@ type loader struct {
 	once    map[string]Layer // of pipes, by path: they cannot be read again
 }
 
-// target is a file or a URL to load.
-type target struct {
-	path string // absolute
-	url  *url.URL
-}
-
 func newLoader(o Options) (*loader, error) {
 	l := &loader{options: o, environ: newEnviron(o.Environ)}
 	l.remote = l.fetch
@@ -92,101 +82,6 @@ func newLoader(o Options) (*loader, error) {
 		l.targets = append(l.targets, target{path: path})
 	}
 	return l, nil
-}
-
-func absolute(dir, path string) (string, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	return filepath.Abs(path)
-}
-
-// configArgs returns the values of --config as minimist finds them: a value that follows, or one behind "=".
-// Without one it is true there, and --no-config is false: either gives way to what follows if it comes first.
-func configArgs(args []string) (targets []string, err error) {
-	if end := slices.Index(args, "--"); end >= 0 {
-		args = args[:end]
-	}
-	var values []any
-	for i := 0; i < len(args); i++ {
-		var value any
-		text, ok := strings.CutPrefix(args[i], "--config=")
-		switch {
-		case ok:
-			value = text
-		case args[i] == "--config" && i+1 < len(args) && !isFlag(args[i+1]):
-			i++
-			value = args[i]
-		case args[i] == "--config":
-			value = true
-		case args[i] == "--no-config":
-			value = false
-		case strings.HasPrefix(args[i], "--config."):
-			return nil, fmt.Errorf("%s: --config wants a path or a URL", args[i])
-		default:
-			continue
-		}
-		if len(values) == 1 && (values[0] == true || values[0] == false) {
-			values = nil
-		}
-		values = append(values, value)
-	}
-	for _, value := range values {
-		if value == true {
-			return nil, errors.New("--config wants a path or a URL")
-		}
-		if text, _ := value.(string); text != "" {
-			targets = append(targets, text)
-		}
-	}
-	return targets, nil
-}
-
-// isFlag tells whether minimist takes an argument for a flag rather than for a value.
-func isFlag(arg string) bool {
-	arg, ok := strings.CutPrefix(arg, "-")
-	arg = strings.TrimPrefix(arg, "-")
-	return ok && arg != "" && arg[0] != '-'
-}
-
-// sources returns the files and URLs to load, lowest first.
-func (l *loader) sources(files *files) ([]target, error) {
-	if len(l.targets) > 0 {
-		return l.targets, nil
-	}
-	root, err := l.options.RootDir, error(nil)
-	if root == "" {
-		root, err = rootDir()
-	} else {
-		root, err = filepath.Abs(root)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var envs []string
-	for env := range strings.SplitSeq(l.environ.values["BACKSTAGE_ENV"], ",") {
-		if env = trim(env); env != "" {
-			envs = append(envs, env)
-		}
-	}
-	var targets []target
-	add := func(format string, envs ...string) {
-		for _, env := range envs {
-			path := filepath.Join(root, strings.ReplaceAll(format, "*", env))
-			if _, err := files.stat(path); err == nil {
-				targets = append(targets, target{path: path})
-			}
-		}
-	}
-	if l.options.AllowMissingDefault {
-		add("app-config.yaml", "")
-	} else {
-		targets = append(targets, target{path: filepath.Join(root, "app-config.yaml")})
-	}
-	add("app-config.*.yaml", envs...)
-	add("app-config.local.yaml", "")
-	add("app-config.*.local.yaml", envs...)
-	return targets, nil
 }
 
 // load reads all sources at once. Where several fail the lowest one's error is returned.
@@ -234,54 +129,25 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	return New(layers...), files, nil
 }
 
-// files notes which files a load looked at, and in which state they were.
-type files struct {
-	mu   sync.Mutex
-	seen map[string]fs.FileInfo // by absolute path; nil for one that is not there
-}
-
-// stat looks at a file.
-func (f *files) stat(path string) (fs.FileInfo, error) {
-	info, err := os.Stat(path)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, ok := f.seen[path]; !ok { // the state before it was read counts
-		f.seen[path] = info
-	}
-	return info, err
-}
-
-// read reads a file; missing is what the error says of one that is not there. A file that is empty is given a
-// moment, for a program that is just writing it.
-func (f *files) read(path, missing string) ([]byte, error) {
-	info, err := f.stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &NotFoundError{path, fmt.Sprintf(missing, path)}
-	} else if err != nil {
-		return nil, err
-	}
-	text, err := readSome(path, info.Size())
-	if err == nil && len(text) == 0 {
-		time.Sleep(10 * time.Millisecond)
-		text, err = readSome(path, info.Size())
-	}
-	return text, err
-}
-
-// readSome reads a file up to the limit, whatever size it claims to have: a pipe or a device has none.
-func readSome(path string, size int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	var text bytes.Buffer
-	text.Grow(int(min(size, maxFileSize)) + bytes.MinRead)
-	if _, err := text.ReadFrom(io.LimitReader(file, maxFileSize+1)); err != nil {
-		return nil, err
-	}
-	if text.Len() > maxFileSize {
-		return nil, fmt.Errorf("file %s is larger than %d bytes", path, maxFileSize)
-	}
-	return text.Bytes(), nil
+// loadLayer reads, parses and transforms a document. An empty file is no layer at all: it has no data.
+func loadLayer(name, path string, t *transformer, read func() ([]byte, error)) (layer Layer, err error) {
+	remote := t.readFile == nil
+	layer = Layer{Name: name, Path: path}
+	layer.Data, err = load(read, func(text []byte) (object *value.Object, err error) {
+		root, pos, err := yaml.Read(js.DecodeUTF8(text), &value.Source{Path: path})
+		if err != nil || root == nil && !remote {
+			return nil, err
+		}
+		if root == nil {
+			err = errors.New("configuration data is null")
+		} else {
+			object, err = t.document(root, pos, scope{filepath.Dir(path), &include{path: path}})
+		}
+		if err != nil {
+			err = &LoadError{path, err, remote}
+		}
+		return object, err
+	})
+	layer.unset = t.unset
+	return layer, err
 }

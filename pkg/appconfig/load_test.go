@@ -13,6 +13,7 @@ import (
 	"github.com/knadh/koanf/v2"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // load loads the configuration of files, which are relative to a new folder.
@@ -217,8 +218,8 @@ func TestProvidersAreLayersAboveTheFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := config.Get("")
-	if got := string(appconfig.FormatJSON(value)); err != nil || got != `{"a":{"d":true,"b":2,"c":"file"}}` {
+	v, err := config.Get("")
+	if got := string(value.FormatJSON(v)); err != nil || got != `{"a":{"d":true,"b":2,"c":"file"}}` {
 		t.Errorf("got %s, %v", got, err)
 	}
 	_, err = config.GetString("a.b")
@@ -282,8 +283,18 @@ func TestErrorsCanBeTold(t *testing.T) {
 	write(t, filepath.Join(dir, "app-config.local.yaml"), "a: { $include: part.yaml }\n")
 	write(t, filepath.Join(dir, "part.yaml"), "x: 1\ny: 'z\n")
 	_, err = appconfig.Load(t.Context(), appconfig.Options{RootDir: dir})
-	syntax, whole := (*appconfig.SyntaxError)(nil), (*appconfig.LoadError)(nil)
+	syntax, whole := (*value.SyntaxError)(nil), (*appconfig.LoadError)(nil)
 	if !errors.As(err, &whole) || !errors.As(err, &syntax) || syntax.Path != filepath.Join(dir, "part.yaml") {
 		t.Errorf("got %#v", err)
+	}
+}
+
+func TestEqualComparesMergedValues(t *testing.T) {
+	t.Parallel()
+	one, _ := mustLoad(t, map[string]string{"app-config.yaml": "a: 1\nb: {c: 2}\n"})
+	same, _ := mustLoad(t, map[string]string{"app-config.yaml": "b: {c: 1}\n", "app-config.local.yaml": "a: 1\nb: {c: 2}\n"})
+	other, _ := mustLoad(t, map[string]string{"app-config.yaml": "a: 1\nb: {c: 3}\n"})
+	if !appconfig.Equal(one, same) || appconfig.Equal(one, other) || appconfig.Equal(one, nil) || !appconfig.Equal(nil, nil) {
+		t.Error("what is equal is not what is the same")
 	}
 }

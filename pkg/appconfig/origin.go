@@ -3,22 +3,9 @@ package appconfig
 import (
 	"fmt"
 	"strings"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
-
-// position is where a value came from, kept beside it. Items of an array have positions of their own.
-type position struct {
-	from         *source
-	line, column int32
-	items        []position
-}
-
-// source is what values are read from: a file, a URL, a variable.
-type source struct {
-	path      string    // the file or URL; "" for the environment
-	noLines   bool      // it is no text with lines
-	variables []string  // the variables that went into the text
-	parent    *position // the $include or $file that brought it in
-}
 
 // An Origin tells where a value came from.
 type Origin struct {
@@ -46,12 +33,12 @@ func (o Origin) String() string {
 	return text
 }
 
-func (p position) origin() Origin {
-	o := Origin{Line: int(p.line), Column: int(p.column)}
-	if p.from != nil {
-		o.Path, o.Variables = p.from.path, p.from.variables
-		if p.from.parent != nil {
-			includer := p.from.parent.origin()
+func originOf(p value.Position) Origin {
+	o := Origin{Line: int(p.Line), Column: int(p.Column)}
+	if p.Source != nil {
+		o.Path, o.Variables = p.Source.Path, p.Source.Variables
+		if p.Source.Parent != nil {
+			includer := originOf(*p.Source.Parent)
 			o.Includer = &includer
 		}
 	}
@@ -68,33 +55,33 @@ type Located struct {
 // Located lists all values of the merged configuration with their origins, in the order of Get. It returns the
 // error that Get would.
 func (c *Config) Located() ([]Located, error) {
-	value, ok, err := c.GetOptional("")
+	root, ok, err := c.GetOptional("")
 	if err != nil || !ok {
 		return nil, err
 	}
 	var list []Located
-	locateAll(&list, c.prefix, value, position{})
+	locateAll(&list, c.prefix, root, value.Position{})
 	return list, nil
 }
 
-func locateAll(list *[]Located, key string, value any, pos position) {
-	switch v := value.(type) {
-	case *Object:
-		for _, path := range v.Keys() {
-			e := v.entries[v.find(path)]
+func locateAll(list *[]Located, key string, v any, pos value.Position) {
+	switch v := v.(type) {
+	case *value.Object:
+		for name, item := range v.All() {
+			path := name
 			if key != "" {
-				path = key + "." + path
+				path = key + "." + name
 			}
-			locateAll(list, path, e.value, e.pos)
+			locateAll(list, path, item, v.Position(name))
 		}
 		if v.Len() > 0 {
 			return
 		}
 	case []any:
 		for i, item := range v {
-			var at position
-			if i < len(pos.items) {
-				at = pos.items[i]
+			at := value.Position{Source: pos.Source}
+			if i < len(pos.Items) {
+				at = pos.Items[i]
 			}
 			locateAll(list, fmt.Sprintf("%s[%d]", key, i), item, at)
 		}
@@ -102,50 +89,5 @@ func locateAll(list *[]Located, key string, value any, pos position) {
 			return
 		}
 	}
-	*list = append(*list, Located{key, value, pos.origin()})
-}
-
-// An Unset variable is one that the configuration asks for, without a default, and that is not set.
-type Unset struct {
-	Name string
-	Keys []string // what is missing from the configuration because of it
-}
-
-// Unset lists the variables that were not set and the keys that vanished with them, in the order of the layers.
-// A key that another layer has a value for has not vanished. Programs warn of them at their start.
-func (c *Config) Unset() (list []Unset) {
-	places := map[string]int{}
-	for i, layer := range c.layers {
-		for _, missing := range layer.unset {
-			if c.isThere(missing.key, i) {
-				continue
-			}
-			for _, name := range missing.variables {
-				place, ok := places[name]
-				if !ok {
-					place = len(list)
-					places[name] = place
-					list = append(list, Unset{Name: name})
-				}
-				list[place].Keys = append(list[place].Keys, missing.key)
-			}
-		}
-	}
-	return list
-}
-
-// isThere tells whether a key that vanished from a layer has a value all the same. Of an array the layers above
-// decide, as arrays are not merged.
-func (c *Config) isThere(key string, layer int) bool {
-	array, _, inArray := strings.Cut(key, "[")
-	if !inArray {
-		there, err := c.Has(key)
-		return there && err == nil
-	}
-	for _, above := range c.layers[layer+1:] {
-		if _, found, err := (&Config{data: above.Data}).value(array); found && err == nil {
-			return true
-		}
-	}
-	return false
+	*list = append(*list, Located{key, v, originOf(pos)})
 }

@@ -3,13 +3,15 @@ package appconfig
 import (
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // Has tells whether there is a value under key; null is none.
 func (c *Config) Has(key string) (bool, error) {
-	value, _, err := c.topmost(key)
-	return value != nil, err
+	v, _, err := c.topmost(key)
+	return v != nil, err
 }
 
 // Keys returns the names at the top of c, those of the topmost layer first.
@@ -17,14 +19,14 @@ func (c *Config) Keys() []string {
 	keys := c.data.Keys()
 	if c.fallback != nil {
 		for _, key := range c.fallback.Keys() {
-			if c.data.find(key) < 0 {
+			if !c.data.Has(key) {
 				keys = append(keys, key)
 			}
 		}
 	}
 	return slices.DeleteFunc(keys, func(key string) bool {
-		value, ok := c.data.Get(key)
-		return ok && value == nil
+		v, ok := c.data.Get(key)
+		return ok && v == nil
 	})
 }
 
@@ -34,8 +36,8 @@ func (c *Config) Get(key string) (any, error) {
 }
 
 // GetOptional is Get for a value that may be missing.
-func (c *Config) GetOptional(key string) (value any, ok bool, err error) {
-	value, found, err := c.value(key)
+func (c *Config) GetOptional(key string) (v any, ok bool, err error) {
+	v, found, err := c.value(key)
 	if err != nil {
 		return nil, false, err
 	}
@@ -49,10 +51,10 @@ func (c *Config) GetOptional(key string) (value any, ok bool, err error) {
 	switch {
 	case !found:
 		return below, hasBelow, nil // merged already
-	case value == nil:
+	case v == nil:
 		return nil, false, nil
 	}
-	return merge(value, below), true, nil
+	return merge(v, below), true, nil
 }
 
 // GetConfig returns the object under key as a configuration of its own, whose errors still name full paths.
@@ -71,7 +73,7 @@ func (c *Config) GetOptionalConfig(key string) (config *Config, ok bool, err err
 
 // part returns the objects of all layers under key, without an index.
 func (c *Config) part(key string) (*Config, error) {
-	value, found, err := c.value(key)
+	v, found, err := c.value(key)
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +83,13 @@ func (c *Config) part(key string) (*Config, error) {
 			return below, err
 		}
 	}
-	switch v := value.(type) {
+	switch v := v.(type) {
 	case nil:
 		return nil, nil
-	case *Object:
+	case *value.Object:
 		return &Config{data: v, layer: c.layer, prefix: c.fullKey(key), fallback: below}, nil
 	}
-	return nil, &TypeError{c.fullKey(key), c.layer, typeOf(value), "object"}
+	return nil, &TypeError{c.fullKey(key), c.layer, typeOf(v), "object"}
 }
 
 // GetConfigArray returns the objects of the array under key. Arrays are not merged: the topmost counts.
@@ -97,14 +99,14 @@ func (c *Config) GetConfigArray(key string) ([]*Config, error) {
 
 // GetOptionalConfigArray is GetConfigArray for an array that may be missing.
 func (c *Config) GetOptionalConfigArray(key string) ([]*Config, bool, error) {
-	value, err := c.lookup(key, "object-array", func(value any) bool { _, ok := value.(*Object); return ok })
-	if value == nil || err != nil {
+	v, err := c.lookup(key, "object-array", func(v any) bool { _, ok := v.(*value.Object); return ok })
+	if v == nil || err != nil {
 		return nil, false, err
 	}
-	configs := make([]*Config, len(value.([]any)))
-	for i, item := range value.([]any) {
+	configs := make([]*Config, len(v.([]any)))
+	for i, item := range v.([]any) {
 		// The prefix is that of the topmost layer, whichever holds the array, as in Backstage.
-		configs[i] = &Config{data: item.(*Object), layer: c.layer, prefix: c.fullKey(key) + "[" + strconv.Itoa(i) + "]"}
+		configs[i] = &Config{data: item.(*value.Object), layer: c.layer, prefix: c.fullKey(key) + "[" + strconv.Itoa(i) + "]"}
 	}
 	return configs, true, nil
 }
@@ -116,12 +118,12 @@ func (c *Config) GetNumber(key string) (float64, error) {
 
 // GetOptionalNumber is GetNumber for a number that may be missing.
 func (c *Config) GetOptionalNumber(key string) (float64, bool, error) {
-	value, err := c.lookup(key, "number", nil)
-	switch v := value.(type) {
+	v, err := c.lookup(key, "number", nil)
+	switch v := v.(type) {
 	case float64:
 		return v, true, nil
 	case string:
-		if number, ok := parseNumber(v); ok {
+		if number, ok := js.ParseNumber(v); ok {
 			return number, true, nil
 		}
 		return 0, false, &ConvertError{c.fullKey(key), c.layer, "number"}
@@ -135,7 +137,7 @@ func (c *Config) GetBoolean(key string) (bool, error) {
 }
 
 // GetOptionalBoolean is GetBoolean for a boolean that may be missing.
-func (c *Config) GetOptionalBoolean(key string) (value, ok bool, err error) {
+func (c *Config) GetOptionalBoolean(key string) (v, ok bool, err error) {
 	found, err := c.lookup(key, "boolean", nil)
 	var text string
 	switch v := found.(type) {
@@ -144,9 +146,9 @@ func (c *Config) GetOptionalBoolean(key string) (value, ok bool, err error) {
 	case bool:
 		return v, true, nil
 	case float64:
-		text = formatNumber(v)
+		text = js.FormatNumber(v)
 	case string:
-		text = lowerASCII(trim(v))
+		text = js.LowerASCII(js.Trim(v))
 	}
 	switch text {
 	case "y", "yes", "true", "1", "on":
@@ -164,8 +166,8 @@ func (c *Config) GetString(key string) (string, error) {
 
 // GetOptionalString is GetString for a text that may be missing.
 func (c *Config) GetOptionalString(key string) (string, bool, error) {
-	value, err := c.lookup(key, "string", nil)
-	text, ok := value.(string)
+	v, err := c.lookup(key, "string", nil)
+	text, ok := v.(string)
 	return text, ok, err
 }
 
@@ -176,169 +178,27 @@ func (c *Config) GetStringArray(key string) ([]string, error) {
 
 // GetOptionalStringArray is GetStringArray for an array that may be missing.
 func (c *Config) GetOptionalStringArray(key string) ([]string, bool, error) {
-	value, err := c.lookup(key, "string-array", isText)
-	if value == nil || err != nil {
+	v, err := c.lookup(key, "string-array", isText)
+	if v == nil || err != nil {
 		return nil, false, err
 	}
-	texts := make([]string, len(value.([]any)))
-	for i, item := range value.([]any) {
+	texts := make([]string, len(v.([]any)))
+	for i, item := range v.([]any) {
 		texts[i] = item.(string)
 	}
 	return texts, true, nil
 }
 
-func isText(value any) bool {
-	text, ok := value.(string)
+func isText(v any) bool {
+	text, ok := v.(string)
 	return ok && text != ""
 }
 
 // required gets a value, and turns a missing one into a MissingError.
 func required[T any](c *Config, key string, get func(key string) (T, bool, error)) (T, error) {
-	value, ok, err := get(key)
+	v, ok, err := get(key)
 	if err == nil && !ok {
 		err = &MissingError{c.fullKey(key), c.layer}
 	}
-	return value, err
-}
-
-// lookup returns the value under key of the topmost layer that has one, nil where none has or it is null. It reports
-// a value that does not fit wanted; item tells which items an array must have.
-func (c *Config) lookup(key, wanted string, item func(any) bool) (any, error) {
-	value, layer, err := c.topmost(key)
-	if value == nil || err != nil {
-		return nil, err
-	}
-	if bad, i := misfit(value, wanted, item); bad {
-		full := c.fullKey(key)
-		if i >= 0 {
-			full += "[" + strconv.Itoa(i) + "]"
-			value = value.([]any)[i]
-		}
-		return nil, &TypeError{full, layer, typeOf(value), wanted}
-	}
-	return value, nil
-}
-
-// topmost returns the value under key of the topmost layer that has one, and that layer's name.
-func (c *Config) topmost(key string) (value any, layer string, err error) {
-	if c.index == nil { // there is one layer at most
-		value, _, err = c.value(key)
-		return value, c.layer, err
-	}
-	if !validKey(key) {
-		return nil, "", &InvalidKeyError{key}
-	}
-	found, rest := c.index.find(key)
-	switch {
-	case found == nil || rest != "" && found.value == nil:
-		return nil, "", nil
-	case rest != "":
-		return nil, "", c.notObject(key, rest, found.layer, found.value)
-	}
-	return found.value, found.layer, nil
-}
-
-// notObject reports a value on the way to a key, of which rest is left.
-func (c *Config) notObject(key, rest, layer string, value any) error {
-	at := strings.TrimSuffix(key[:len(key)-len(rest)], ".")
-	return &TypeError{c.fullKey(at), layer, typeOf(value), "object"}
-}
-
-// misfit tells whether value is of another type than wanted, and which item of an array it is, or -1.
-func misfit(value any, wanted string, item func(any) bool) (bad bool, index int) {
-	switch v := value.(type) {
-	case []any:
-		if item == nil {
-			return true, -1
-		}
-		index = slices.IndexFunc(v, func(v any) bool { return !item(v) })
-		return index >= 0, index
-	case string:
-		return item != nil || wanted == "string" && v == "", -1
-	case float64:
-		return wanted != "number" && wanted != "boolean", -1
-	case bool:
-		return wanted != "boolean", -1
-	}
-	return true, -1
-}
-
-func (c *Config) fullKey(key string) string {
-	if c.prefix == "" {
-		return key
-	}
-	return c.prefix + "." + key
-}
-
-// value returns what this layer alone has under key, and whether it has anything there: a null anywhere on
-// the way counts as a null there.
-func (c *Config) value(key string) (value any, found bool, err error) {
-	if !validKey(key) {
-		return nil, false, &InvalidKeyError{key}
-	}
-	if c.data == nil {
-		return nil, false, nil
-	}
-	value = c.data
-	for rest := key; rest != ""; {
-		part, tail, _ := strings.Cut(rest, ".")
-		object, ok := value.(*Object)
-		switch {
-		case ok:
-			i := object.find(part)
-			if i < 0 {
-				return nil, false, nil
-			}
-			value = object.entries[i].value
-		case value == nil:
-			return nil, true, nil
-		default:
-			return nil, false, c.notObject(key, rest, c.layer, value)
-		}
-		rest = tail
-	}
-	return value, true, nil
-}
-
-// merge returns value with what it lacks taken from below, which merge made, and without the nulls within objects.
-// What needs no change is shared.
-func merge(value, below any) any {
-	object, ok := value.(*Object)
-	if !ok {
-		return value
-	}
-	from, _ := below.(*Object)
-	if from.Len() == 0 && !hasNull(object) {
-		return value
-	}
-	out := &Object{entries: make([]entry, 0, object.Len()+from.Len())}
-	for _, e := range object.entries {
-		if e.value != nil {
-			under, _ := from.Get(e.key)
-			out.set(e.key, merge(e.value, under), e.pos)
-		}
-	}
-	if from != nil {
-		for _, e := range from.entries {
-			if object.find(e.key) < 0 {
-				out.set(e.key, e.value, e.pos)
-			}
-		}
-	}
-	return out
-}
-
-// hasNull tells whether an object, or one in it, has a null. Those in arrays do not count.
-func hasNull(object *Object) bool {
-	for i := range object.entries {
-		switch v := object.entries[i].value.(type) {
-		case nil:
-			return true
-		case *Object:
-			if hasNull(v) {
-				return true
-			}
-		}
-	}
-	return false
+	return v, err
 }

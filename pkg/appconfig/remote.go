@@ -7,21 +7,15 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"time"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 const (
 	defaultPoll   = time.Minute
 	remoteTimeout = 30 * time.Second
 )
-
-// displayURL returns a URL as it may be shown: without a password and without its query, which may hold a token.
-func displayURL(u *url.URL) string {
-	shown := *u
-	shown.RawQuery, shown.Fragment = "", ""
-	return shown.Redacted()
-}
 
 // fetch reads a remote document.
 func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
@@ -52,12 +46,12 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return fail(textError("Request failed with " + response.Status))
 	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxFileSize+1))
+	text, err := io.ReadAll(io.LimitReader(response.Body, value.MaxFileSize+1))
 	if err != nil {
 		return fail(err)
 	}
-	if len(text) > maxFileSize {
-		return fail(fmt.Errorf("larger than %d bytes", maxFileSize))
+	if len(text) > value.MaxFileSize {
+		return fail(fmt.Errorf("larger than %d bytes", value.MaxFileSize))
 	}
 	return text, nil
 }
@@ -66,37 +60,4 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 func (l *loader) loadURL(ctx context.Context, u *url.URL) (Layer, error) {
 	name := displayURL(u)
 	return loadLayer(name, name, &transformer{environ: l.environ}, func() ([]byte, error) { return l.remote(ctx, u) })
-}
-
-// loadFile loads a local file and all that it includes, and notes what it reads.
-func (l *loader) loadFile(path string, files *files) (Layer, error) {
-	t := &transformer{environ: l.environ, readFile: func(path string) (string, error) {
-		text, err := files.read(path, `failed to include "%s", file does not exist`)
-		return validUTF8(text), err
-	}}
-	read := func() ([]byte, error) { return files.read(path, `Config file "%s" does not exist`) }
-	return loadLayer(filepath.Base(path), path, t, read)
-}
-
-// loadLayer reads, parses and transforms a document. An empty file is no layer at all: it has no data.
-func loadLayer(name, path string, t *transformer, read func() ([]byte, error)) (layer Layer, err error) {
-	remote := t.readFile == nil
-	layer = Layer{Name: name, Path: path}
-	layer.Data, err = load(read, func(text []byte) (object *Object, err error) {
-		value, pos, err := parseYAML(validUTF8(text), &source{path: path})
-		if err != nil || value == nil && !remote {
-			return nil, err
-		}
-		if value == nil {
-			err = errors.New("configuration data is null")
-		} else {
-			object, err = t.document(value, pos, scope{filepath.Dir(path), &include{path: path}})
-		}
-		if err != nil {
-			err = &LoadError{path, err, remote}
-		}
-		return object, err
-	})
-	layer.unset = t.unset
-	return layer, err
 }

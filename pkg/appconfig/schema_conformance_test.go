@@ -6,6 +6,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // processOptions are options of Backstage's schema.process().
@@ -29,13 +30,13 @@ var defaultProcess = []processOptions{
 func runSchema(t *testing.T, c conformanceCase, config *appconfig.Config) any {
 	t.Helper()
 	var sources []schema.Source
-	for _, value := range decodeOrdered(t, c.Schema).([]any) {
-		entry := value.(*appconfig.Object)
+	for _, v := range decodeOrdered(t, c.Schema).([]any) {
+		entry := v.(*value.Object)
 		name, _ := entry.Get("packageName")
 		path, _ := entry.Get("path")
 		text, _ := entry.Get("value")
 		sources = append(sources, schema.Source{
-			PackageName: name.(string), Path: path.(string), Value: appconfig.FormatJSON(text),
+			PackageName: name.(string), Path: path.(string), Value: value.FormatJSON(text),
 		})
 	}
 	var options struct{ NoUndeclaredProperties bool }
@@ -84,9 +85,9 @@ func runSchema(t *testing.T, c conformanceCase, config *appconfig.Config) any {
 	return object("processed", processed)
 }
 
-func object(key string, value any) *appconfig.Object {
-	o := &appconfig.Object{}
-	o.Set(key, value)
+func object(key string, v any) *value.Object {
+	o := &value.Object{}
+	o.Set(key, v)
 	return o
 }
 

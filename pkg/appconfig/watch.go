@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 const (
@@ -174,7 +176,7 @@ func (w *watcher) reload(ctx context.Context) {
 
 func sameLayers(a, b *Config) bool {
 	return slices.EqualFunc(a.Layers(), b.Layers(), func(a, b Layer) bool {
-		return a.Name == b.Name && a.Path == b.Path && equal(a.Data, b.Data)
+		return a.Name == b.Name && a.Path == b.Path && value.Equal(a.Data, b.Data)
 	})
 }
 

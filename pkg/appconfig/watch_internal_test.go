@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // newWatcher returns a watcher of a folder whose steps a test takes one by one.
@@ -78,7 +80,7 @@ func TestWatcherTriesAgainAfterAnError(t *testing.T) {
 			return nil, os.ErrPermission
 		}
 		return []byte("b: 1"), nil
-	}), Parser: &treeParser{parse: func([]byte) (*Object, error) { return &Object{}, nil }}}}
+	}), Parser: &treeParser{parse: func([]byte) (*value.Object, error) { return &value.Object{}, nil }}}}
 	w.check(context.Background(), true)
 	denied = false
 	w.check(context.Background(), false)

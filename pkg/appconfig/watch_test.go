@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // event is what a watch reported: the value of "a", or an error.
@@ -285,7 +286,7 @@ func TestWatchKeepsWhatAPipeGave(t *testing.T) {
 	w.options.Args = []string{"--config", w.path("app-config.yaml"), "--config", fmt.Sprintf("/dev/fd/%d", from.Fd())}
 	w.start()
 	write(t, w.path("app-config.yaml"), "a: {x: 3}\n")
-	if e := w.next(); e.err != nil || string(appconfig.FormatJSON(e.value)) != `{"y":2,"x":3}` {
+	if e := w.next(); e.err != nil || string(value.FormatJSON(e.value)) != `{"y":2,"x":3}` {
 		t.Errorf("got %v, %v", e.value, e.err)
 	}
 }

@@ -15,18 +15,20 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func options(t testing.TB, yaml string) (httpserver.Options, error) {
+func options(t testing.TB, text string) (httpserver.Options, error) {
 	t.Helper()
-	data, err := appconfig.ParseYAML([]byte("backend:\n  baseUrl: http://localhost:7007\n" + yaml))
+	data, err := yaml.Parse([]byte("backend:\n  baseUrl: http://localhost:7007\n" + text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return httpserver.ReadOptions(appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: data.(*appconfig.Object)}))
+	return httpserver.ReadOptions(appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: data.(*value.Object)}))
 }
 
 // wrapped returns a function that answers requests, with routes under the server's layers.

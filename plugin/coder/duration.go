@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // Lengths of the units of Backstage's HumanDuration, as durationToMilliseconds counts them.
@@ -51,16 +52,16 @@ var (
 // readDuration reads a duration in any of the forms that Backstage takes: an object such as {hours: 24}, an
 // ISO 8601 text such as P1D, or a number with a unit such as "24h". None is 0.
 func readDuration(config *appconfig.Config, key string) (time.Duration, error) {
-	value, ok, err := config.GetOptional(key)
+	v, ok, err := config.GetOptional(key)
 	if err != nil || !ok {
 		return 0, err
 	}
 	// Nanoseconds as a float: what is too long for a time.Duration shows below instead of wrapping.
 	var length float64
-	switch v := value.(type) {
+	switch v := v.(type) {
 	case string:
 		length, err = parseDuration(strings.TrimSpace(v))
-	case *appconfig.Object:
+	case *value.Object:
 		length, err = sumDuration(config, key, v)
 	default:
 		err = errors.New("expected an object such as {hours: 24} or a text such as '24h' or 'P1D'")
@@ -72,7 +73,7 @@ func readDuration(config *appconfig.Config, key string) (time.Duration, error) {
 }
 
 // sumDuration adds up the members of an object such as {hours: 24}.
-func sumDuration(config *appconfig.Config, key string, object *appconfig.Object) (float64, error) {
+func sumDuration(config *appconfig.Config, key string, object *value.Object) (float64, error) {
 	total := 0.0
 	for _, unit := range object.Keys() {
 		length, known := humanUnits[unit]

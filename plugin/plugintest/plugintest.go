@@ -10,19 +10,21 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 	"github.com/understudy-host/understudy/plugin"
 )
 
 // Config returns the configuration of one layer, app-config.yaml with the given text.
-func Config(t testing.TB, yaml string) *appconfig.Config {
+func Config(t testing.TB, text string) *appconfig.Config {
 	t.Helper()
-	data, err := appconfig.ParseYAML([]byte(yaml))
+	data, err := yaml.Parse([]byte(text))
 	if err != nil {
 		t.Fatalf("the test's config does not parse: %v", err)
 	}
-	object, ok := data.(*appconfig.Object)
+	object, ok := data.(*value.Object)
 	if !ok {
-		object = new(appconfig.Object)
+		object = new(value.Object)
 	}
 	return appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: object})
 }

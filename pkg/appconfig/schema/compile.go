@@ -10,14 +10,14 @@ import (
 
 	"github.com/dlclark/regexp2"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // A node is one compiled schema.
 type node struct {
 	always, never bool // the schemas true (or one without a rule) and false
-	schema        *appconfig.Object
+	schema        *value.Object
 	path          string   // of the schema, for messages
 	types         []string // of the values it takes; none for any
 	typeFirst     bool     // the type is checked, and the value coerced, before the keywords
@@ -63,7 +63,7 @@ func (n *node) declared(key string) (found []*node) {
 // generates code for them, so that it meets the same mistake first.
 type compiler struct {
 	root    any
-	targets map[*appconfig.Object]*node // what references lead to
+	targets map[*value.Object]*node // what references lead to
 }
 
 // compileRoot checks root against the metaschema, if there is one, and compiles it.
@@ -73,13 +73,13 @@ func compileRoot(root any, meta *node) (*node, error) {
 			return nil, err
 		}
 	}
-	c := &compiler{root: root, targets: map[*appconfig.Object]*node{}}
+	c := &compiler{root: root, targets: map[*value.Object]*node{}}
 	return c.target("#")
 }
 
 // checkDialect validates a schema against the metaschema it names. One of Backstage's own is not checked.
 func checkDialect(root any, meta *node) error {
-	object, _ := root.(*appconfig.Object)
+	object, _ := root.(*value.Object)
 	uri, _ := text(object, "$schema")
 	switch strings.TrimSuffix(uri, "#") {
 	case "https://backstage.io/schema/config-v1":
@@ -106,7 +106,7 @@ func (c *compiler) compile(schema any, path string) (*node, error) {
 	if err != nil || !live {
 		return &node{always: true}, err
 	}
-	object, ok := schema.(*appconfig.Object)
+	object, ok := schema.(*value.Object)
 	if !ok {
 		return &node{never: true}, nil
 	}
@@ -117,14 +117,14 @@ func (c *compiler) compile(schema any, path string) (*node, error) {
 	// A keyword that evaluates nothing still counts as a rule: it decides where a wrong type is reported.
 	for i := range keywords {
 		k := &keywords[i]
-		value, ok := object.Get(k.name)
+		v, ok := object.Get(k.name)
 		if !ok {
 			continue
 		}
-		if k.types != "" && !slices.Contains(strings.Fields(k.types), typeOf(value)) {
+		if k.types != "" && !slices.Contains(strings.Fields(k.types), typeOf(v)) {
 			return nil, fmt.Errorf(`%s value must be ["%s"]`, k.name, strings.ReplaceAll(k.types, " ", `","`))
 		}
-		r := &rule{keyword: k, in: n, value: value}
+		r := &rule{keyword: k, in: n, value: v}
 		if err := r.check(); err != nil {
 			return nil, err
 		}
@@ -185,7 +185,7 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 // isLive tells whether there is a rule in the schema, so that a value may fail it. A keyword that is not
 // known is an error.
 func isLive(schema any) (live bool, err error) {
-	object, ok := schema.(*appconfig.Object)
+	object, ok := schema.(*value.Object)
 	if _, isBool := schema.(bool); !ok && !isBool {
 		return false, errors.New("schema must be object or boolean")
 	}
@@ -205,7 +205,7 @@ func (c *compiler) target(ref string) (*node, error) {
 	if !ok {
 		return nil, fmt.Errorf("can't resolve reference %s from id #", ref)
 	}
-	object, ok := schema.(*appconfig.Object)
+	object, ok := schema.(*value.Object)
 	if !ok {
 		return c.compile(schema, ref)
 	}
@@ -235,7 +235,7 @@ func (c *compiler) resolve(ref string) (schema any, ok bool) {
 			part = plain
 		}
 		switch parent := schema.(type) {
-		case *appconfig.Object:
+		case *value.Object:
 			schema, _ = parent.Get(strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~"))
 		case []any:
 			i, err := strconv.Atoi(part)
@@ -254,7 +254,7 @@ func hasRef(schema any) bool {
 	switch v := schema.(type) {
 	case []any:
 		return slices.ContainsFunc(v, hasRef)
-	case *appconfig.Object:
+	case *value.Object:
 		for key, item := range entries(v) {
 			if key == "$ref" || hasRef(item) {
 				return true

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // An evaluation is one walk of a value through a schema. The value is private to it: coercion changes it.
@@ -51,9 +51,9 @@ func (at *cursor) below(name string) string {
 
 // property goes to a property of the object at hand, and item to an item of the array.
 func (at *cursor) property(key string) *cursor {
-	object := at.value.(*appconfig.Object)
-	value, _ := object.Get(key)
-	return &cursor{value, at.path + "/" + escapePointer(key), at.below(key), at.inList, func(value any) { object.Set(key, value) }}
+	object := at.value.(*value.Object)
+	v, _ := object.Get(key)
+	return &cursor{v, at.path + "/" + escapePointer(key), at.below(key), at.inList, func(v any) { object.Set(key, v) }}
 }
 
 func (at *cursor) item(i int) *cursor {

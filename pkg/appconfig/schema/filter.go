@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // Visibilities returns those that a value can have. A value without one is backend.
@@ -68,7 +69,7 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 				f.DeprecatedKeys = []DeprecatedKey{}
 			}
 			data, _ := f.value(layer.Data, "", "", "backend")
-			f.Data, _ = data.(*appconfig.Object)
+			f.Data, _ = data.(*value.Object)
 		}
 		out = append(out, f.Filtered)
 	}
@@ -99,7 +100,7 @@ type filter struct {
 
 // value returns what is visible of a value, and whether anything is. path is what visibilities are noted by,
 // key is what the value is called in lists of keys, inherited is the visibility unless there is a nearer one.
-func (f *filter) value(value any, path, key, inherited string) (any, bool) {
+func (f *filter) value(v any, path, key, inherited string) (any, bool) {
 	visibility := cmp.Or(f.notes["visibility"][path], inherited)
 	visible := slices.Contains(f.Visibility, visibility)
 	// A deepVisibility holds below the value that has it, not for the value itself.
@@ -107,7 +108,7 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 	if text := f.notes["deprecated"][path]; text != "" && f.WithDeprecatedKeys {
 		f.DeprecatedKeys = append(f.DeprecatedKeys, DeprecatedKey{key, text})
 	}
-	switch v := value.(type) {
+	switch v := v.(type) {
 	case nil:
 		return nil, false // so a null no longer hides what a lower layer has
 	case []any:
@@ -123,15 +124,15 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 			}
 		}
 		return items, len(items) > 0 || visible
-	case *appconfig.Object:
-		object := &appconfig.Object{}
+	case *value.Object:
+		object := &value.Object{}
 		for name, item := range entries(v) {
 			full := name
 			if key != "" {
 				full = key + "." + name
 			}
 			if out, ok := f.value(item, path+"/"+name, full, inherited); ok {
-				object.SetFrom(v, name, out)
+				object.SetAt(name, out, v.Position(name))
 			}
 		}
 		return object, object.Len() > 0 || visible
@@ -143,9 +144,9 @@ func (f *filter) value(value any, path, key, inherited string) (any, bool) {
 		return nil, false
 	}
 	if f.Transform != nil {
-		return f.Transform(value, visibility, key), true
+		return f.Transform(v, visibility, key), true
 	}
-	return value, true
+	return v, true
 }
 
 // Secrets returns the texts and numbers in any layer that are secret, or that are within a value that should
@@ -171,15 +172,15 @@ func (s *Schema) Secrets(c *appconfig.Config) []string {
 }
 
 // collect adds the secret scalars of a value to found.
-func (e *evaluation) collect(value any, path string, secret bool, found map[string]bool) {
+func (e *evaluation) collect(v any, path string, secret bool, found map[string]bool) {
 	secret = secret || e.notes["visibility"][path] == "secret"
 	inherited := secret || e.notes["deepVisibility"][path] == "secret"
-	switch v := value.(type) {
+	switch v := v.(type) {
 	case []any:
 		for i, item := range v {
 			e.collect(item, path+"/"+strconv.Itoa(i), inherited, found)
 		}
-	case *appconfig.Object:
+	case *value.Object:
 		for name, item := range entries(v) {
 			e.collect(item, path+"/"+name, inherited, found)
 		}

@@ -14,7 +14,8 @@ import (
 	"github.com/dlclark/regexp2"
 	"github.com/dlclark/regexp2/syntax"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // toString converts a value as JavaScript's String does.
@@ -25,7 +26,7 @@ func toString(value any) string {
 	case bool:
 		return fmt.Sprint(v)
 	case float64:
-		return appconfig.FormatNumber(v)
+		return js.FormatNumber(v)
 	case string:
 		return v
 	case []any:
@@ -52,16 +53,16 @@ func toNumber(value any) (float64, bool) {
 			number, err := strconv.ParseFloat(text, 64)
 			return number, err == nil
 		}
-		number, ok := appconfig.ParseNumber(v)
+		number, ok := js.ParseNumber(v)
 		return number, v != "" && (ok || math.IsInf(number, 0))
 	}
 	return 0, false
 }
 
 // text returns the text that object has under key.
-func text(object *appconfig.Object, key string) (string, bool) {
-	value, _ := object.Get(key)
-	s, ok := value.(string)
+func text(object *value.Object, key string) (string, bool) {
+	v, _ := object.Get(key)
+	s, ok := v.(string)
 	return s, ok
 }
 
@@ -134,15 +135,15 @@ func list(value any) []any {
 }
 
 // contains tells whether a value is in a list.
-func contains(list []any, value any) bool {
-	return slices.ContainsFunc(list, func(item any) bool { return appconfig.Equal(item, value) })
+func contains(list []any, v any) bool {
+	return slices.ContainsFunc(list, func(item any) bool { return value.Equal(item, v) })
 }
 
 // entries goes through an object, in the order of its keys.
-func entries(object *appconfig.Object) iter.Seq2[string, any] {
+func entries(object *value.Object) iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
 		for _, key := range object.Keys() {
-			if value, _ := object.Get(key); !yield(key, value) {
+			if v, _ := object.Get(key); !yield(key, v) {
 				return
 			}
 		}
@@ -150,15 +151,15 @@ func entries(object *appconfig.Object) iter.Seq2[string, any] {
 }
 
 // inner returns the object that there is under key; nil, which has no keys, if there is none.
-func inner(object *appconfig.Object, key string) *appconfig.Object {
-	value, _ := object.Get(key)
-	found, _ := value.(*appconfig.Object)
+func inner(object *value.Object, key string) *value.Object {
+	v, _ := object.Get(key)
+	found, _ := v.(*value.Object)
 	return found
 }
 
 // newObject returns an object of keys and their values.
-func newObject(pairs ...any) *appconfig.Object {
-	object := &appconfig.Object{}
+func newObject(pairs ...any) *value.Object {
+	object := &value.Object{}
 	for pair := range slices.Chunk(pairs, 2) {
 		object.Set(pair[0].(string), pair[1])
 	}
@@ -166,20 +167,20 @@ func newObject(pairs ...any) *appconfig.Object {
 }
 
 // clone returns a deep copy of a value.
-func clone(value any) any {
-	switch v := value.(type) {
+func clone(v any) any {
+	switch v := v.(type) {
 	case []any:
 		items := make([]any, len(v))
 		for i, item := range v {
 			items[i] = clone(item)
 		}
 		return items
-	case *appconfig.Object:
-		object := &appconfig.Object{}
+	case *value.Object:
+		object := &value.Object{}
 		for key, item := range entries(v) {
 			object.Set(key, clone(item))
 		}
 		return object
 	}
-	return value
+	return v
 }

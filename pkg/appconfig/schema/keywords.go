@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // A keyword takes part in validation, or at least counts as a rule.
@@ -91,25 +91,25 @@ type member struct {
 }
 
 // within returns the schemas in the value of a keyword.
-func within(keyword string, value any) (members []member) {
+func within(keyword string, v any) (members []member) {
 	switch keyword {
 	case "$defs", "definitions", "properties", "patternProperties", "dependencies":
-		group, _ := value.(*appconfig.Object)
+		group, _ := v.(*value.Object)
 		for key, schema := range entries(group) {
 			if _, isList := schema.([]any); !isList || keyword != "dependencies" {
 				members = append(members, member{key, schema})
 			}
 		}
 	case "allOf", "anyOf", "oneOf", "items":
-		schemas, ok := value.([]any)
+		schemas, ok := v.([]any)
 		if !ok && keyword == "items" {
-			return []member{{"", value}}
+			return []member{{"", v}}
 		}
 		for i, schema := range schemas {
 			members = append(members, member{strconv.Itoa(i), schema})
 		}
 	case "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else":
-		return []member{{"", value}}
+		return []member{{"", v}}
 	}
 	return members
 }

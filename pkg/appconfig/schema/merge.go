@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // mergeSchemas merges schemas as Backstage does with json-schema-merge-allof 0.8.1: the result takes what
@@ -30,7 +30,7 @@ func (e mergeError) Error() string { return e.problem }
 
 // mergeFlat merges schemas and whatever is in their allOf. Paths in errors start again here.
 func mergeFlat(schemas []any) any {
-	all := []any{&appconfig.Object{}}
+	all := []any{&value.Object{}}
 	for _, schema := range schemas {
 		all = append(all, flatten(schema)...)
 	}
@@ -39,19 +39,19 @@ func mergeFlat(schemas []any) any {
 
 // flatten returns a schema without its allOf, and then the schemas of that.
 func flatten(schema any) []any {
-	object, _ := schema.(*appconfig.Object)
-	value, ok := object.Get("allOf")
+	object, _ := schema.(*value.Object)
+	v, ok := object.Get("allOf")
 	if !ok {
 		return []any{schema}
 	}
-	rest := &appconfig.Object{}
-	for key, value := range entries(object) {
+	rest := &value.Object{}
+	for key, v := range entries(object) {
 		if key != "allOf" {
-			rest.Set(key, value)
+			rest.Set(key, v)
 		}
 	}
 	all := []any{rest}
-	for _, inner := range list(value) {
+	for _, inner := range list(v) {
 		all = append(all, flatten(inner)...)
 	}
 	return all
@@ -59,10 +59,10 @@ func flatten(schema any) []any {
 
 // mergeAll merges schemas that have no allOf between them; nil stands for no schema. path tells errors where the
 // schemas are.
-func mergeAll(schemas []any, path []string) any { return mergeOnto(&appconfig.Object{}, schemas, path) }
+func mergeAll(schemas []any, path []string) any { return mergeOnto(&value.Object{}, schemas, path) }
 
 // mergeOnto is mergeAll into an object that may have keywords already, which keep their place.
-func mergeOnto(merged *appconfig.Object, schemas []any, path []string) any {
+func mergeOnto(merged *value.Object, schemas []any, path []string) any {
 	switch {
 	case len(schemas) == 0:
 		return nil
@@ -92,19 +92,19 @@ func mergeOnto(merged *appconfig.Object, schemas []any, path []string) any {
 
 // mergeProperties merges what schemas say of properties. Those of all schemas are allowed, whatever their
 // additionalProperties say.
-func mergeProperties(merged *appconfig.Object, schemas []any, path []string) {
+func mergeProperties(merged *value.Object, schemas []any, path []string) {
 	// Of schemas that say no more than that all properties are allowed, which is the default, only the first counts.
 	var closing []any
 	var permissive bool
 	for _, each := range schemas {
-		schema, isObject := each.(*appconfig.Object)
-		value, ok := schema.Get("additionalProperties")
-		if appconfig.Equal(value, &appconfig.Object{}) {
-			value = true
+		schema, isObject := each.(*value.Object)
+		v, ok := schema.Get("additionalProperties")
+		if value.Equal(v, &value.Object{}) {
+			v = true
 		}
-		saysNothing := isObject && !declares(schema) && (!ok || value == true)
+		saysNothing := isObject && !declares(schema) && (!ok || v == true)
 		if ok && (!saysNothing || !permissive) {
-			closing = append(closing, value)
+			closing = append(closing, v)
 		}
 		permissive = permissive || saysNothing
 	}
@@ -112,7 +112,7 @@ func mergeProperties(merged *appconfig.Object, schemas []any, path []string) {
 	patterns := mergeGroup(valuesOf(schemas, "patternProperties"), below(path, "patternProperties"))
 	properties := mergeGroup(valuesOf(schemas, "properties"), below(path, "properties"))
 	// Nothing can be under a property whose schema is false, so it goes: then it is not declared any more.
-	declared := &appconfig.Object{}
+	declared := &value.Object{}
 	for key, schema := range entries(properties) {
 		if additional != false || schema != false {
 			declared.Set(key, schema)
@@ -124,10 +124,10 @@ func mergeProperties(merged *appconfig.Object, schemas []any, path []string) {
 }
 
 // mergeItems merges what schemas say of items: each position by itself as soon as one lists positions.
-func mergeItems(merged *appconfig.Object, schemas []any, path []string) {
+func mergeItems(merged *value.Object, schemas []any, path []string) {
 	longest := 0
-	for _, value := range valuesOf(schemas, "items") {
-		if tuple, ok := value.([]any); ok {
+	for _, v := range valuesOf(schemas, "items") {
+		if tuple, ok := v.([]any); ok {
 			longest = max(longest, len(tuple))
 		}
 	}
@@ -150,8 +150,8 @@ func mergeItems(merged *appconfig.Object, schemas []any, path []string) {
 
 // schemasAt returns what schemas say of the item at a position.
 func schemasAt(schemas []any, position int) (found []any) {
-	for _, value := range schemas {
-		schema, _ := value.(*appconfig.Object)
+	for _, v := range schemas {
+		schema, _ := v.(*value.Object)
 		items, ok := schema.Get("items")
 		if tuple, isTuple := items.([]any); isTuple {
 			if position < len(tuple) {
@@ -168,20 +168,20 @@ func schemasAt(schemas []any, position int) (found []any) {
 }
 
 // setSchema stores a merged schema unless it says nothing.
-func setSchema(merged *appconfig.Object, key string, schema any) {
-	if object, ok := schema.(*appconfig.Object); schema != nil && (!ok || object.Len() > 0) {
+func setSchema(merged *value.Object, key string, schema any) {
+	if object, ok := schema.(*value.Object); schema != nil && (!ok || object.Len() > 0) {
 		merged.Set(key, schema)
 	}
 }
 
 // mergeGroup merges the schemas that there are under each name; lists of required properties, too.
-func mergeGroup(groups []any, path []string) *appconfig.Object {
-	merged := &appconfig.Object{}
+func mergeGroup(groups []any, path []string) *value.Object {
+	merged := &value.Object{}
 	for _, key := range keysOf(groups) {
 		var lists []any
 		values := valuesOf(groups, key)
-		for i, value := range values {
-			if names, ok := value.([]any); ok {
+		for i, v := range values {
+			if names, ok := v.([]any); ok {
 				lists = append(lists, names)
 				values[i] = newObject("required", names)
 			}
@@ -198,9 +198,9 @@ func mergeGroup(groups []any, path []string) *appconfig.Object {
 // mergeKeyword merges the values that schemas have under one keyword.
 func mergeKeyword(key string, values []any, path []string) any {
 	var different []any
-	for _, value := range values {
-		if !slices.ContainsFunc(different, func(other any) bool { return same(key, value, other) }) {
-			different = append(different, value)
+	for _, v := range values {
+		if !slices.ContainsFunc(different, func(other any) bool { return same(key, v, other) }) {
+			different = append(different, v)
 		}
 	}
 	values = different
@@ -219,7 +219,7 @@ func mergeKeyword(key string, values []any, path []string) any {
 		out := make([]any, len(alternatives))
 		// There is nothing to merge, but there may be an allOf in each alternative. Its keywords keep their order.
 		for i, schema := range alternatives {
-			base, _ := clone(schema).(*appconfig.Object)
+			base, _ := clone(schema).(*value.Object)
 			out[i] = mergeOnto(base, []any{schema}, nil)
 		}
 		return out
@@ -230,7 +230,7 @@ func mergeKeyword(key string, values []any, path []string) any {
 // same tells whether two values of a keyword mean the same: the order of some lists does not matter.
 func same(key string, a, b any) bool {
 	if key != "required" && key != "enum" && key != "type" {
-		return appconfig.Equal(a, b)
+		return value.Equal(a, b)
 	}
 	x, y := list(a), list(b)
 	return len(x) == len(y) && len(intersect([]any{x, y})) == len(x)
@@ -389,8 +389,8 @@ func below(path []string, keys ...string) []string { return append(slices.Clip(p
 // keysOf returns the keys of all objects, in the order in which they are first met.
 func keysOf(objects []any) (keys []string) {
 	seen := map[string]bool{}
-	for _, value := range objects {
-		object, _ := value.(*appconfig.Object)
+	for _, v := range objects {
+		object, _ := v.(*value.Object)
 		for key := range entries(object) {
 			if !seen[key] {
 				seen[key] = true
@@ -403,10 +403,10 @@ func keysOf(objects []any) (keys []string) {
 
 // valuesOf returns what those objects have under key that have it.
 func valuesOf(objects []any, key string) (values []any) {
-	for _, value := range objects {
-		object, _ := value.(*appconfig.Object)
-		if value, ok := object.Get(key); ok {
-			values = append(values, value)
+	for _, v := range objects {
+		object, _ := v.(*value.Object)
+		if v, ok := object.Get(key); ok {
+			values = append(values, v)
 		}
 	}
 	return values

@@ -10,7 +10,7 @@ import (
 	"github.com/dlclark/regexp2"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // TestSecondOpinion compares what is valid with the verdict of an independent implementation of JSON Schema
@@ -27,28 +27,28 @@ func TestSecondOpinion(t *testing.T) {
 	lines.Buffer(nil, 1<<20)
 	valid, invalid := 0, 0
 	for n := 1; lines.Scan(); n++ {
-		value, err := appconfig.ParseJSON(lines.Bytes())
+		v, err := value.ParseJSON(lines.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, text := range get(value.(*appconfig.Object), "schemas").([]any) {
-			compiled, err := Compile(Source{Value: appconfig.FormatJSON(text)})
+		for _, text := range get(v.(*value.Object), "schemas").([]any) {
+			compiled, err := Compile(Source{Value: value.FormatJSON(text)})
 			if err != nil || nonstandard(text) {
 				continue
 			}
 			other := compileOther(t, text)
-			for _, layer := range get(value.(*appconfig.Object), "layers").([]any) {
-				data := get(layer.(*appconfig.Object), "data")
+			for _, layer := range get(v.(*value.Object), "layers").([]any) {
+				data := get(layer.(*value.Object), "data")
 				e := &evaluation{all: true, coerces: true}
 				at := &cursor{value: clone(data)}
 				ours := e.visit(compiled.root, at)
-				if !appconfig.Equal(at.value, data) {
+				if !value.Equal(at.value, data) {
 					continue // coerced
 				}
 				err := other.Validate(plain(data))
 				if ours != (err == nil) {
 					t.Errorf("line %d: ours is %v, the other says %v\nschema %s\nvalue %s", n, ours, err,
-						appconfig.FormatJSON(text), appconfig.FormatJSON(data))
+						value.FormatJSON(text), value.FormatJSON(data))
 				}
 				if ours {
 					valid++
@@ -97,7 +97,7 @@ func nonstandard(schema any) bool {
 		if slices.ContainsFunc(v, nonstandard) {
 			return true
 		}
-	case *appconfig.Object:
+	case *value.Object:
 		for _, key := range v.Keys() {
 			item, _ := v.Get(key)
 			if key == "nullable" || key == "$schema" || key == "$ref" && v.Len() > 1 || nonstandard(item) {
@@ -109,15 +109,15 @@ func nonstandard(schema any) bool {
 }
 
 // plain converts a config value to what encoding/json makes.
-func plain(value any) any {
-	switch v := value.(type) {
+func plain(v any) any {
+	switch v := v.(type) {
 	case []any:
 		items := make([]any, len(v))
 		for i, item := range v {
 			items[i] = plain(item)
 		}
 		return items
-	case *appconfig.Object:
+	case *value.Object:
 		object := map[string]any{}
 		for _, key := range v.Keys() {
 			item, _ := v.Get(key)
@@ -125,5 +125,5 @@ func plain(value any) any {
 		}
 		return object
 	}
-	return value
+	return v
 }

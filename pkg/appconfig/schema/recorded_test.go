@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // TestRecorded replays random schemas and layers with the outcome that ../conformance/fuzz-schema.mjs recorded
@@ -34,11 +35,11 @@ func replay(t *testing.T, file string) {
 	n := 0
 	for failed := 0; lines.Scan(); {
 		n++
-		value, err := appconfig.ParseJSON(lines.Bytes())
+		v, err := value.ParseJSON(lines.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := runRecorded(value.(*appconfig.Object)); diff != "" {
+		if diff := runRecorded(v.(*value.Object)); diff != "" {
 			if failed++; failed > 10 {
 				t.Fatalf("%s: more than ten lines differ", file)
 			}
@@ -52,33 +53,33 @@ func replay(t *testing.T, file string) {
 }
 
 // runRecorded tells how the outcome of a case differs from the recorded one.
-func runRecorded(c *appconfig.Object) string {
+func runRecorded(c *value.Object) string {
 	var sources []Source
-	for i, value := range get(c, "schemas").([]any) {
+	for i, v := range get(c, "schemas").([]any) {
 		name := "p" + string(rune('0'+i))
-		sources = append(sources, Source{PackageName: name, Path: name, Value: appconfig.FormatJSON(value)})
+		sources = append(sources, Source{PackageName: name, Path: name, Value: value.FormatJSON(v)})
 	}
 	compile := Compile
-	if options := get(c, "options").(*appconfig.Object); options.Len() > 0 {
+	if options := get(c, "options").(*value.Object); options.Len() > 0 {
 		compile = CompileStrict
 	}
-	got := &appconfig.Object{}
+	got := &value.Object{}
 	schema, err := compile(sources...)
 	if err != nil {
 		got.Set("error", err.Error())
 	} else {
 		var layers []appconfig.Layer
-		for _, value := range get(c, "layers").([]any) {
-			layer := value.(*appconfig.Object)
+		for _, v := range get(c, "layers").([]any) {
+			layer := v.(*value.Object)
 			data, _ := layer.Get("data")
-			layers = append(layers, appconfig.Layer{Name: get(layer, "context").(string), Data: data.(*appconfig.Object)})
+			layers = append(layers, appconfig.Layer{Name: get(layer, "context").(string), Data: data.(*value.Object)})
 		}
 		got.Set("processed", processAll(schema, appconfig.New(layers...)))
 	}
-	want := &appconfig.Object{}
+	want := &value.Object{}
 	for _, key := range []string{"error", "processed"} {
-		if value, ok := c.Get(key); ok {
-			want.Set(key, value)
+		if v, ok := c.Get(key); ok {
+			want.Set(key, v)
 		}
 	}
 	return cmp.Diff(indentJSON(want), indentJSON(got))
@@ -93,7 +94,7 @@ func processAll(schema *Schema, config *appconfig.Config) []any {
 		{Visibility: []string{"frontend", "backend"}},
 		{Visibility: []string{"frontend", "backend", "secret"}, WithFilteredKeys: true, WithDeprecatedKeys: true},
 	} {
-		outcome := &appconfig.Object{}
+		outcome := &value.Object{}
 		layers, err := schema.Process(config, options)
 		if err != nil {
 			outcome.Set("error", err.Error())
@@ -102,7 +103,7 @@ func processAll(schema *Schema, config *appconfig.Config) []any {
 		}
 		var configs []any
 		for _, layer := range layers {
-			entry := &appconfig.Object{}
+			entry := &value.Object{}
 			entry.Set("context", layer.Name)
 			entry.Set("data", layer.Data)
 			if layer.FilteredKeys != nil {
@@ -111,7 +112,7 @@ func processAll(schema *Schema, config *appconfig.Config) []any {
 			if layer.DeprecatedKeys != nil {
 				keys := []any{}
 				for _, d := range layer.DeprecatedKeys {
-					key := &appconfig.Object{}
+					key := &value.Object{}
 					key.Set("key", d.Key)
 					key.Set("description", d.Description)
 					keys = append(keys, key)
@@ -135,7 +136,7 @@ func texts(list []string) []any {
 }
 
 // get returns what object has under key.
-func get(object *appconfig.Object, key string) any {
-	value, _ := object.Get(key)
-	return value
+func get(object *value.Object, key string) any {
+	v, _ := object.Get(key)
+	return v
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // The functions here evaluate one rule each, of the keywords that are named alike: they report problems, and
@@ -25,7 +25,7 @@ func evalRef(r *rule, e *evaluation, at *cursor) {
 
 // evalConst compares by value, objects whatever the order of their keys. The value may have been coerced.
 func evalConst(r *rule, e *evaluation, at *cursor) {
-	if !appconfig.Equal(at.value, r.value) {
+	if !value.Equal(at.value, r.value) {
 		e.fail(at, "must be equal to constant", "allowedValue="+toString(r.value))
 	}
 }
@@ -140,7 +140,7 @@ func evalSize(r *rule, e *evaluation, at *cursor) {
 		size, unit = utf8.RuneCountInString(v), "characters"
 	case []any:
 		size, unit = len(v), "items"
-	case *appconfig.Object:
+	case *value.Object:
 		size, unit = v.Len(), "properties"
 	}
 	comparison, ok := "more", float64(size) <= limit
@@ -206,7 +206,7 @@ func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
 	items := at.value.([]any)
 	for i, item := range slices.Backward(items) {
 		for j := i + step; j >= 0 && j < len(items); j += step {
-			if appconfig.Equal(item, items[j]) && (types == nil || hasType(item, types)) {
+			if value.Equal(item, items[j]) && (types == nil || hasType(item, types)) {
 				message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
 				e.fail(at, message, "i="+strconv.Itoa(i), "j="+strconv.Itoa(j))
 				return
@@ -219,7 +219,7 @@ func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
 func evalRequired(r *rule, e *evaluation, at *cursor) {
 	for _, item := range r.value.([]any) {
 		name := toString(item)
-		if _, ok := at.value.(*appconfig.Object).Get(name); ok {
+		if _, ok := at.value.(*value.Object).Get(name); ok {
 			continue
 		}
 		p := e.fail(at, "must have required property '"+name+"'", "missingProperty="+name)
@@ -232,7 +232,7 @@ func evalRequired(r *rule, e *evaluation, at *cursor) {
 
 // evalPropertyNames evaluates the names as values of their own. Problems are reported at the object.
 func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
-	for _, key := range at.value.(*appconfig.Object).Keys() {
+	for _, key := range at.value.(*value.Object).Keys() {
 		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path, key: at.key, inList: at.inList}) {
 			e.fail(at, "property name must be valid", "propertyName="+key)
 			if !e.all {
@@ -244,7 +244,7 @@ func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
 
 // evalAdditionalProperties is for what neither "properties" nor "patternProperties" names.
 func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
-	for _, key := range at.value.(*appconfig.Object).Keys() {
+	for _, key := range at.value.(*value.Object).Keys() {
 		switch {
 		case r.in.declared(key) != nil:
 		case r.value == false:
@@ -260,9 +260,9 @@ func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
 
 // evalDependencies evaluates first the lists of what else must be there when a property is, then the schemas.
 func evalDependencies(r *rule, e *evaluation, at *cursor) {
-	object := at.value.(*appconfig.Object)
-	for key, value := range entries(r.value.(*appconfig.Object)) {
-		names, _ := value.([]any)
+	object := at.value.(*value.Object)
+	for key, v := range entries(r.value.(*value.Object)) {
+		names, _ := v.([]any)
 		if _, ok := object.Get(key); !ok || len(names) == 0 {
 			continue
 		}
@@ -291,7 +291,7 @@ func evalDependencies(r *rule, e *evaluation, at *cursor) {
 
 // evalProperties evaluates properties in the order of the schema, not in that of the value.
 func evalProperties(r *rule, e *evaluation, at *cursor) {
-	object := at.value.(*appconfig.Object)
+	object := at.value.(*value.Object)
 	for _, s := range r.subs {
 		keys := []string{s.key}
 		if s.pattern != nil {

@@ -32,6 +32,7 @@ import (
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // A Source is the schema of one plugin, or the host's own.
@@ -43,7 +44,7 @@ type Source struct {
 
 // A Schema is the merged and compiled schema of several sources. It is immutable and safe for concurrent use.
 type Schema struct {
-	sources *appconfig.Object // as Serialize returns it
+	sources *value.Object     // as Serialize returns it
 	values  []any             // of the sources
 	root    *node             // of the merged schema
 	visible map[string]string // visibilities by the path of the schema that has them, for missing values
@@ -61,7 +62,7 @@ func CompileStrict(sources ...Source) (*Schema, error) { return compile(sources,
 
 // compile checks each schema by itself, merges them, and compiles the result for evaluation.
 func compile(sources []Source, strict bool) (*Schema, error) {
-	metaschema, err := appconfig.ParseJSON(draft07)
+	metaschema, err := value.ParseJSON(draft07)
 	if err != nil {
 		return nil, err
 	}
@@ -72,19 +73,19 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	s := &Schema{visible: map[string]string{}}
 	list := []any{}
 	for _, source := range sources {
-		value, err := appconfig.ParseJSON(source.Value)
+		v, err := value.ParseJSON(source.Value)
 		if err != nil {
 			return nil, fmt.Errorf("schema at %s is not JSON: %w", source.Path, err)
 		}
-		if _, err := compileRoot(value, meta); err != nil {
+		if _, err := compileRoot(v, meta); err != nil {
 			kind := "Error"
 			if strings.HasPrefix(err.Error(), badPattern) {
 				kind = "SyntaxError"
 			}
 			return nil, fmt.Errorf("Schema at %s is invalid, %s: %w", source.Path, kind, err)
 		}
-		s.values = append(s.values, value)
-		list = append(list, newObject("packageName", source.PackageName, "value", value, "path", source.Path))
+		s.values = append(s.values, v)
+		list = append(list, newObject("packageName", source.PackageName, "value", v, "path", source.Path))
 	}
 	s.sources = newObject("schemas", list, "backstageConfigSchemaVersion", 1.0)
 	merged, err := s.Merge()
@@ -96,7 +97,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 		return nil, err
 	}
 	// The merged schema has the $id of the first, which ajv knows already: a config schema cannot have any.
-	object, _ := merged.(*appconfig.Object)
+	object, _ := merged.(*value.Object)
 	if id, _ := text(object, "$id"); id != "" {
 		return nil, fmt.Errorf("schema with key or id %q already exists", id)
 	}
@@ -107,8 +108,8 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 // inherit refuses visibilities that contradict a deepVisibility around them, and notes the others. With strict it
 // also closes the objects whose properties are declared.
 func (s *Schema) inherit(schema any, strict bool) (err error) {
-	inherited := map[*appconfig.Object]string{}
-	walk(schema, "", nil, func(schema *appconfig.Object, pointer string, parent *appconfig.Object) {
+	inherited := map[*value.Object]string{}
+	walk(schema, "", nil, func(schema *value.Object, pointer string, parent *value.Object) {
 		own, _ := text(schema, "visibility")
 		deep, isDeep := text(schema, "deepVisibility")
 		switch {
@@ -137,22 +138,22 @@ func (s *Schema) inherit(schema any, strict bool) (err error) {
 }
 
 // declares tells whether an object schema names properties.
-func declares(schema *appconfig.Object) bool {
+func declares(schema *value.Object) bool {
 	return inner(schema, "properties").Len()+inner(schema, "patternProperties").Len() > 0
 }
 
 // walk calls visit for a schema and every schema within, parents first, with its JSON pointer and its parent:
 // json-schema-traverse's walk. It may change the schema.
-func walk(schema any, pointer string, parent *appconfig.Object,
-	visit func(schema *appconfig.Object, pointer string, parent *appconfig.Object),
+func walk(schema any, pointer string, parent *value.Object,
+	visit func(schema *value.Object, pointer string, parent *value.Object),
 ) {
-	object, ok := schema.(*appconfig.Object)
+	object, ok := schema.(*value.Object)
 	if !ok {
 		return
 	}
 	visit(object, pointer, parent)
-	for key, value := range entries(object) {
-		for _, m := range within(key, value) {
+	for key, v := range entries(object) {
+		for _, m := range within(key, v) {
 			at := pointer + "/" + key
 			if m.key != "" {
 				at += "/" + escapePointer(m.key)
@@ -163,7 +164,7 @@ func walk(schema any, pointer string, parent *appconfig.Object,
 }
 
 // Serialize returns the schemas by themselves, as schema.serialize() of Backstage does.
-func (s *Schema) Serialize() *appconfig.Object { return s.sources }
+func (s *Schema) Serialize() *value.Object { return s.sources }
 
 // Merge returns the schemas merged into one, as mergeConfigSchemas of Backstage does.
 func (s *Schema) Merge() (any, error) { return mergeSchemas(s.values) }
@@ -200,9 +201,9 @@ func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 }
 
 // indentJSON is JSON.stringify(value, null, 2).
-func indentJSON(value any) string {
+func indentJSON(v any) string {
 	var b bytes.Buffer
-	if err := json.Indent(&b, appconfig.FormatJSON(value), "", "  "); err != nil {
+	if err := json.Indent(&b, value.FormatJSON(v), "", "  "); err != nil {
 		return "null"
 	}
 	return b.String()

@@ -11,6 +11,8 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,11 +22,11 @@ func layers(t testing.TB, texts ...string) *appconfig.Config {
 	t.Helper()
 	var list []appconfig.Layer
 	for i, text := range texts {
-		value, err := appconfig.ParseYAML([]byte(text))
+		v, err := yaml.Parse([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, appconfig.Layer{Name: fmt.Sprint("layer", i+1), Data: value.(*appconfig.Object)})
+		list = append(list, appconfig.Layer{Name: fmt.Sprint("layer", i+1), Data: v.(*value.Object)})
 	}
 	return appconfig.New(list...)
 }
@@ -104,8 +106,8 @@ func TestValidateLeavesTheConfigAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"a":"1","list":["1",{"b":"2"}]}`; string(appconfig.FormatJSON(got)) != want {
-		t.Errorf("got %s, want %s: coercion changed it", appconfig.FormatJSON(got), want)
+	if want := `{"a":"1","list":["1",{"b":"2"}]}`; string(value.FormatJSON(got)) != want {
+		t.Errorf("got %s, want %s: coercion changed it", value.FormatJSON(got), want)
 	}
 }
 
@@ -207,7 +209,7 @@ func TestScope(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			scoped := compile(t, test.schema).Scope(layers(t, test.config))
-			if got := string(appconfig.FormatJSON(scoped.Layers()[0].Data)); got != test.want {
+			if got := string(value.FormatJSON(scoped.Layers()[0].Data)); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
@@ -269,8 +271,8 @@ func TestTransform(t *testing.T) {
 	compiled := compile(t, `{"properties": {"a": {"items": {"visibility": "secret"}}, "b": {"visibility": "frontend"}}}`)
 	seen := []string{}
 	out, err := compiled.Process(layers(t, `{a: [x, y], b: 1, c: ~}`), schema.Options{
-		Transform: func(value any, visibility, path string) any {
-			seen = append(seen, fmt.Sprint(path, " ", visibility, " ", value))
+		Transform: func(v any, visibility, path string) any {
+			seen = append(seen, fmt.Sprint(path, " ", visibility, " ", v))
 			return "masked"
 		},
 	})
@@ -280,7 +282,7 @@ func TestTransform(t *testing.T) {
 	if diff := cmp.Diff([]string{"a[0] secret x", "a[1] secret y", "b frontend 1"}, seen); diff != "" {
 		t.Errorf("values (-want +got):\n%s", diff)
 	}
-	if got, want := string(appconfig.FormatJSON(out[0].Data)), `{"a":["masked","masked"],"b":"masked"}`; got != want {
+	if got, want := string(value.FormatJSON(out[0].Data)), `{"a":["masked","masked"],"b":"masked"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -296,8 +298,8 @@ func FuzzSchema(f *testing.F) {
 		if strings.Contains(a+b, "attern") && len(a+b) > 200 {
 			t.Skip("an expression may take for ever")
 		}
-		value, err := appconfig.ParseJSON([]byte(config))
-		data, ok := value.(*appconfig.Object)
+		v, err := value.ParseJSON([]byte(config))
+		data, ok := v.(*value.Object)
 		if err != nil || !ok {
 			t.Skip("a configuration is an object")
 		}
@@ -307,14 +309,14 @@ func FuzzSchema(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			before := string(appconfig.FormatJSON(data))
+			before := string(value.FormatJSON(data))
 			all := schema.Options{Visibility: schema.Visibilities(), WithFilteredKeys: true, WithDeprecatedKeys: true, IgnoreErrors: true}
 			_, _ = compiled.Process(c, all)
 			_ = compiled.Validate(c)
 			_ = compiled.Scope(c)
 			_ = compiled.Secrets(c)
 			_, _ = compiled.Merge()
-			if after := string(appconfig.FormatJSON(data)); after != before {
+			if after := string(value.FormatJSON(data)); after != before {
 				t.Fatalf("the configuration changed from %s to %s", before, after)
 			}
 		}
@@ -323,26 +325,26 @@ func FuzzSchema(f *testing.F) {
 
 // large returns a schema of n keys in groups of twenty, and a configuration that sets them all.
 func large(t testing.TB, n int) (*schema.Schema, *appconfig.Config) {
-	properties, config := &appconfig.Object{}, &appconfig.Object{}
+	properties, config := &value.Object{}, &value.Object{}
 	for i := range n / 20 {
-		inner, values := &appconfig.Object{}, &appconfig.Object{}
+		inner, values := &value.Object{}, &value.Object{}
 		for j := range 20 {
-			property := &appconfig.Object{}
+			property := &value.Object{}
 			property.Set("type", []any{"string", "number", "boolean"}[j%3])
 			property.Set("visibility", []any{"frontend", "backend", "secret"}[j%3])
 			inner.Set(fmt.Sprint("key", j), property)
 			values.Set(fmt.Sprint("key", j), []any{"text", "12", true}[j%3])
 		}
-		group := &appconfig.Object{}
+		group := &value.Object{}
 		group.Set("type", "object")
 		group.Set("properties", inner)
 		properties.Set(fmt.Sprint("group", i), group)
 		config.Set(fmt.Sprint("group", i), values)
 	}
-	root := &appconfig.Object{}
+	root := &value.Object{}
 	root.Set("type", "object")
 	root.Set("properties", properties)
-	return compile(t, string(appconfig.FormatJSON(root))), appconfig.New(appconfig.Layer{Name: "large", Data: config})
+	return compile(t, string(value.FormatJSON(root))), appconfig.New(appconfig.Layer{Name: "large", Data: config})
 }
 
 func BenchmarkValidate400(b *testing.B) {
@@ -361,7 +363,7 @@ func BenchmarkCompile400(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	text := string(appconfig.FormatJSON(merged))
+	text := string(value.FormatJSON(merged))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := schema.Compile(sources(text)...); err != nil {
@@ -377,13 +379,13 @@ func ExampleSchema_Scope() {
 		fmt.Println(err)
 		return
 	}
-	data, err := appconfig.ParseYAML([]byte("coder: {accessUrl: 'http://coder', secret: x}\nbackend: {port: 1}\n"))
+	data, err := yaml.Parse([]byte("coder: {accessUrl: 'http://coder', secret: x}\nbackend: {port: 1}\n"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	config := appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: data.(*appconfig.Object)})
+	config := appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: data.(*value.Object)})
 	whole, err := compiled.Scope(config).Get("")
-	fmt.Println(string(appconfig.FormatJSON(whole)), err)
+	fmt.Println(string(value.FormatJSON(whole)), err)
 	// Output: {"coder":{"accessUrl":"http://coder"}} <nil>
 }

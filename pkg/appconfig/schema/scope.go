@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // Scope returns a view of the configuration that holds only what the schema declares: what a plugin may see.
@@ -12,42 +13,42 @@ import (
 func (s *Schema) Scope(c *appconfig.Config) *appconfig.Config {
 	var layers []appconfig.Layer
 	for _, layer := range c.Layers() {
-		data, _ := scope(layer.Data, []*node{s.root}, true).(*appconfig.Object)
+		data, _ := scope(layer.Data, []*node{s.root}, true).(*value.Object)
 		layers = append(layers, appconfig.Layer{Name: layer.Name, Path: layer.Path, Data: data})
 	}
 	return appconfig.New(layers...)
 }
 
 // scope returns the declared part of a value, given the schemas that say something of it.
-func scope(value any, nodes []*node, top bool) any {
+func scope(v any, nodes []*node, top bool) any {
 	var all []*node
 	for _, n := range nodes {
 		all = n.alternatives(all)
 	}
-	switch v := value.(type) {
+	switch v := v.(type) {
 	case []any:
 		items := make([]any, len(v))
 		for i, item := range v {
 			of := itemNodes(all, i)
 			if len(of) == 0 {
-				return value
+				return v
 			}
 			items[i] = scope(item, of, false)
 		}
 		return items
-	case *appconfig.Object:
+	case *value.Object:
 		if !top && isOpen(all) {
-			return value
+			return v
 		}
-		out := &appconfig.Object{}
+		out := &value.Object{}
 		for key, item := range entries(v) {
 			if of := propertyNodes(all, key); len(of) > 0 {
-				out.SetFrom(v, key, scope(item, of, false))
+				out.SetAt(key, scope(item, of, false), v.Position(key))
 			}
 		}
 		return out
 	}
-	return value
+	return v
 }
 
 // alternatives adds a schema to found, and all that it refers to or combines.

@@ -1,26 +1,28 @@
-package appconfig
+package yaml
 
 import (
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // constructor makes config values of YAML nodes, as npm's yaml makes them with its core schema, or with the
 // rules of YAML 1.1 in a document that asks for them. The first problem is kept in err.
 type constructor struct {
-	from    *source
+	from    *value.Source
 	old     bool // YAML 1.1
 	anchors map[*yaml.Node]*anchor
 	copying int // inside the value of an alias, whose own aliases are counted already
 	values  int
-	err     *SyntaxError
+	err     *value.SyntaxError
 }
 
 // construct makes the value of a document whose root is given, nil for an empty one.
-func (d *document) construct(root *yaml.Node, from *source) (any, position, *SyntaxError) {
+func (d *document) construct(root *yaml.Node, from *value.Source) (any, value.Position, *value.SyntaxError) {
 	if root == nil {
-		return nil, position{from: from, line: 1, column: 1}, nil
+		return nil, value.Position{Source: from, Line: 1, Column: 1}, nil
 	}
 	if len(d.hidden) > 0 {
 		double, other := d.restorers()
@@ -54,8 +56,8 @@ type anchor struct {
 const maxAliasCount = 100
 
 func (c *constructor) fail(node *yaml.Node, problem string) {
-	if c.err == nil || c.err.late {
-		c.err = &SyntaxError{Line: node.Line, Column: node.Column, Problem: problem}
+	if c.err == nil || c.err.Late {
+		c.err = &value.SyntaxError{Line: node.Line, Column: node.Column, Problem: problem}
 	}
 }
 
@@ -63,17 +65,17 @@ func (c *constructor) fail(node *yaml.Node, problem string) {
 func (c *constructor) failLate(node *yaml.Node, problem string) {
 	if c.err == nil {
 		c.fail(node, problem)
-		c.err.late = true
+		c.err.Late = true
 	}
 }
 
 // value makes the value of a node.
-func (c *constructor) value(node *yaml.Node) (any, position) {
-	pos := position{from: c.from, line: int32(node.Line), column: int32(node.Column)}
-	if c.values++; c.values > maxValues {
-		c.fail(node, "more than "+strconv.Itoa(maxValues)+" values")
+func (c *constructor) value(node *yaml.Node) (any, value.Position) {
+	pos := value.Position{Source: c.from, Line: int32(node.Line), Column: int32(node.Column)}
+	if c.values++; c.values > value.MaxValues {
+		c.fail(node, "more than "+strconv.Itoa(value.MaxValues)+" values")
 	}
-	if c.err != nil && !c.err.late {
+	if c.err != nil && !c.err.Late {
 		return nil, pos
 	}
 	if node.Kind == yaml.AliasNode {
@@ -96,21 +98,21 @@ func (c *constructor) value(node *yaml.Node) (any, position) {
 	return c.scalar(node), pos
 }
 
-func (c *constructor) alias(node *yaml.Node) (any, position) {
+func (c *constructor) alias(node *yaml.Node) (any, value.Position) {
 	a := c.anchors[node.Alias]
 	switch {
 	case a == nil:
 		c.failLate(node, "Unresolved alias (the anchor must be set before the alias): "+node.Value)
-		return nil, position{}
+		return nil, value.Position{}
 	case a.open:
 		c.failLate(node, "alias inside the collection that it names: "+node.Value)
-		return nil, position{}
+		return nil, value.Position{}
 	}
 	if c.copying == 0 {
 		c.count(node, a)
 	}
 	if c.err != nil {
-		return nil, position{}
+		return nil, value.Position{}
 	}
 	c.copying++
 	defer func() { c.copying-- }()
@@ -144,14 +146,14 @@ func (c *constructor) aliasDepth(node *yaml.Node) (most int) {
 	return most
 }
 
-func (c *constructor) sequence(node *yaml.Node, pos position) (any, position) {
+func (c *constructor) sequence(node *yaml.Node, pos value.Position) (any, value.Position) {
 	array := make([]any, len(node.Content))
-	pos.items = make([]position, len(node.Content))
+	pos.Items = make([]value.Position, len(node.Content))
 	for i, item := range node.Content {
-		array[i], pos.items[i] = c.value(item)
+		array[i], pos.Items[i] = c.value(item)
 		if isBareKey(node, item) {
-			pair := &Object{}
-			pair.set("", nil, pos.items[i])
+			pair := &value.Object{}
+			pair.SetAt("", nil, pos.Items[i])
 			array[i] = pair
 		}
 	}
@@ -163,7 +165,7 @@ func (c *constructor) sequence(node *yaml.Node, pos position) (any, position) {
 
 // pairs makes what !!pairs and !!omap stand for. JavaScript's Map has no properties of its own, so nothing
 // is left of an !!omap.
-func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag string) (any, position) {
+func (c *constructor) pairs(node *yaml.Node, array []any, pos value.Position, tag string) (any, value.Position) {
 	keys := keySet{}
 	for i, item := range node.Content {
 		key := item
@@ -173,7 +175,7 @@ func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag stri
 		case item.Kind == yaml.MappingNode && len(item.Content) == 2:
 			key = item.Content[0]
 		default:
-			pair, name := &Object{}, ""
+			pair, name := &value.Object{}, ""
 			if item.Kind != yaml.MappingNode {
 				name = c.key(node, item)
 			}
@@ -187,14 +189,14 @@ func (c *constructor) pairs(node *yaml.Node, array []any, pos position, tag stri
 		}
 	}
 	if tag == "!!omap" {
-		pos.items = nil
-		return &Object{}, pos
+		pos.Items = nil
+		return &value.Object{}, pos
 	}
 	return array, pos
 }
 
-func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
-	object := &Object{entries: make([]entry, 0, len(node.Content)/2)}
+func (c *constructor) mapping(node *yaml.Node, pos value.Position) (any, value.Position) {
+	object := value.NewObject(len(node.Content) / 2)
 	var keys keySet // made when two keys have the same text, hence hardly ever
 	isSet := tagOf(node) == "!!set"
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -204,7 +206,7 @@ func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 			continue
 		}
 		name := c.key(node, key)
-		if keys == nil && object.find(name) >= 0 {
+		if keys == nil && object.Has(name) {
 			keys = keySet{}
 			for j := 0; j < i; j += 2 {
 				c.isRepeated(keys, node, j)
@@ -217,10 +219,10 @@ func (c *constructor) mapping(node *yaml.Node, pos position) (any, position) {
 		if isSet && made != nil {
 			c.fail(node, "Set items must all have null values")
 		}
-		object.set(name, made, at)
+		object.SetAt(name, made, at)
 	}
 	if isSet {
-		return &Object{}, pos // a JavaScript Set has no properties of its own
+		return &value.Object{}, pos // a JavaScript Set has no properties of its own
 	}
 	return object, pos
 }
@@ -270,21 +272,21 @@ func (c *constructor) isMerge(key *yaml.Node) bool {
 }
 
 // mergeInto adds to object what it lacks of a mapping, or of each mapping in a sequence.
-func (c *constructor) mergeInto(object *Object, node *yaml.Node) {
+func (c *constructor) mergeInto(object *value.Object, node *yaml.Node) {
 	sources := []*yaml.Node{node}
 	if target := resolveAlias(node); target.Kind == yaml.SequenceNode {
 		sources = target.Content
 	}
 	for _, item := range sources {
-		value, _ := c.value(item)
-		from, ok := value.(*Object)
+		made, _ := c.value(item)
+		from, ok := made.(*value.Object)
 		if !ok {
 			c.failLate(item, "Merge sources must be maps or map aliases")
 			return
 		}
-		for _, e := range from.entries {
-			if object.find(e.key) < 0 {
-				object.set(e.key, e.value, e.pos)
+		for key, part := range from.All() {
+			if !object.Has(key) {
+				object.SetAt(key, part, from.Position(key))
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package appconfig
+package yaml
 
 import (
 	"math"
@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // isBareKey tells whether an item of a flow collection is just the indicator "?", which begins a key, here an
@@ -23,7 +26,7 @@ func (c *constructor) key(in, node *yaml.Node) string {
 	}
 	value, _ := c.value(node)
 	if tagOf(node) == "!!binary" {
-		return validUTF8(decodeBase64(node.Value))
+		return js.DecodeUTF8(decodeBase64(node.Value))
 	}
 	if resolveAlias(node).Kind != yaml.ScalarNode {
 		var b strings.Builder
@@ -43,7 +46,7 @@ func keyText(value any) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case float64:
-		return formatNumber(v)
+		return js.FormatNumber(v)
 	}
 	return ""
 }
@@ -93,8 +96,8 @@ func (c *constructor) writeFlow(b *strings.Builder, node *yaml.Node) {
 		}
 		switch {
 		case node.Style&(yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 && (tag == "" || tag == "!!str"),
-			tag == "!!str" && !isText(coreScalar(node.Value)):
-			b.Write(FormatJSON(node.Value))
+			tag == "!!str" && !isString(coreScalar(node.Value)):
+			b.Write(value.FormatJSON(node.Value))
 		case node.Style&yaml.SingleQuotedStyle != 0:
 			b.WriteString("'" + strings.ReplaceAll(node.Value, "'", "''") + "'")
 		default:
@@ -125,9 +128,13 @@ func (c *constructor) plainText(text string) string {
 	case math.IsInf(number, 0), math.IsNaN(number), strings.HasPrefix(text, "0x"), strings.HasPrefix(text, "0o"):
 		return strings.ToLower(text)
 	case strings.ContainsAny(text, "eE"):
-		return shortExponent(strconv.FormatFloat(number, 'e', -1, 64))
+		written := strconv.FormatFloat(number, 'e', -1, 64)
+		if i := len(written) - 2; written[i] == '0' && (written[i-1] == '-' || written[i-1] == '+') {
+			return written[:i] + written[i+1:]
+		}
+		return written
 	}
-	written := formatNumber(number)
+	written := js.FormatNumber(number)
 	if number == 0 && math.Signbit(number) {
 		written = "-0"
 	}
@@ -141,4 +148,9 @@ func (c *constructor) plainText(text string) string {
 		written += strings.Repeat("0", max(0, len(text)-dot-1-digits))
 	}
 	return written
+}
+
+func isString(made any) bool {
+	s, ok := made.(string)
+	return ok && s != ""
 }

@@ -1,4 +1,4 @@
-package appconfig
+package yaml
 
 import (
 	"encoding/base64"
@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
@@ -36,7 +39,7 @@ func (c *constructor) scalar(node *yaml.Node) any {
 			return made
 		}
 	case "!!binary":
-		object := &Object{}
+		object := &value.Object{}
 		for i, b := range decodeBase64(node.Value) {
 			object.Set(strconv.Itoa(i), float64(b))
 		}
@@ -45,7 +48,7 @@ func (c *constructor) scalar(node *yaml.Node) any {
 		if !timestamp.MatchString(node.Value) {
 			c.fail(node, "!!timestamp expects a date, starting with yyyy-mm-dd")
 		}
-		return &Object{} // a JavaScript Date has no properties of its own
+		return &value.Object{} // a JavaScript Date has no properties of its own
 	}
 	return node.Value
 }
@@ -148,21 +151,21 @@ func oldScalar(text string) (any, bool) {
 	}
 	for _, whole := range oldWhole {
 		if whole.pattern.MatchString(text) {
-			return made(parseDigits(digits[whole.prefix:], whole.base))
+			return made(js.ParseDigits(digits[whole.prefix:], whole.base))
 		}
 	}
 	switch {
 	case oldFloat.MatchString(text):
-		return made(parseDecimal(digits))
+		return made(js.ParseDecimal(digits))
 	case oldSixty.MatchString(text):
 		number := 0.0
 		for part := range strings.SplitSeq(digits, ":") {
-			n, _ := parseNumber(part)
+			n, _ := js.ParseNumber(part)
 			number = number*60 + n
 		}
 		return made(number, true)
 	case timestamp.MatchString(text):
-		return &Object{}, true
+		return &value.Object{}, true
 	}
 	return specialNumber(text)
 }
@@ -187,3 +190,32 @@ func decodeBase64(text string) []byte {
 	bytes, _ := base64.RawStdEncoding.DecodeString(text)
 	return bytes
 }
+
+// coreNumber converts a number in YAML 1.2's core schema.
+func coreNumber(text string) (float64, bool) {
+	if rest, ok := strings.CutPrefix(text, "0o"); ok {
+		return js.ParseDigits(rest, 8)
+	}
+	if rest, ok := strings.CutPrefix(text, "0x"); ok {
+		return js.ParseDigits(rest, 16)
+	}
+	if number, ok := specialNumber(text); ok {
+		return number, true
+	}
+	return js.ParseDecimal(text)
+}
+
+// specialNumber converts the numbers that have names.
+func specialNumber(text string) (float64, bool) {
+	switch text {
+	case ".nan", ".NaN", ".NAN":
+		return math.NaN(), true
+	case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF":
+		return math.Inf(1), true
+	case "-.inf", "-.Inf", "-.INF":
+		return math.Inf(-1), true
+	}
+	return 0, false
+}
+
+func isDigit(ch byte) bool { return ch >= '0' && ch <= '9' }

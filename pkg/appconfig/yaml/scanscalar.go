@@ -1,6 +1,8 @@
-package appconfig
+package yaml
 
-import "strings"
+import (
+	"strings"
+)
 
 // goesOn tells whether a scalar goes on in the line that begins at pos, and where its text is there.
 func (s *scanner) goesOn(pos int) (int, bool) {

@@ -1,4 +1,4 @@
-package appconfig
+package yaml
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // document is a YAML text made ready for go-yaml, which differs from npm's yaml in what it takes for a line
@@ -39,7 +41,7 @@ func (d *document) restorers() (quoted, other func(string) string) {
 }
 
 // prepare hides what go-yaml would not take and npm's yaml does.
-func prepare(text string) (document, *SyntaxError) {
+func prepare(text string) (document, *value.SyntaxError) {
 	doc := document{text: strings.TrimPrefix(text, "\ufeff"), hidden: map[string]hidden{}}
 	if err := doc.directives(); err != nil {
 		return doc, err
@@ -67,7 +69,7 @@ var unsupportedVersion = regexp.MustCompile(`^\d+\.\d+$`)
 
 // directives interprets the %YAML directive and makes comments of it and of unknown ones, which go-yaml
 // refuses. %TAG is left to go-yaml.
-func (d *document) directives() *SyntaxError {
+func (d *document) directives() *value.SyntaxError {
 	if !strings.Contains(d.text, "%") {
 		return nil
 	}
@@ -80,8 +82,8 @@ func (d *document) directives() *SyntaxError {
 		switch bare := strings.TrimLeft(line, " \t"); {
 		case strings.HasPrefix(line, "%"):
 			seen = true
-			fail := func(column int, problem string) *SyntaxError {
-				return &SyntaxError{Line: number, Column: column, Problem: problem}
+			fail := func(column int, problem string) *value.SyntaxError {
+				return &value.SyntaxError{Line: number, Column: column, Problem: problem}
 			}
 			words := strings.Fields(cutComment(line))
 			switch {
@@ -104,7 +106,7 @@ func (d *document) directives() *SyntaxError {
 			}
 		case bare == "" || bare == "\r" || bare[0] == '#':
 		case seen && (rest[0] != '-' || !isMarker(rest)):
-			return &SyntaxError{Line: number, Column: 1, Problem: "Missing directives-end/doc-start indicator line"}
+			return &value.SyntaxError{Line: number, Column: 1, Problem: "Missing directives-end/doc-start indicator line"}
 		default:
 			if seen {
 				d.text = string(done) + rest
@@ -118,7 +120,7 @@ func (d *document) directives() *SyntaxError {
 		rest = tail
 	}
 	if seen {
-		return &SyntaxError{Line: strings.Count(d.text, "\n") + 1, Column: 1, Problem: "Missing directives-end indicator line"}
+		return &value.SyntaxError{Line: strings.Count(d.text, "\n") + 1, Column: 1, Problem: "Missing directives-end indicator line"}
 	}
 	return nil
 }

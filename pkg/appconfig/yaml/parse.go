@@ -1,4 +1,4 @@
-package appconfig
+package yaml
 
 import (
 	"errors"
@@ -10,43 +10,22 @@ import (
 
 	"go.yaml.in/yaml/v4"
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// A SyntaxError says that a document is not YAML (or an included one not JSON).
-type SyntaxError struct {
-	Path    string // the file or URL; "" where ParseYAML was given just text
-	Line    int    // from 1; 0 where the document as a whole is meant
-	Column  int    // from 1, in characters; 0 where not known
-	Problem string
-
-	late bool // npm's yaml tells of it only where there is nothing else to tell
+// Parse returns the value of a YAML document as npm's yaml reads it: YAML 1.2 with the core schema. An empty
+// document is nil. It reports a *value.SyntaxError.
+func Parse(text []byte) (any, error) {
+	made, _, err := Read(js.DecodeUTF8(text), &value.Source{})
+	return made, err
 }
 
-func (e *SyntaxError) Error() string {
-	text := e.Problem
-	if e.Line > 0 {
-		text += fmt.Sprintf(" at line %d", e.Line)
-		if e.Column > 0 {
-			text += fmt.Sprintf(", column %d", e.Column)
-		}
-	}
-	if e.Path != "" {
-		text = fmt.Sprintf("Failed to parse %q, %s", e.Path, text)
-	}
-	return text
-}
-
-// ParseYAML returns the value of a YAML document as npm's yaml reads it: YAML 1.2 with the core schema. An
-// empty document is nil. It reports a *SyntaxError.
-func ParseYAML(text []byte) (any, error) {
-	value, _, err := parseYAML(validUTF8(text), &source{})
-	return value, err
-}
-
-// parseYAML is ParseYAML for a text that is from a source and UTF-8. It knows where each value is from.
-func parseYAML(text string, from *source) (any, position, error) {
-	if len(text) > maxFileSize {
-		return nil, position{}, &SyntaxError{Path: from.path, Problem: fmt.Sprintf("larger than %d bytes", maxFileSize)}
+// Read is Parse for a text that is from a source and UTF-8. It knows where each value is from.
+func Read(text string, from *value.Source) (any, value.Position, error) {
+	if len(text) > value.MaxFileSize {
+		return nil, value.Position{}, &value.SyntaxError{Path: from.Path, Problem: fmt.Sprintf("larger than %d bytes", value.MaxFileSize)}
 	}
 	doc, problem := prepare(text)
 	if problem == nil {
@@ -57,24 +36,24 @@ func parseYAML(text string, from *source) (any, position, error) {
 		if err != nil {
 			problem = doc.locate(err, problem)
 		} else {
-			value, pos, other := doc.construct(root, from)
+			made, pos, other := doc.construct(root, from)
 			if problem == nil && other == nil {
-				return value, pos, nil
+				return made, pos, nil
 			}
-			if problem == nil || other != nil && !other.late && other.Line < problem.Line {
+			if problem == nil || other != nil && !other.Late && other.Line < problem.Line {
 				problem = other
 			}
 		}
 	}
-	problem.Path = from.path
-	return nil, position{}, problem
+	problem.Path = from.Path
+	return nil, value.Position{}, problem
 }
 
 // compose returns the root node of the only document in a text, nil if there is none.
 func compose(text string) (*yaml.Node, error) {
 	limits := loaderlimits.New(loaderlimits.DepthFunc(func(depth int, _ *yaml.DepthContext) error {
-		if depth > maxDepth {
-			return fmt.Errorf("nested more than %d deep", maxDepth)
+		if depth > value.MaxDepth {
+			return fmt.Errorf("nested more than %d deep", value.MaxDepth)
 		}
 		return nil
 	}))
@@ -89,7 +68,7 @@ func compose(text string) (*yaml.Node, error) {
 		return nil, err
 	}
 	if err := loader.Load(&next); err == nil {
-		return nil, &SyntaxError{Line: next.Line, Column: next.Column, Problem: "Source contains multiple documents"}
+		return nil, &value.SyntaxError{Line: next.Line, Column: next.Column, Problem: "Source contains multiple documents"}
 	} else if !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -123,16 +102,16 @@ func (a *aliasContext) ResolveAlias(name string) (*yaml.Node, bool, error) {
 
 // locate turns go-yaml's error into a SyntaxError at the line that npm's yaml names: where the offending thing
 // begins, while go-yaml tells where it noticed. It is the scanner's problem if that is earlier.
-func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
-	var at *SyntaxError
+func (d *document) locate(err error, earlier *value.SyntaxError) *value.SyntaxError {
+	var at *value.SyntaxError
 	var problem *yaml.LoadError
 	switch {
 	case errors.As(err, &at):
 		return at
 	case !errors.As(err, &problem) || problem.Mark.Line == 0: // it is of no line
-		return &SyntaxError{Problem: err.Error()}
+		return &value.SyntaxError{Problem: err.Error()}
 	}
-	at = &SyntaxError{Line: problem.Mark.Line, Column: problem.Mark.Column, Problem: problem.Message}
+	at = &value.SyntaxError{Line: problem.Mark.Line, Column: problem.Mark.Column, Problem: problem.Message}
 	lines := strings.SplitAfter(d.text, "\n")
 	switch {
 	case strings.HasPrefix(at.Problem, "could not find expected ':'") && problem.ContextMark.Line > 0:
@@ -171,10 +150,10 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		if err != nil {
 			root, err = compose(before(lines, line))
 		}
-		var other *SyntaxError
+		var other *value.SyntaxError
 		var sooner *yaml.LoadError
 		if err == nil {
-			_, _, other = d.construct(root, &source{})
+			_, _, other = d.construct(root, &value.Source{})
 		} else if errors.As(err, &sooner) && sooner.Mark.Line > 0 && sooner.Mark.Line < min(line, problem.Mark.Line) {
 			if next, column := behindProperties(lines, sooner.Mark.Line); next < min(line, problem.Mark.Line) || column == 0 {
 				other = d.locate(err, nil) // go-yaml reads some lines ahead
@@ -182,7 +161,7 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 		} else {
 			continue
 		}
-		if other != nil && !other.late && other.Line < at.Line {
+		if other != nil && !other.Late && other.Line < at.Line {
 			return other
 		}
 		break
@@ -191,7 +170,7 @@ func (d *document) locate(err error, earlier *SyntaxError) *SyntaxError {
 }
 
 // unend moves a problem at the end of the text to where that was before a line end was added.
-func (d *document) unend(problem *SyntaxError) {
+func (d *document) unend(problem *value.SyntaxError) {
 	if problem == nil || !d.ended {
 		return
 	}
@@ -209,7 +188,7 @@ func before(lines []string, line int) string {
 // place moves a problem in front of a line to where npm's yaml has it: in line with the keys of a mapping it stays, and
 // else it is where the value before it ends, line break included. A value that is missing ends with its indicator, or
 // with the comments behind that.
-func place(at *SyntaxError, lines []string) {
+func place(at *value.SyntaxError, lines []string) {
 	text := lines[min(at.Line, len(lines))-1]
 	own := strings.TrimLeft(text, " \t")
 	root, _ := compose(before(lines, at.Line))

@@ -1,10 +1,12 @@
-package appconfig
+package yaml
 
 import (
 	"regexp"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // scanner goes through the tokens of a document as npm's yaml does, to find what that refuses and go-yaml lets
@@ -29,7 +31,7 @@ type scanner struct {
 	begun      bool   // there is something of the document
 	end        int    // where the document ends
 	blanks     []int  // where go-yaml needs a blank and has none, or a tab; and each # in a tag
-	problem    *SyntaxError
+	problem    *value.SyntaxError
 }
 
 // bracket is an open flow collection.
@@ -43,7 +45,7 @@ type bracket struct {
 const maxKey = 1024
 
 // scan returns the first problem of a document, or nil, and where it ends. It adds blanks that go-yaml needs.
-func (d *document) scan() (*SyntaxError, int) {
+func (d *document) scan() (*value.SyntaxError, int) {
 	s := scanner{text: d.text, key: -1, end: len(d.text)}
 	s.lineStart()
 	for s.pos < s.end && s.problem == nil {
@@ -78,7 +80,7 @@ func (d *document) scan() (*SyntaxError, int) {
 
 func (s *scanner) fail(pos int, problem string) {
 	line := strings.LastIndexByte(s.text[:pos], '\n') + 1
-	s.problem = &SyntaxError{
+	s.problem = &value.SyntaxError{
 		Line: strings.Count(s.text[:pos], "\n") + 1, Column: utf8.RuneCountInString(s.text[line:pos]) + 1, Problem: problem,
 	}
 }

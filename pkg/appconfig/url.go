@@ -74,3 +74,10 @@ func validHost(host string, web bool) bool {
 	name, err := url.PathUnescape(m[2])
 	return !web || err == nil && strings.IndexFunc(name, unicode.IsControl) < 0 && !strings.ContainsAny(name, ` #%/:<>?@[\]^|`)
 }
+
+// displayURL returns a URL as it may be shown: without a password and without its query, which may hold a token.
+func displayURL(u *url.URL) string {
+	shown := *u
+	shown.RawQuery, shown.Fragment = "", ""
+	return shown.Redacted()
+}

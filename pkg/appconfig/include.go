@@ -1,0 +1,163 @@
+package appconfig
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
+	"github.com/understudy-host/understudy/pkg/js"
+)
+
+// scope is what relative paths start from.
+type scope struct {
+	dir    string
+	within *include
+}
+
+// include is an include under way.
+type include struct {
+	parent *include
+	path   string // the absolute path
+	part   string // what of it, after the "#"
+}
+
+// includeKey returns the first of an object's keys that asks for an include, "" if none does.
+func includeKey(object *value.Object) string {
+	for key := range object.All() {
+		if key == "$file" || key == "$env" || key == "$include" {
+			return key
+		}
+	}
+	return ""
+}
+
+// include returns what stands in the place of {$file: …}, {$env: …} or {$include: …}, and the scope of what is in it.
+// ok is false if nothing does.
+func (t *transformer) include(keyword string, object *value.Object, pos value.Position, in scope) (
+	found any, _ value.Position, _ scope, ok bool, err error,
+) {
+	fail := func(err error) (any, value.Position, scope, bool, error) { return nil, pos, in, false, err }
+	if object.Len() != 1 {
+		return fail(fmt.Errorf("include key %s should not have adjacent keys", keyword))
+	}
+	raw, _ := object.Get(keyword)
+	text, isString := raw.(string)
+	if !isString {
+		return fail(fmt.Errorf("%s include value is not a string", keyword))
+	}
+	target, used, ok := t.substitute(text)
+	if !ok {
+		return fail(fmt.Errorf("%s substitution value was undefined", keyword))
+	}
+	if t.includes++; t.includes > maxIncludes {
+		return fail(fmt.Errorf("more than %d includes", maxIncludes))
+	}
+	switch keyword {
+	case "$env":
+		found, ok = t.environ.lookup(target)
+		if !ok {
+			t.miss([]string{target})
+		}
+		return found, withVariables(pos, append(used, target)), in, ok, nil
+	case "$file":
+		path := resolvePath(in.dir, target)
+		text, err := t.read(path)
+		if err != nil {
+			return fail(fmt.Errorf("failed to read file %s, %w", target, named(err)))
+		}
+		at := value.Position{Source: &value.Source{Path: path, Parent: &pos}, Line: 1, Column: 1}
+		return js.TrimRight(text), at, in, true, nil
+	}
+	return t.includePart(target, pos, in)
+}
+
+// includePart reads the part of a file that "path#key.key" names.
+func (t *transformer) includePart(target string, pos value.Position, in scope) (
+	found any, from value.Position, _ scope, ok bool, err error,
+) {
+	fail := func(err error) (any, value.Position, scope, bool, error) { return nil, pos, in, false, err }
+	name, part, _ := strings.Cut(target, "#")
+	if i := strings.IndexAny(part, "\n\r\u2028\u2029"); i >= 0 {
+		part = part[:i] // in Backstage the path ends at a line's end
+	}
+	parse := parserFor(name)
+	if parse == nil {
+		return fail(fmt.Errorf("no configuration parser available for included file %s", name))
+	}
+	path := resolvePath(in.dir, name)
+	for i := in.within; i != nil; i = i.parent {
+		if i.path == path && i.part == part {
+			return fail(fmt.Errorf("included file %s includes itself", target))
+		}
+	}
+	text, err := t.read(path)
+	if err != nil {
+		return fail(err)
+	}
+	found, from, err = parse(text, &value.Source{Path: path, Parent: &pos})
+	if err != nil {
+		return fail(fmt.Errorf("failed to parse included file %s, %w", name, named(err)))
+	}
+	ok = true
+	if part != "" {
+		parts := strings.Split(part, ".")
+		for i, key := range parts {
+			object, isObject := found.(*value.Object)
+			if !isObject {
+				return fail(fmt.Errorf("value at '%s' in included file %s is not an object",
+					strings.Join(parts[:i], "."), name))
+			}
+			found, ok = object.Get(key)
+			from = object.Position(key)
+		}
+	}
+	in = scope{filepath.Dir(path), &include{in.within, path, part}}
+	if s, isString := found.(string); isString && ok {
+		found, from, ok = t.text(s, from)
+	}
+	return found, from, in, ok, nil
+}
+
+// read reads a file to include.
+func (t *transformer) read(path string) (string, error) {
+	text, err := t.readFile(path)
+	if t.included += len(text); err == nil && t.included > maxIncluded {
+		err = fmt.Errorf("more than %d bytes are included", maxIncluded)
+	}
+	return text, err
+}
+
+// parserFor returns what reads an included file, by the extension of its name.
+func parserFor(name string) func(string, *value.Source) (any, value.Position, error) {
+	base := filepath.Base(name) // drops a slash at the end, as Node does
+	switch i := strings.LastIndexByte(base, '.'); {
+	case i <= 0:
+		return nil
+	case base[i:] == ".json":
+		return value.ReadJSON
+	case base[i:] == ".yaml", base[i:] == ".yml":
+		return yaml.Read
+	}
+	return nil
+}
+
+func resolvePath(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(dir, name)
+}
+
+// named prefixes an error with the name of the class that it has in Backstage.
+func named(err error) error {
+	class := "Error"
+	if _, ok := errors.AsType[*value.SyntaxError](err); ok {
+		class = "SyntaxError"
+	} else if _, ok := errors.AsType[*NotFoundError](err); ok {
+		class = "NotFoundError"
+	}
+	return fmt.Errorf("%s: %w", class, err)
+}

@@ -1,0 +1,132 @@
+package appconfig
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+)
+
+// lookup returns the value under key of the topmost layer that has one, nil where none has or it is null. It reports
+// a value that does not fit wanted; item tells which items an array must have.
+func (c *Config) lookup(key, wanted string, item func(any) bool) (any, error) {
+	v, layer, err := c.topmost(key)
+	if v == nil || err != nil {
+		return nil, err
+	}
+	if bad, i := misfit(v, wanted, item); bad {
+		full := c.fullKey(key)
+		if i >= 0 {
+			full += "[" + strconv.Itoa(i) + "]"
+			v = v.([]any)[i]
+		}
+		return nil, &TypeError{full, layer, typeOf(v), wanted}
+	}
+	return v, nil
+}
+
+// topmost returns the value under key of the topmost layer that has one, and that layer's name.
+func (c *Config) topmost(key string) (v any, layer string, err error) {
+	if c.index == nil { // there is one layer at most
+		v, _, err = c.value(key)
+		return v, c.layer, err
+	}
+	if !validKey(key) {
+		return nil, "", &InvalidKeyError{key}
+	}
+	found, rest := c.index.find(key)
+	switch {
+	case found == nil || rest != "" && found.value == nil:
+		return nil, "", nil
+	case rest != "":
+		return nil, "", c.notObject(key, rest, found.layer, found.value)
+	}
+	return found.value, found.layer, nil
+}
+
+// notObject reports a value on the way to a key, of which rest is left.
+func (c *Config) notObject(key, rest, layer string, v any) error {
+	at := strings.TrimSuffix(key[:len(key)-len(rest)], ".")
+	return &TypeError{c.fullKey(at), layer, typeOf(v), "object"}
+}
+
+// misfit tells whether value is of another type than wanted, and which item of an array it is, or -1.
+func misfit(v any, wanted string, item func(any) bool) (bad bool, index int) {
+	switch v := v.(type) {
+	case []any:
+		if item == nil {
+			return true, -1
+		}
+		index = slices.IndexFunc(v, func(v any) bool { return !item(v) })
+		return index >= 0, index
+	case string:
+		return item != nil || wanted == "string" && v == "", -1
+	case float64:
+		return wanted != "number" && wanted != "boolean", -1
+	case bool:
+		return wanted != "boolean", -1
+	}
+	return true, -1
+}
+
+func (c *Config) fullKey(key string) string {
+	if c.prefix == "" {
+		return key
+	}
+	return c.prefix + "." + key
+}
+
+// value returns what this layer alone has under key, and whether it has anything there: a null anywhere on
+// the way counts as a null there.
+func (c *Config) value(key string) (v any, found bool, err error) {
+	if !validKey(key) {
+		return nil, false, &InvalidKeyError{key}
+	}
+	if c.data == nil {
+		return nil, false, nil
+	}
+	v = c.data
+	for rest := key; rest != ""; {
+		part, tail, _ := strings.Cut(rest, ".")
+		object, ok := v.(*value.Object)
+		switch {
+		case ok:
+			if v, found = object.Get(part); !found {
+				return nil, false, nil
+			}
+		case v == nil:
+			return nil, true, nil
+		default:
+			return nil, false, c.notObject(key, rest, c.layer, v)
+		}
+		rest = tail
+	}
+	return v, true, nil
+}
+
+// validKey tells whether every part of a dotted key is /^[a-z][a-z0-9]*(?:[-_:][a-z0-9]+)*$/i; "" is valid.
+func validKey(key string) bool {
+	if key == "" {
+		return true
+	}
+	start := true  // at the first character of a part, which must be a letter
+	after := false // behind a separator, where a letter or digit must follow
+	for i := range len(key) {
+		ch := key[i]
+		letter := ch|0x20 >= 'a' && ch|0x20 <= 'z'
+		switch {
+		case letter, !start && ch >= '0' && ch <= '9':
+			start, after = false, false
+		case start, after:
+			return false
+		case ch == '-', ch == '_', ch == ':':
+			after = true
+		case ch == '.':
+			start = true
+		default:
+			return false
+		}
+	}
+	return !start && !after
+}

@@ -1,0 +1,144 @@
+package appconfig
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/js"
+)
+
+// target is a file or a URL to load.
+type target struct {
+	path string // absolute
+	url  *url.URL
+}
+
+func absolute(dir, path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return filepath.Abs(path)
+}
+
+// configArgs returns the values of --config as minimist finds them: a value that follows, or one behind "=".
+// Without one it is true there, and --no-config is false: either gives way to what follows if it comes first.
+func configArgs(args []string) (targets []string, err error) {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	var values []any
+	for i := 0; i < len(args); i++ {
+		var value any
+		text, ok := strings.CutPrefix(args[i], "--config=")
+		switch {
+		case ok:
+			value = text
+		case args[i] == "--config" && i+1 < len(args) && !isFlag(args[i+1]):
+			i++
+			value = args[i]
+		case args[i] == "--config":
+			value = true
+		case args[i] == "--no-config":
+			value = false
+		case strings.HasPrefix(args[i], "--config."):
+			return nil, fmt.Errorf("%s: --config wants a path or a URL", args[i])
+		default:
+			continue
+		}
+		if len(values) == 1 && (values[0] == true || values[0] == false) {
+			values = nil
+		}
+		values = append(values, value)
+	}
+	for _, value := range values {
+		if value == true {
+			return nil, errors.New("--config wants a path or a URL")
+		}
+		if text, _ := value.(string); text != "" {
+			targets = append(targets, text)
+		}
+	}
+	return targets, nil
+}
+
+// isFlag tells whether minimist takes an argument for a flag rather than for a value.
+func isFlag(arg string) bool {
+	arg, ok := strings.CutPrefix(arg, "-")
+	arg = strings.TrimPrefix(arg, "-")
+	return ok && arg != "" && arg[0] != '-'
+}
+
+// sources returns the files and URLs to load, lowest first.
+func (l *loader) sources(files *files) ([]target, error) {
+	if len(l.targets) > 0 {
+		return l.targets, nil
+	}
+	root, err := l.options.RootDir, error(nil)
+	if root == "" {
+		root, err = rootDir()
+	} else {
+		root, err = filepath.Abs(root)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var envs []string
+	for env := range strings.SplitSeq(l.environ.values["BACKSTAGE_ENV"], ",") {
+		if env = js.Trim(env); env != "" {
+			envs = append(envs, env)
+		}
+	}
+	var targets []target
+	add := func(format string, envs ...string) {
+		for _, env := range envs {
+			path := filepath.Join(root, strings.ReplaceAll(format, "*", env))
+			if _, err := files.stat(path); err == nil {
+				targets = append(targets, target{path: path})
+			}
+		}
+	}
+	if l.options.AllowMissingDefault {
+		add("app-config.yaml", "")
+	} else {
+		targets = append(targets, target{path: filepath.Join(root, "app-config.yaml")})
+	}
+	add("app-config.*.yaml", envs...)
+	add("app-config.local.yaml", "")
+	add("app-config.*.local.yaml", envs...)
+	return targets, nil
+}
+
+// rootDir is where default files are looked for when the program does not say: Backstage's targetRoot, which is the
+// nearest folder, from the working directory upwards, whose package.json has workspaces. So a host that is started
+// in packages/backend of a Backstage repository finds the files at its top. Elsewhere it is the working directory.
+func rootDir() (string, error) {
+	working, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := working; ; dir = filepath.Dir(dir) {
+		var manifest struct{ Workspaces json.RawMessage }
+		text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+		if err == nil && json.Unmarshal(text, &manifest) == nil && truthy(manifest.Workspaces) {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return working, nil
+		}
+	}
+}
+
+// truthy tells whether JavaScript's Boolean(value) is true.
+func truthy(value json.RawMessage) bool {
+	switch string(value) {
+	case "", "null", "false", "0", `""`:
+		return false
+	}
+	return true
+}

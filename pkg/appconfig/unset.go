@@ -1,0 +1,61 @@
+package appconfig
+
+import (
+	"strings"
+)
+
+// unsetKey is a value that vanished because variables were not set.
+type unsetKey struct {
+	key       string
+	variables []string
+}
+
+// miss notes that the value at hand vanishes.
+func (t *transformer) miss(variables []string) {
+	t.unset = append(t.unset, unsetKey{strings.TrimPrefix(t.at(), "."), variables})
+}
+
+// An Unset variable is one that the configuration asks for, without a default, and that is not set.
+type Unset struct {
+	Name string
+	Keys []string // what is missing from the configuration because of it
+}
+
+// Unset lists the variables that were not set and the keys that vanished with them, in the order of the layers.
+// A key that another layer has a value for has not vanished. Programs warn of them at their start.
+func (c *Config) Unset() (list []Unset) {
+	places := map[string]int{}
+	for i, layer := range c.layers {
+		for _, missing := range layer.unset {
+			if c.isThere(missing.key, i) {
+				continue
+			}
+			for _, name := range missing.variables {
+				place, ok := places[name]
+				if !ok {
+					place = len(list)
+					places[name] = place
+					list = append(list, Unset{Name: name})
+				}
+				list[place].Keys = append(list[place].Keys, missing.key)
+			}
+		}
+	}
+	return list
+}
+
+// isThere tells whether a key that vanished from a layer has a value all the same. Of an array the layers above
+// decide, as arrays are not merged.
+func (c *Config) isThere(key string, layer int) bool {
+	array, _, inArray := strings.Cut(key, "[")
+	if !inArray {
+		there, err := c.Has(key)
+		return there && err == nil
+	}
+	for _, above := range c.layers[layer+1:] {
+		if _, found, err := (&Config{data: above.Data}).value(array); found && err == nil {
+			return true
+		}
+	}
+	return false
+}

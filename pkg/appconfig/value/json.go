@@ -1,0 +1,156 @@
+package value
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/js"
+)
+
+// ErrDepth says that JSON is nested too deeply.
+var ErrDepth = fmt.Errorf("nested more than %d deep", MaxDepth)
+
+// ParseJSON returns the value of a JSON text, its keys in JavaScript's order. If a key is there twice the later value
+// counts.
+func ParseJSON(text []byte) (any, error) {
+	value, _, err := ReadJSON(string(text), &Source{})
+	return value, err
+}
+
+// ReadJSON is ParseJSON for a text from a source. It knows the line of each value, unless the source is the environment.
+func ReadJSON(content string, from *Source) (any, Position, error) {
+	text := []byte(content)
+	var syntax *json.SyntaxError // of the whole: the token reader below lets some mistakes through
+	if err := json.Unmarshal(text, new(json.RawMessage)); errors.As(err, &syntax) {
+		before := text[:max(0, min(int(syntax.Offset)-1, len(text)))]
+		line := bytes.Count(before, []byte("\n")) + 1
+		column := len(before) - bytes.LastIndexByte(before, '\n')
+		return nil, Position{}, &SyntaxError{Path: from.Path, Line: line, Column: column, Problem: syntax.Error()}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	r := jsonReader{decoder: decoder, text: text, from: from, line: 1}
+	return r.value(0)
+}
+
+type jsonReader struct {
+	decoder *json.Decoder
+	text    []byte
+	from    *Source
+	line    int32
+	counted int // bytes of text whose line breaks are in line
+}
+
+func (r *jsonReader) value(depth int) (any, Position, error) {
+	if depth > MaxDepth {
+		return nil, Position{}, ErrDepth
+	}
+	token, err := r.decoder.Token()
+	if err != nil {
+		return nil, Position{}, err
+	}
+	pos := Position{Source: r.from}
+	if r.from.Path != "" {
+		end := int(r.decoder.InputOffset())
+		r.line += int32(bytes.Count(r.text[r.counted:end], []byte("\n")))
+		r.counted = end
+		pos.Line = r.line
+	}
+	switch token := token.(type) {
+	case json.Number:
+		number, _ := strconv.ParseFloat(token.String(), 64) // out of range is infinite in JavaScript too
+		return number, pos, nil
+	case json.Delim:
+		if token == '[' {
+			array := []any{}
+			for r.decoder.More() {
+				item, at, err := r.value(depth + 1)
+				if err != nil {
+					return nil, Position{}, err
+				}
+				array, pos.Items = append(array, item), append(pos.Items, at)
+			}
+			_, err = r.decoder.Token()
+			return array, pos, err
+		}
+		object := &Object{}
+		for r.decoder.More() {
+			key, err := r.decoder.Token()
+			if err != nil {
+				return nil, Position{}, err
+			}
+			item, at, err := r.value(depth + 1)
+			if err != nil {
+				return nil, Position{}, err
+			}
+			object.SetAt(key.(string), item, at)
+		}
+		_, err = r.decoder.Token()
+		return object, pos, err
+	}
+	return token, pos, nil
+}
+
+// MarshalJSON writes the object with its keys in order, as JSON.stringify does: a number that JSON cannot
+// hold becomes null, and no character is escaped for HTML's sake.
+func (o *Object) MarshalJSON() ([]byte, error) { return FormatJSON(o), nil }
+
+// FormatJSON writes a value as JSON.stringify does, in one line.
+func FormatJSON(value any) []byte {
+	var b bytes.Buffer
+	writeJSON(&b, value)
+	return b.Bytes()
+}
+
+func writeJSON(b *bytes.Buffer, value any) {
+	switch v := value.(type) {
+	case *Object:
+		b.WriteByte('{')
+		begin := b.Len()
+		for key, item := range v.All() {
+			if b.Len() > begin {
+				b.WriteByte(',')
+			}
+			writeJSON(b, key)
+			b.WriteByte(':')
+			writeJSON(b, item)
+		}
+		b.WriteByte('}')
+	case []any:
+		b.WriteByte('[')
+		for i, item := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			writeJSON(b, item)
+		}
+		b.WriteByte(']')
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			b.WriteString("null")
+		} else {
+			b.WriteString(js.FormatNumber(v))
+		}
+	default:
+		start := b.Len()
+		encoder := json.NewEncoder(b)
+		encoder.SetEscapeHTML(false)
+		if encoder.Encode(value) != nil {
+			b.WriteString("null\n") // not a config value
+		}
+		b.Truncate(b.Len() - 1) // the newline that Encode adds
+		if text, ok := value.(string); ok && strings.ContainsAny(text, "\u2028\u2029") {
+			plain := lineSeparators.Replace(string(b.Bytes()[start:]))
+			b.Truncate(start)
+			b.WriteString(plain)
+		}
+	}
+}
+
+// lineSeparators undoes escapes that encoding/json makes and JSON.stringify does not, next to no other escape.
+var lineSeparators = strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029")

@@ -1,0 +1,43 @@
+package value
+
+import (
+	"fmt"
+)
+
+// A Position is where a value came from. It is kept beside the value.
+type Position struct {
+	Source       *Source
+	Line, Column int32      // from 1; 0 where not known
+	Items        []Position // of the items of an array
+}
+
+// A Source is what values are read from: a file, a URL, a variable.
+type Source struct {
+	Path      string    // the file or URL; "" for the environment
+	Variables []string  // the variables that went into the text
+	Parent    *Position // the $include or $file that brought it in
+}
+
+// A SyntaxError says that a document is not YAML (or an included one not JSON).
+type SyntaxError struct {
+	Path    string // the file or URL; "" where the parser was given just a text
+	Line    int    // from 1; 0 where the document as a whole is meant
+	Column  int    // from 1, in characters; 0 where not known
+	Problem string
+
+	Late bool // npm's yaml tells of it only where there is nothing else to tell
+}
+
+func (e *SyntaxError) Error() string {
+	text := e.Problem
+	if e.Line > 0 {
+		text += fmt.Sprintf(" at line %d", e.Line)
+		if e.Column > 0 {
+			text += fmt.Sprintf(", column %d", e.Column)
+		}
+	}
+	if e.Path != "" {
+		text = fmt.Sprintf("Failed to parse %q, %s", e.Path, text)
+	}
+	return text
+}

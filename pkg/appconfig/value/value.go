@@ -1,0 +1,120 @@
+// Package value holds what a configuration is made of: ordered objects, the positions that values were read at, and
+// the JSON that they are read from and written as.
+//
+// A value is one of nil, bool, float64, string, []any and *Object, and so are its parts. Values that a loaded
+// configuration hands out are shared: nobody changes them.
+package value
+
+import (
+	"encoding"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+)
+
+// Limits on what is read; what exceeds them is refused with an error.
+const (
+	MaxFileSize = 2 << 20 // bytes of a file, an included one or a remote document
+	MaxDepth    = 500     // of nesting
+	MaxValues   = 100_000 // in a document, aliases followed
+)
+
+// Equal reports whether two values are the same, the order of keys aside. NaN is the same as NaN.
+func Equal(a, b any) bool {
+	switch x := a.(type) {
+	case *Object:
+		y, ok := b.(*Object)
+		return ok && x.equal(y)
+	case []any:
+		y, ok := b.([]any)
+		return ok && slices.EqualFunc(x, y, Equal)
+	case float64:
+		y, ok := b.(float64)
+		return ok && (x == y || math.IsNaN(x) && math.IsNaN(y))
+	}
+	return a == b
+}
+
+// FromMap returns the object that a map stands for, its keys in the order of the alphabet. All kinds of numbers become
+// float64, all kinds of maps objects and all kinds of slices arrays. What has no counterpart becomes the string that
+// it is marshalled or printed as.
+func FromMap(m map[string]any) *Object { return ReadMap(m, nil) }
+
+// ReadMap is FromMap for a map from a source.
+func ReadMap(m map[string]any, from *Source) *Object {
+	o := &Object{}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		o.SetAt(key, convert(m[key], from), Position{Source: from})
+	}
+	return o
+}
+
+func convert(v any, from *Source) any {
+	switch v := v.(type) {
+	case nil, bool, float64, string, *Object:
+		return v
+	case []byte:
+		return string(v)
+	case map[string]any:
+		return ReadMap(v, from)
+	case encoding.TextMarshaler:
+		if text, err := v.MarshalText(); err == nil {
+			return string(text)
+		}
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Bool:
+		return r.Bool()
+	case reflect.String:
+		return r.String()
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return float64(r.Int())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return float64(r.Uint())
+	case reflect.Float32, reflect.Float64:
+		return r.Float()
+	case reflect.Pointer:
+		if r.IsNil() {
+			return nil
+		}
+		return convert(r.Elem().Interface(), from)
+	case reflect.Slice, reflect.Array:
+		items := make([]any, r.Len())
+		for i := range items {
+			items[i] = convert(r.Index(i).Interface(), from)
+		}
+		return items
+	case reflect.Map:
+		m := make(map[string]any, r.Len())
+		for key, item := range r.Seq2() {
+			m[fmt.Sprint(key.Interface())] = item.Interface()
+		}
+		return ReadMap(m, from)
+	}
+	return fmt.Sprint(v)
+}
+
+// Map is the reverse of FromMap: a copy of the object and of what is in it, as plain maps and slices.
+func (o *Object) Map() map[string]any {
+	m := make(map[string]any, o.Len())
+	for key, item := range o.All() {
+		m[key] = plain(item)
+	}
+	return m
+}
+
+func plain(v any) any {
+	switch v := v.(type) {
+	case *Object:
+		return v.Map()
+	case []any:
+		items := make([]any, len(v))
+		for i := range v {
+			items[i] = plain(v[i])
+		}
+		return items
+	}
+	return v
+}

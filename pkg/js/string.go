@@ -1,0 +1,63 @@
+package js
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// isSpace reports whether r is white space to JavaScript's trim: a byte order mark is, U+0085 is not.
+func isSpace(r rune) bool {
+	switch r {
+	case '\t', '\n', '\v', '\f', '\r', ' ', 0xa0, 0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff:
+		return true
+	}
+	return r >= 0x2000 && r <= 0x200a
+}
+
+// Trim is JavaScript's trim.
+func Trim(s string) string { return strings.TrimFunc(s, isSpace) }
+
+// TrimRight is JavaScript's trimEnd.
+func TrimRight(s string) string { return strings.TrimRightFunc(s, isSpace) }
+
+// LowerASCII lowers only A to Z, as a regular expression with the flag i compares.
+func LowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// DecodeUTF8 decodes text as Node does: each longest part of a character that is cut off or wrong becomes one
+// U+FFFD.
+func DecodeUTF8(text []byte) string {
+	if utf8.Valid(text) {
+		return string(text)
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			size = brokenSize(text)
+		}
+		b.WriteRune(r)
+		text = text[size:]
+	}
+	return b.String()
+}
+
+// brokenSize returns the number of bytes that belong to the broken character at the start of text.
+func brokenSize(text []byte) int {
+	for size := min(3, len(text)); size > 1; size-- {
+		// The bytes are the start of a character if some others complete it.
+		for _, end := range []string{"\x80", "\x80\x80", "\xbf", "\xbf\xbf"} {
+			whole := append(append([]byte{}, text[:size]...), end...)
+			if r, n := utf8.DecodeRune(whole); r != utf8.RuneError && n == len(whole) {
+				return size
+			}
+		}
+	}
+	return 1
+}
