@@ -17,6 +17,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/plugin"
 )
@@ -120,8 +121,8 @@ func (m *mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g = m.current.Load()
 	}
 	defer g.done()
-	guarded := &guard{ResponseWriter: w}
-	defer m.recoverFrom(guarded, r)
+	recorder := httpserver.Record(w)
+	defer m.recoverFrom(recorder, r)
 	inner := *r
 	location := *r.URL
 	inner.URL = &location
@@ -129,7 +130,7 @@ func (m *mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawPath != "" {
 		location.RawPath = below(m.prefix, r.URL.RawPath)
 	}
-	g.handler.ServeHTTP(guarded, &inner)
+	g.handler.ServeHTTP(recorder, &inner)
 }
 
 func below(prefix, path string) string {
@@ -141,7 +142,7 @@ func below(prefix, path string) string {
 
 // recoverFrom answers a request whose handler panicked with Backstage's 500, or breaks the answer off when it
 // has begun. The panic is logged under the plugin's name.
-func (m *mount) recoverFrom(w *guard, r *http.Request) {
+func (m *mount) recoverFrom(w *httpserver.Recorder, r *http.Request) {
 	reason := recover()
 	if reason == nil {
 		return
@@ -151,27 +152,8 @@ func (m *mount) recoverFrom(w *guard, r *http.Request) {
 	}
 	m.env.Logger.Error("request handler panicked", zap.String("method", r.Method), zap.String("url", logging.URL(r.RequestURI)),
 		zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
-	if w.begun {
+	if w.Begun() {
 		panic(http.ErrAbortHandler)
 	}
 	apierror.Write(w, r, logging.URL(r.URL.RequestURI()), errors.New("request handler panicked"))
 }
-
-// guard remembers whether an answer has begun.
-type guard struct {
-	http.ResponseWriter
-	begun bool
-}
-
-func (g *guard) WriteHeader(status int) {
-	g.begun = true
-	g.ResponseWriter.WriteHeader(status)
-}
-
-func (g *guard) Write(body []byte) (int, error) {
-	g.begun = true
-	return g.ResponseWriter.Write(body)
-}
-
-// Unwrap lets http.ResponseController reach what is below.
-func (g *guard) Unwrap() http.ResponseWriter { return g.ResponseWriter }

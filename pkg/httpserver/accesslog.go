@@ -17,7 +17,7 @@ import (
 func accessLog(log *zap.Logger, next http.Handler) http.Handler {
 	log = log.With(zap.String("type", "incomingRequest"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		recorder := &statusWriter{ResponseWriter: w}
+		recorder := Record(w)
 		begin := time.Now()
 		next.ServeHTTP(recorder, r)
 		entry := log.Check(zap.InfoLevel, "")
@@ -55,29 +55,3 @@ func quoted(value string) string {
 	}
 	return strconv.QuoteToASCII(value)
 }
-
-// statusWriter remembers what was answered.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *statusWriter) Write(body []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	n, err := w.ResponseWriter.Write(body)
-	w.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach what is below.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

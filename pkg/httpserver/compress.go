@@ -8,60 +8,40 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 )
 
-// compress packs bodies of 1024 bytes and more, of the types that Backstage packs, with gzip. A success that is
-// not to be stored carries a token, whose text the length of a packed body could give away; it is left alone.
+// compress compresses bodies of 1024 bytes and more, of the types that Backstage compresses. A stream is
+// compressed piece by piece: what a handler flushes reaches the client at once.
 func compress(next http.Handler) (http.Handler, error) {
-	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypeFilter(compressible))
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1024))
 	if err != nil {
 		return nil, err
 	}
 	return wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&varyWriter{ResponseWriter: w}, r)
+		next.ServeHTTP(&Recorder{ResponseWriter: w, before: chooseCompression}, r)
 	})), nil
 }
 
-// varyWriter corrects the Vary header that gzhttp puts on every answer: Backstage has it only where the
-// content type can be packed.
-type varyWriter struct {
-	http.ResponseWriter
-	wroteHeader bool
-}
-
-func (w *varyWriter) WriteHeader(status int) {
-	if !w.wroteHeader && status >= 200 {
-		w.wroteHeader = true
-		header := w.Header()
-		if !compressible(header.Get("Content-Type")) {
-			dropVary(header)
-		}
-		if status < 300 && strings.Contains(header.Get("Cache-Control"), "no-store") {
-			header.Set(gzhttp.HeaderNoCompression, "1")
+// chooseCompression tells gzhttp which answers to leave alone: those of other types, and successes that are not
+// to be stored. These carry tokens, whose characters the length of a compressed body could give away. It also
+// corrects the Vary header that gzhttp puts on every answer: Backstage has it only for types that it compresses.
+func chooseCompression(header http.Header, status int) {
+	can := compressible(header.Get("Content-Type"))
+	if !can {
+		header["Vary"] = slices.DeleteFunc(header["Vary"], func(line string) bool { return line == "Accept-Encoding" })
+		if len(header["Vary"]) == 0 {
+			header.Del("Vary")
 		}
 	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *varyWriter) Write(body []byte) (int, error) {
-	if !w.wroteHeader {
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriter.Write(body)
-}
-
-// Unwrap lets http.ResponseController reach what is below.
-func (w *varyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func dropVary(header http.Header) {
-	header["Vary"] = slices.DeleteFunc(header["Vary"], func(line string) bool { return line == "Accept-Encoding" })
-	if len(header["Vary"]) == 0 {
-		header.Del("Vary")
+	if !can || status < 300 && strings.Contains(header.Get("Cache-Control"), "no-store") {
+		header.Set(gzhttp.HeaderNoCompression, "1")
 	}
 }
 
-// compressible tells the media types that npm's compressible takes for packable among those that a backend sends.
+// compressible reports whether npm's compressible takes contentType for compressible, among the types that a
+// backend sends. An event stream is an exception: its events are short and must not wait.
 func compressible(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))
-	return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml") ||
+	return media != "text/event-stream" && strings.HasPrefix(media, "text/") ||
+		strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml") ||
 		media == "application/json" || media == "application/javascript" || media == "application/xml"
 }
