@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/origin"
 )
 
@@ -35,10 +36,10 @@ func cors(c CORS, next http.Handler) http.Handler {
 			header.Set("Access-Control-Allow-Origin", "*")
 		case c.Origins.Match(from):
 			header.Set("Access-Control-Allow-Origin", from)
-			addVary(header, "Origin")
+			express.AddVary(header, "Origin")
 		default:
 			if from != "" { // the Node backend leaves this out, and a shared cache may give its refusal to an allowed origin
-				addVary(header, "Origin")
+				express.AddVary(header, "Origin")
 			}
 			next.ServeHTTP(w, r)
 			return
@@ -57,7 +58,7 @@ func cors(c CORS, next http.Handler) http.Handler {
 		allowed := c.AllowedHeaders
 		if c.AnyHeaders {
 			allowed = strings.Join(r.Header.Values("Access-Control-Request-Headers"), ", ")
-			addVary(header, "Access-Control-Request-Headers")
+			express.AddVary(header, "Access-Control-Request-Headers")
 		}
 		if allowed != "" {
 			header.Set("Access-Control-Allow-Headers", allowed)
@@ -71,12 +72,4 @@ func cors(c CORS, next http.Handler) http.Handler {
 		}
 		w.WriteHeader(c.OptionsStatus)
 	})
-}
-
-// addVary adds name to the one Vary header, as Express does.
-func addVary(header http.Header, name string) {
-	if old := header.Get("Vary"); old != "" {
-		name = old + ", " + name
-	}
-	header.Set("Vary", name)
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/understudy-host/understudy/pkg/express"
 )
 
 // Health answers /.backstage/health/v1/liveness and /readiness. The zero value is alive and not ready.
@@ -29,7 +31,7 @@ func (h *Health) SetStopping() { h.state.Store(stopping) }
 // serve answers the probes and hands on the rest.
 func (h *Health) serve(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		probe, ok := cutPrefixFold(r.URL.EscapedPath(), "/.backstage/health/v1/")
+		probe, ok := express.CutPrefixFold(r.URL.EscapedPath(), "/.backstage/health/v1/")
 		probe = strings.TrimSuffix(strings.ToLower(probe), "/")
 		if !ok || probe != "liveness" && probe != "readiness" {
 			next.ServeHTTP(w, r)
@@ -59,12 +61,4 @@ func (h *Health) serve(next http.Handler) http.Handler {
 			_, _ = io.WriteString(w, body)
 		}
 	})
-}
-
-// cutPrefixFold is strings.CutPrefix without regard to ASCII case, as Express matches paths.
-func cutPrefixFold(s, prefix string) (string, bool) {
-	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
-		return s, false
-	}
-	return s[len(prefix):], true
 }
