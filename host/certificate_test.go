@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 // certified is a configuration with a new certificate for name.
@@ -33,24 +33,20 @@ func certified(t testing.TB, name string) string {
 	block := func(kind string, der []byte) string {
 		return strconv.Quote(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
 	}
-	return "app: {baseUrl: http://localhost:3000}\nbackend: {baseUrl: https://localhost:0, listen: 127.0.0.1:0, https: {certificate: {" +
+	return "backend: {baseUrl: https://localhost:0, https: {certificate: {" +
 		"cert: " + block("CERTIFICATE", cert) + ", key: " + block("PRIVATE KEY", private) + "}}}\n"
 }
 
 func TestRenewedCertificateIsUsedWithoutARestart(t *testing.T) {
-	dir, said := t.TempDir(), make(chan string, 1)
-	log := &watcher{lines: new(lines), wanted: "the changed config is ", found: said}
-	write(t, dir, certified(t, "old.example"))
-	h := host.New(host.Options{RootDir: dir, Log: log})
-	open(t, h)
+	h := plugintest.Open(t, certified(t, "old.example"))
 	for _, step := range []struct{ yaml, want string }{
 		{"", "old.example"},
 		{certified(t, "new.example"), "new.example"},
 		{strings.Replace(certified(t, "bad.example"), "BEGIN", "", 1), "new.example"},
 	} {
 		if step.yaml != "" {
-			write(t, dir, step.yaml)
-			<-said
+			h.Write(step.yaml)
+			h.Log.Wait(t, "the changed config is ")
 		}
 		conn, err := tls.Dial("tcp", strings.TrimPrefix(h.URL(), "https://"), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {

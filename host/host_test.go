@@ -1,82 +1,29 @@
 package host_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/gorilla/mux"
 	"go.uber.org/goleak"
 
 	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/plugin"
+	"github.com/understudy-host/understudy/plugin/coder"
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// lines is a log that tests read while the host writes it.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-const baseConfig = `
-app: {baseUrl: http://localhost:3000}
-backend: {baseUrl: http://localhost:0, listen: 127.0.0.1:0}
-`
-
-// configured writes app-config.yaml into a folder of its own and returns a host that reads it.
-func configured(t testing.TB, yaml string, plugins ...plugin.Plugin) (*host.Host, string, *lines) {
-	t.Helper()
-	dir, log := t.TempDir(), new(lines)
-	write(t, dir, yaml)
-	h := host.New(host.Options{RootDir: dir, Log: log})
-	for _, p := range plugins {
-		h.Add(p)
-	}
-	return h, dir, log
-}
-
-func write(t testing.TB, dir, yaml string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, "app-config.yaml"), []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func open(t testing.TB, h *host.Host) {
-	t.Helper()
-	if err := h.Open(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
+// options are those of a host with the given plugins.
+func options(plugins ...plugin.Plugin) host.Options { return host.Options{Plugins: plugins} }
 
 func get(t testing.TB, url string) (status int, body string, header http.Header) {
 	t.Helper()
@@ -118,7 +65,7 @@ func echo() plugin.Plugin {
 		router.HandleFunc("/word", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, word) })
 		router.HandleFunc("/foreign", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, foreign) })
 		router.HandleFunc("/base", func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, env.Discovery.ExternalBaseURL("/echo"))
+			_, _ = io.WriteString(w, env.BaseURL)
 		})
 		router.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("out of " + password) })
 		router.HandleFunc("/late", func(w http.ResponseWriter, _ *http.Request) {
@@ -133,8 +80,9 @@ func echo() plugin.Plugin {
 }
 
 func TestPluginIsServedBelowItsMount(t *testing.T) {
-	h, _, log := configured(t, baseConfig+"echo: {word: hello}\nother: {key: 1}\n", echo())
-	open(t, h)
+	h := plugintest.OpenOptions(t, "echo: {word: hello}\nother: {key: 1}\n", host.Options{
+		Plugins: []plugin.Plugin{echo()}, NotFound: http.HandlerFunc(coder.NotFound),
+	})
 	for path, want := range map[string]string{
 		"/api/echo/word":         "200 hello",
 		"/API/Echo/word":         "200 hello",
@@ -164,29 +112,27 @@ func TestPluginIsServedBelowItsMount(t *testing.T) {
 			t.Errorf("GET %s: no security headers", path)
 		}
 	}
-	if got := log.String(); !strings.Contains(got, `"type": "plugin", "plugin": "echo"`) {
+	if got := h.Log.String(); !strings.Contains(got, `"type": "plugin", "plugin": "echo"`) {
 		t.Errorf("the plugin's log lines do not name it:\n%s", got)
 	}
 }
 
 func TestSecretsOfTheSchemaAreNotLogged(t *testing.T) {
-	h, _, log := configured(t, baseConfig+"echo: {word: hello, password: open-sesame}\n", echo())
-	open(t, h)
+	h := plugintest.Open(t, "echo: {word: hello, password: open-sesame}\n", echo())
 	get(t, h.URL()+"/api/echo/panic")
-	if got := log.String(); strings.Contains(got, "open-sesame") || !strings.Contains(got, "set up with ***") {
+	if got := h.Log.String(); strings.Contains(got, "open-sesame") || !strings.Contains(got, "set up with ***") {
 		t.Errorf("log:\n%s", got)
 	}
 }
 
 func TestPanicOfAPluginIsItsOwn(t *testing.T) {
-	h, _, log := configured(t, baseConfig+"echo: {word: hello, password: open-sesame}\n", echo())
-	open(t, h)
+	h := plugintest.Open(t, "echo: {word: hello, password: open-sesame}\n", echo())
 	status, body, header := get(t, h.URL()+"/api/echo/panic?code=s3cret")
 	want := `{"error":{"name":"Error","message":"Internal Server Error"},"request":{"method":"GET","url":"/api/echo/panic?code=***"},"response":{"statusCode":500}}`
 	if status != 500 || body != want || header.Get("Content-Type") != "application/json; charset=utf-8" {
 		t.Errorf("answer %d %s %s\nwant 500 %s", status, header.Get("Content-Type"), body, want)
 	}
-	if got := log.String(); !strings.Contains(got, "request handler panicked") || !strings.Contains(got, "host_test.go") || strings.Contains(got, "s3cret") {
+	if got := h.Log.String(); !strings.Contains(got, "request handler panicked") || !strings.Contains(got, "host_test.go") || strings.Contains(got, "s3cret") {
 		t.Errorf("the log does not tell of the panic, or tells too much:\n%s", got)
 	}
 	if answer, err := http.Get(h.URL() + "/api/echo/late"); err == nil {
@@ -213,39 +159,37 @@ func TestStartStopsAtProblems(t *testing.T) {
 		plugins    []plugin.Plugin
 		want       []string
 	}{
-		{"a missing key of a plugin", baseConfig, []plugin.Plugin{echo()}, []string{"Missing required config value at 'echo.word' in 'app-config.yaml'"}},
-		{"problems of two plugins", baseConfig + "echo: {word: fail}\n", []plugin.Plugin{echo(), empty}, []string{
-			"config key 'echo.word' is fail, expected anything else", "plugin empty returned no handler",
+		{"a missing key of a plugin", "other: 1\n", []plugin.Plugin{echo()}, []string{"plugin echo: Missing required config value at 'echo.word' in 'app-config.yaml'"}},
+		{"problems of two plugins", "echo: {word: fail}\n", []plugin.Plugin{echo(), empty}, []string{
+			"plugin echo: config key 'echo.word' is fail, expected anything else\n", "plugin empty: New returned no handler",
 		}},
-		{"a panic in New", baseConfig, []plugin.Plugin{panicky}, []string{"plugin panicky panicked while it was set up: no"}},
-		{"no base URL", "app: {baseUrl: http://localhost:3000}\nbackend: {listen: 127.0.0.1:0}\n", nil, []string{"'backend.baseUrl'"}},
+		{"a panic in New", "", []plugin.Plugin{panicky}, []string{"plugin panicky: panicked while it was set up: no"}},
+		{"no base URL", "backend: {baseUrl: null}\n", nil, []string{"'backend.baseUrl'"}},
 		{"a base URL that is none", "app: {baseUrl: localhost}\nbackend: {baseUrl: '/api', listen: 127.0.0.1:0}\n", nil, []string{
 			"config key 'backend.baseUrl' in 'app-config.yaml'", "is not an absolute http or https URL, expected the URL at which",
 		}},
-		{"a base URL with a query", strings.Replace(baseConfig, "http://localhost:0,", "'http://localhost:7007/?a=b',", 1), nil, []string{
+		{"a base URL with a query", "backend: {baseUrl: 'http://localhost:7007/?a=b'}", nil, []string{
 			"config key 'backend.baseUrl' in 'app-config.yaml': it has more than a host and a path",
 		}},
-		{"a base URL with a password", strings.Replace(baseConfig, "http://localhost:0,", "'http://a:b@localhost:7007',", 1), nil, []string{
+		{"a base URL with a password", "backend: {baseUrl: 'http://a:b@localhost:7007'}", nil, []string{
 			"config key 'backend.baseUrl' in 'app-config.yaml': it has more than a host and a path, expected",
 		}},
-		{"overlapping mounts", baseConfig + "echo: {word: hello}\n", []plugin.Plugin{echo(), twin}, []string{"plugin twin at /echo/inner conflicts with plugin echo at /echo"}},
-		{"a value of the wrong type", baseConfig + "echo: {word: {}}\n", []plugin.Plugin{echo()}, []string{
+		{"overlapping mounts", "echo: {word: hello}\n", []plugin.Plugin{echo(), twin}, []string{"plugin twin: at /echo/inner it conflicts with plugin echo at /echo"}},
+		{"a value of the wrong type", "echo: {word: {}}\n", []plugin.Plugin{echo()}, []string{
 			"must be string { type=string } at /echo/word in 'app-config.yaml'",
 		}},
-		{"a value in a list of the wrong type", baseConfig + "auth: {experimentalExtraAllowedOrigins: [a, {}]}\n", nil, []string{
+		{"a value in a list of the wrong type", "auth: {experimentalExtraAllowedOrigins: [a, {}]}\n", nil, []string{
 			"at /auth/experimentalExtraAllowedOrigins/1 in 'app-config.yaml'",
 		}},
-		{"misspelt keys of our own", baseConfig + "understudy: {sandbx: {enabled: true}, session: {key: a}}\n", nil, []string{
-			"{ additionalProperty=sandbx } at /understudy in 'app-config.yaml'\n",
+		{"misspelt keys of our own", "understudy: {sandbx: {enabled: true}, session: {key: a}}\n", nil, []string{
+			"config key 'understudy.sandbx' in 'app-config.yaml' is not one that this program knows",
 			"{ additionalProperty=key } at /understudy/session in 'app-config.yaml'",
 		}},
 		{"a file that is not YAML", "a: [", nil, []string{"app-config.yaml"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h, _, _ := configured(t, c.yaml, c.plugins...)
-			err := h.Open(context.Background())
+			_, err := plugintest.Start(t, c.yaml, options(c.plugins...))
 			if err == nil {
-				_ = h.Close()
 				t.Fatal("the host starts")
 			}
 			for _, want := range c.want {
@@ -260,72 +204,80 @@ func TestStartStopsAtProblems(t *testing.T) {
 	}
 }
 
-func TestRunFinishesRequestsAndRunsHooks(t *testing.T) {
-	entered, release := make(chan struct{}), make(chan struct{})
-	var order []string
-	slow := plugin.Plugin{ID: "slow", Path: "/slow", Schema: []byte(`{}`), New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
-		for _, name := range []string{"first", "second"} {
-			env.Lifecycle.OnShutdown(func(context.Context) error { order = append(order, name); return nil })
+func TestRunFinishesRequestsAndThenRunsHooks(t *testing.T) {
+	entered, release, answered := make(chan struct{}), make(chan struct{}), make(chan string, 1)
+	hooks := make(chan string, 2)
+	slow := plugin.Plugin{ID: "slow", Path: "/slow", New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+		for _, name := range []string{"one", "other"} {
+			env.Lifecycle.OnShutdown(func(context.Context) error {
+				select {
+				case body := <-answered:
+					answered <- body
+				default:
+					t.Error("a hook runs before the request in flight is answered")
+				}
+				hooks <- name
+				return nil
+			})
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			close(entered)
 			<-release
 			_, _ = io.WriteString(w, "finished")
+			answered <- "finished"
 		}), nil
 	}}
-	ready := make(chan string, 1)
-	log := &watcher{lines: new(lines), wanted: "listening on ", found: ready}
-	dir := t.TempDir()
-	write(t, dir, baseConfig)
-	h := host.New(host.Options{RootDir: dir, Log: log})
-	h.Add(slow)
+	log := new(plugintest.Log)
+	h := host.New(host.Options{Plugins: []plugin.Plugin{slow}, Log: log, Config: appconfig.Options{
+		RootDir: t.TempDir(), AllowMissingDefault: true,
+		Environ: []string{"APP_CONFIG_backend_baseUrl=http://localhost:0", "APP_CONFIG_backend_listen=127.0.0.1:0"},
+	}})
+	if h.URL() != "" {
+		t.Errorf("before the start the URL is %s", h.URL())
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- h.Run(ctx) }()
-	url := <-ready
-	answered := make(chan string)
+	log.Wait(t, "listening")
+	body := make(chan string)
 	go func() {
-		_, body, _ := get(t, url+"/api/slow/x")
-		answered <- body
+		_, got, _ := get(t, h.URL()+"/api/slow/x")
+		body <- got
 	}()
 	<-entered
 	stop()
 	close(release)
-	if got := <-answered; got != "finished" {
+	if got := <-body; got != "finished" {
 		t.Errorf("the request in flight got %q", got)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff([]string{"second", "first"}, order); diff != "" {
-		t.Errorf("order of the shutdown hooks (-want +got):\n%s", diff)
+	if len(hooks) != 2 {
+		t.Errorf("%d hooks ran, want 2", len(hooks))
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// They are named where the start goes on without a value, and where it stops for want of one.
+// They are named if the start goes on without a value, and if it stops for want of one.
 func TestUnsetVariablesAreNamed(t *testing.T) {
 	for key, yaml := range map[string]string{
-		"echo.password":               baseConfig + "echo: {word: hello, password: '${NOT_SET_HERE}'}\n",
-		"echo.word":                   baseConfig + "echo: {word: '${NOT_SET_HERE}'}\n",
+		"echo.password":               "echo: {word: hello, password: '${NOT_SET_HERE}'}\n",
+		"echo.word":                   "echo: {word: '${NOT_SET_HERE}'}\n",
 		"backend.auth.keys[0].secret": "backend: {auth: {keys: [{secret: '${NOT_SET_HERE}'}]}}\n",
 	} {
-		h, _, log := configured(t, yaml, echo())
-		if err := h.Open(t.Context()); (err == nil) != (key == "echo.password") {
+		h, err := plugintest.Start(t, yaml, options(echo()))
+		if (err == nil) != (key == "echo.password") {
 			t.Errorf("%s is not set: %v", key, err)
 		}
-		if want := "environment variable NOT_SET_HERE is not set: the config has no " + key; strings.Count(log.String(), want) != 1 {
-			t.Errorf("the log does not say %q once:\n%s", want, log.String())
-		}
-		if err := h.Close(); err != nil {
-			t.Error(err)
+		if want := `{"service": "host", "variable": "NOT_SET_HERE", "keys": ["` + key + `"]}`; strings.Count(h.Log.String(), want) != 1 {
+			t.Errorf("the log does not say %q once:\n%s", want, h.Log)
 		}
 	}
 }
 
 func TestConcurrentRequests(t *testing.T) {
-	h, _, _ := configured(t, baseConfig+"echo: {word: hello}\n", echo())
-	open(t, h)
+	h := plugintest.Open(t, "echo: {word: hello}\n", echo())
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {

@@ -1,9 +1,7 @@
 package host
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,146 +12,140 @@ import (
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
 
-	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/httpserver"
-	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/plugin"
 )
 
-// mount is the place of one plugin in the apiRouter. Its environment lives as long as the host; the handler
-// is replaced whenever the plugin's part of the configuration changes.
+// apiPrefix is where the apiRouter is.
+const apiPrefix = "/api"
+
+// mount is the place of one plugin in the apiRouter. It lives as long as the host; the generation is replaced
+// whenever the plugin's part of the configuration changes.
 type mount struct {
+	host    *Host
 	plugin  plugin.Plugin
+	prefix  string // "/api/auth/coder"
 	schema  *schema.Schema
-	env     plugin.Environment // but for Config and Discovery
-	prefix  string             // "/api/auth/coder"
+	log     *zap.Logger
 	current atomic.Pointer[generation]
 }
 
-// generation is one result of the plugin's New, with the configuration it was made of.
-type generation struct {
-	handler http.Handler
-	config  []byte // what it was made of, as JSON
-	users   atomic.Int64
-	release context.CancelFunc
+// mountPlugins makes the apiRouter, with a mount for each plugin and no generation yet.
+func (h *Host) mountPlugins() error {
+	router := mux.NewRouter().SkipClean(true)
+	router.NotFoundHandler = h.options.NotFound
+	if router.NotFoundHandler == nil {
+		router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	}
+	apiRouter := router.MatcherFunc(below(apiPrefix)).Subrouter()
+	for _, p := range h.options.Plugins {
+		own, err := schema.Compile(p.Source())
+		if err != nil {
+			return p.Named(err)
+		}
+		m := &mount{
+			host: h, plugin: p, schema: own, prefix: apiPrefix + p.Path,
+			log: h.root.With(zap.String("type", "plugin"), zap.String("plugin", p.ID)),
+		}
+		h.mounts = append(h.mounts, m)
+		apiRouter.NewRoute().MatcherFunc(below(m.prefix)).Handler(httpserver.Contain(m.log, express.StripPrefix(m.prefix, m)))
+	}
+	h.apiRouter = router
+	return nil
 }
 
-// build calls New when the plugin's part of config, or the backend's base URL, is not the one in use, and puts
-// the new handler in the place of the old one. When New fails, the old handler stays. It tells whether there
-// is a new handler.
-func (m *mount) build(ctx context.Context, config *appconfig.Config, baseURL string) (bool, error) {
-	env := m.env
-	env.Config, env.Discovery = m.schema.Scope(config), plugin.NewDiscovery(baseURL)
-	data, err := env.Config.Get("")
+func below(prefix string) mux.MatcherFunc {
+	return func(r *http.Request, _ *mux.RouteMatch) bool { return express.IsBelow(r, prefix) }
+}
+
+// createEnv makes the plugin's environment of a state.
+func (m *mount) createEnv(s *state) plugin.Environment {
+	return plugin.Environment{
+		Logger: m.log, Config: m.schema.Scope(s.config), BaseURL: s.baseURL + m.prefix,
+		Production: m.host.production(), Lifecycle: new(plugin.Lifecycle),
+	}
+}
+
+// use makes a new generation if the plugin's part of the configuration, or its URL, is not the one in use. When
+// New fails, the old generation stays.
+func (m *mount) use(ctx context.Context, s *state) error {
+	env, old := m.createEnv(s), m.current.Load()
+	if old != nil && old.baseURL == env.BaseURL && appconfig.Equal(old.config, env.Config) {
+		return nil
+	}
+	ctx, end := context.WithCancel(ctx)
+	m.host.cleaning.Add(1)
+	context.AfterFunc(ctx, func() {
+		defer m.host.cleaning.Done()
+		m.cleanUp(env.Lifecycle)
+	})
+	router, err := m.createRouter(ctx, env)
 	if err != nil {
-		return false, err
+		end()
+		return m.plugin.Named(err)
 	}
-	part, err := json.Marshal([]any{baseURL, data})
-	if err != nil {
-		return false, err
-	}
-	old := m.current.Load()
-	if old != nil && bytes.Equal(old.config, part) {
-		return false, nil
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	handler, err := construct(ctx, m.plugin, env)
-	if err != nil {
-		cancel()
-		return false, err
-	}
-	next := &generation{handler: handler, config: part, release: cancel}
-	next.users.Store(1) // the mount's own use
+	next := &generation{handler: router, config: env.Config, baseURL: env.BaseURL, end: end}
+	next.users.Store(1) // the mount's own hold
 	m.current.Store(next)
 	if old != nil {
-		old.done()
+		old.release()
+		m.log.Info("the plugin uses the changed config")
 	}
-	return true, nil
+	return nil
 }
 
-// construct calls New and turns a panic of it into an error, so that one plugin does not take the host down.
-func construct(ctx context.Context, p plugin.Plugin, env plugin.Environment) (handler http.Handler, err error) {
+// cleanUp runs the shutdown hooks of a generation. Nobody waits for them but the end of the host.
+func (m *mount) cleanUp(hooks *plugin.Lifecycle) {
+	ctx, cancel := context.WithTimeout(context.Background(), hookGrace)
+	defer cancel()
+	if err := hooks.Shutdown(ctx); err != nil {
+		m.log.Error("cleaning up failed", zap.Error(err))
+	}
+}
+
+// createRouter calls New and turns a panic of it into an error, so that one plugin does not take the host down.
+func (m *mount) createRouter(ctx context.Context, env plugin.Environment) (router http.Handler, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("plugin %s panicked while it was set up: %v", p.ID, reason)
-			env.Logger.Error("plugin panicked while it was set up", zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
+			err = fmt.Errorf("panicked while it was set up: %v", reason)
+			m.log.Error("plugin panicked while it was set up", zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
 		}
 	}()
-	handler, err = p.New(ctx, env)
-	if err == nil && handler == nil {
-		err = fmt.Errorf("plugin %s returned no handler", p.ID)
+	router, err = m.plugin.New(ctx, env)
+	if err == nil && router == nil {
+		err = errors.New("New returned no handler")
 	}
-	return handler, err
+	return router, err
 }
 
-// use takes a hold on the generation; it fails when the last one has been let go.
-func (g *generation) use() bool {
-	for {
-		n := g.users.Load()
-		if n == 0 {
-			return false
-		}
-		if g.users.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-func (g *generation) done() {
-	if g.users.Add(-1) == 0 {
-		g.release()
-	}
-}
-
-// match is the mount's route. As in Express the case of a path does not count, and an encoded slash is not one.
-func (m *mount) match(r *http.Request, _ *mux.RouteMatch) bool {
-	path := r.URL.EscapedPath()
-	return len(path) >= len(m.prefix) && strings.EqualFold(path[:len(m.prefix)], m.prefix) &&
-		(len(path) == len(m.prefix) || path[len(m.prefix)] == '/')
-}
-
-// ServeHTTP hands the request to the plugin with the mount's prefix taken off its path.
+// ServeHTTP hands the request to the newest generation.
 func (m *mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g := m.current.Load()
-	for !g.use() {
+	for !g.hold() {
 		g = m.current.Load()
 	}
-	defer g.done()
-	recorder := httpserver.Record(w)
-	defer m.recoverFrom(recorder, r)
-	inner := *r
-	location := *r.URL
-	inner.URL = &location
-	location.Path = below(m.prefix, r.URL.Path)
-	if r.URL.RawPath != "" {
-		location.RawPath = below(m.prefix, r.URL.RawPath)
-	}
-	g.handler.ServeHTTP(recorder, &inner)
+	defer g.release()
+	g.handler.ServeHTTP(w, r)
 }
 
-func below(prefix, path string) string {
-	if len(path) <= len(prefix) {
-		return "/"
+// checkPlugins reports all that is wrong with the plugins themselves and between them.
+func checkPlugins(plugins []plugin.Plugin) error {
+	var errs []error
+	for i, p := range plugins {
+		errs = append(errs, p.Check())
+		for _, other := range plugins[:i] {
+			if p.ID == other.ID || nested(p.Path, other.Path) {
+				errs = append(errs, p.Named(fmt.Errorf("at %s it conflicts with plugin %s at %s", p.Path, other.ID, other.Path)))
+			}
+		}
 	}
-	return path[len(prefix):]
+	return errors.Join(errs...)
 }
 
-// recoverFrom answers a request whose handler panicked with Backstage's 500, or breaks the answer off when it
-// has begun. The panic is logged under the plugin's name.
-func (m *mount) recoverFrom(w *httpserver.Recorder, r *http.Request) {
-	reason := recover()
-	if reason == nil {
-		return
-	}
-	if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(http.ErrAbortHandler)
-	}
-	m.env.Logger.Error("request handler panicked", zap.String("method", r.Method), zap.String("url", logging.URL(r.RequestURI)),
-		zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
-	if w.Begun() {
-		panic(http.ErrAbortHandler)
-	}
-	apierror.Write(w, r, logging.URL(r.URL.RequestURI()), errors.New("request handler panicked"))
+// nested reports whether one path is the other or lies below it.
+func nested(a, b string) bool {
+	return strings.HasPrefix(a+"/", b+"/") || strings.HasPrefix(b+"/", a+"/")
 }

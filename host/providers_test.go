@@ -7,6 +7,8 @@ import (
 
 	"github.com/understudy-host/understudy/host"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/plugin"
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 // vault is a koanf provider, as any of koanf's collection could be.
@@ -22,27 +24,28 @@ func (v vault) Read() (map[string]any, error) {
 }
 
 func TestProvidersAreLayersOfTheHost(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, baseConfig+"echo: {word: of the file, password: short}\n")
 	for name, secrets := range map[string]vault{"open": {"echo": map[string]any{"word": "of the vault"}}, "sealed": nil} {
-		log := new(lines)
-		h := host.New(host.Options{
-			RootDir: dir, Log: log, Environ: []string{"APP_CONFIG_echo_password=of the environment"},
-			Providers: []appconfig.Provider{{Name: "vault", Provider: secrets}},
+		h, err := plugintest.Start(t, "echo: {word: of the file, password: short}\n", host.Options{
+			Plugins: []plugin.Plugin{echo()},
+			Config: appconfig.Options{
+				Environ:   []string{"APP_CONFIG_echo_password=of the environment"},
+				Providers: []appconfig.Provider{{Name: "vault", Provider: secrets}},
+			},
 		})
-		h.Add(echo())
 		if secrets == nil {
-			if err := h.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "vault") || !strings.Contains(err.Error(), "sealed") {
+			if err == nil || !strings.Contains(err.Error(), "vault") || !strings.Contains(err.Error(), "sealed") {
 				t.Errorf("%s: the start says %v", name, err)
 			}
 			continue
 		}
-		open(t, h)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if _, body, _ := get(t, h.URL()+"/api/echo/word"); body != "of the vault" {
 			t.Errorf("%s: the word is %q", name, body)
 		}
-		if text := log.String(); !strings.Contains(text, "loaded config from app-config.yaml, vault, env") {
-			t.Errorf("%s: the log does not name the layers:\n%s", name, text)
+		if log := h.Log.String(); !strings.Contains(log, `["defaults.yaml", "app-config.yaml", "vault", "env"]`) {
+			t.Errorf("%s: the log does not name the layers:\n%s", name, log)
 		}
 	}
 }

@@ -8,92 +8,67 @@ import (
 
 	"github.com/understudy-host/understudy/host"
 	"github.com/understudy-host/understudy/plugin"
+	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
-// watcher tells once what follows a phrase in the log.
-type watcher struct {
-	*lines
-	wanted string
-	found  chan string
-}
-
-func (w *watcher) Write(p []byte) (int, error) {
-	if _, rest, ok := strings.Cut(string(p), w.wanted); ok {
-		word, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		select {
-		case w.found <- word:
-		default:
-		}
-	}
-	return w.lines.Write(p)
-}
-
 func TestChangedConfigIsUsedWithoutARestart(t *testing.T) {
-	dir, said := t.TempDir(), make(chan string, 1)
-	log := &watcher{lines: new(lines), wanted: "the changed config is ", found: said}
-	write(t, dir, baseConfig+"echo: {word: one}\n")
-	h := host.New(host.Options{RootDir: dir, Log: log})
-	h.Add(echo())
-	open(t, h)
+	h := plugintest.Open(t, "echo: {word: one}\n", echo())
 	for _, step := range []struct{ yaml, said, word string }{
-		{baseConfig + "echo: {word: two}\n", "in", "two"},
-		{baseConfig + "echo: [", "not", "two"},                                    // does not load
-		{baseConfig + "echo: {word: {}}\n", "not", "two"},                         // does not match the schema
-		{"backend: {listen: {port: 70000}}\necho: {word: three}\n", "not", "two"}, // is nothing the host can serve
-		{baseConfig + "echo: {word: three}\n", "in", "three"},                     // the last good config is left for a better one
-		{baseConfig + "echo: {word: three}\nother: 1\n", "in", "three"},
+		{"echo: {word: two}\n", "in use", "two"},
+		{"echo: [", "not used", "two"},                                                 // does not load
+		{"echo: {word: {}}\n", "not used", "two"},                                      // does not match the schema
+		{"backend: {listen: {port: 70000}}\necho: {word: three}\n", "not used", "two"}, // is nothing the host can serve
+		{"echo: {word: three}\n", "in use", "three"},                                   // the last good config is left for a better one
+		{"echo: {word: three}\nother: 1\n", "in use", "three"},
 	} {
-		write(t, dir, step.yaml)
-		if got := <-said; got != step.said {
-			t.Errorf("after %q the log says that the config is %s used, want %s", step.yaml, got, step.said)
+		h.Write(step.yaml)
+		if got := h.Log.Wait(t, "the changed config is "); !strings.HasPrefix(got, step.said) {
+			t.Errorf("after %q the log says that the config is %s, want %s", step.yaml, got, step.said)
 		}
 		if status, body, _ := get(t, h.URL()+"/api/echo/word"); status != 200 || body != step.word {
 			t.Errorf("after %q: %d %s, want %s", step.yaml, status, body, step.word)
 		}
 	}
-	if n := strings.Count(log.String(), "plugin echo uses the changed config"); n != 2 {
-		t.Errorf("the plugin was set up again %d times, want 2: a change elsewhere is none of its business\n%s", n, log.String())
+	if n := strings.Count(h.Log.String(), "the plugin uses the changed config"); n != 2 {
+		t.Errorf("the plugin was set up again %d times, want 2: a change elsewhere is none of its business", n)
 	}
 }
 
 func TestChangesThatNeedARestartAreNamed(t *testing.T) {
-	dir, said := t.TempDir(), make(chan string, 1)
-	log := &watcher{lines: new(lines), wanted: "the changed config is ", found: said}
-	write(t, dir, baseConfig)
-	h := host.New(host.Options{RootDir: dir, Log: log})
-	open(t, h)
-	write(t, dir, strings.Replace(baseConfig, "127.0.0.1:0", "127.0.0.1:1", 1)+"understudy: {sandbox: {enabled: true}}\n")
-	<-said
-	for _, key := range []string{"backend.listen or backend.https", "understudy.sandbox.enabled"} {
-		if want := key + " changed: restart the host"; !strings.Contains(log.String(), want) {
-			t.Errorf("the log does not say %q:\n%s", want, log.String())
+	h := plugintest.OpenOptions(t, "", host.Options{Extensions: []plugin.Extension{sandbox.Extension()}})
+	h.Write("backend: {listen: '127.0.0.1:1'}\nunderstudy: {sandbox: {enabled: true}}\n")
+	h.Log.Wait(t, "the changed config is in use")
+	for _, want := range []string{"backend.listen or backend.https changed: restart the host", `"key": "understudy.sandbox.enabled"`} {
+		if !strings.Contains(h.Log.String(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, h.Log)
 		}
 	}
 }
 
 func TestPluginThatRefusesTheChangedConfigKeepsTheOld(t *testing.T) {
-	dir, said := t.TempDir(), make(chan string, 1)
-	log := &watcher{lines: new(lines), wanted: "a part of the changed config is ", found: said}
-	write(t, dir, baseConfig+"echo: {word: one}\n")
-	h := host.New(host.Options{RootDir: dir, Log: log})
-	h.Add(echo())
-	open(t, h)
-	write(t, dir, baseConfig+"echo: {word: fail}\n")
-	<-said
+	h := plugintest.Open(t, "echo: {word: one}\n", echo())
+	h.Write("echo: {word: fail}\n")
+	h.Log.Wait(t, "a part of the changed config is not used")
 	if status, body, _ := get(t, h.URL()+"/api/echo/word"); status != 200 || body != "one" {
 		t.Errorf("%d %s, want the old handler", status, body)
 	}
-	if !strings.Contains(log.String(), "config key 'echo.word' is fail") {
-		t.Errorf("the log does not say what is wrong:\n%s", log.String())
+	if !strings.Contains(h.Log.String(), "plugin echo: config key 'echo.word' is fail") {
+		t.Errorf("the log does not say what is wrong:\n%s", h.Log)
 	}
 }
 
-func TestOldHandlerIsReleasedAfterItsLastRequest(t *testing.T) {
-	entered, release, released := make(chan struct{}), make(chan struct{}), make(chan struct{}, 2)
-	p := plugin.Plugin{
-		ID: "slow", Path: "/slow", Schema: []byte(`{"type":"object","properties":{"n":{"type":"number"}}}`),
-		New: func(ctx context.Context, _ plugin.Environment) (http.Handler, error) {
-			context.AfterFunc(ctx, func() { released <- struct{}{} })
+// generational is a plugin each generation of which reports its end on ended. GET /wait is answered when release
+// is closed.
+func generational(entered, release chan struct{}, ended chan string) plugin.Plugin {
+	return plugin.Plugin{
+		ID: "slow", Path: "/slow", Schema: []byte(`{"type":"object","properties":{"n":{"type":"string"}}}`),
+		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
+			n, err := env.Config.GetString("n")
+			env.Lifecycle.OnShutdown(func(context.Context) error {
+				ended <- n
+				return nil
+			})
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/wait" {
 					close(entered)
@@ -102,25 +77,24 @@ func TestOldHandlerIsReleasedAfterItsLastRequest(t *testing.T) {
 				if ctx.Err() != nil {
 					w.WriteHeader(http.StatusGone)
 				}
-			}), nil
+			}), err
 		},
 	}
-	dir, said := t.TempDir(), make(chan string, 1)
-	log := &watcher{lines: new(lines), wanted: "the changed config is ", found: said}
-	write(t, dir, baseConfig+"n: 1\n")
-	h := host.New(host.Options{RootDir: dir, Log: log})
-	h.Add(p)
-	open(t, h)
+}
+
+func TestOldHandlerIsReleasedAfterItsLastRequest(t *testing.T) {
+	entered, release, ended := make(chan struct{}), make(chan struct{}), make(chan string, 2)
+	h := plugintest.Open(t, "n: one\n", generational(entered, release, ended))
 	answered := make(chan int)
 	go func() {
 		status, _, _ := get(t, h.URL()+"/api/slow/wait")
 		answered <- status
 	}()
 	<-entered
-	write(t, dir, baseConfig+"n: 2\n")
-	<-said
+	h.Write("n: two\n")
+	h.Log.Wait(t, "the changed config is in use")
 	select {
-	case <-released:
+	case <-ended:
 		t.Error("the old handler is released while it answers a request")
 	default:
 	}
@@ -128,5 +102,62 @@ func TestOldHandlerIsReleasedAfterItsLastRequest(t *testing.T) {
 	if status := <-answered; status != 200 {
 		t.Errorf("the request in flight got %d", status)
 	}
-	<-released
+	if got := <-ended; got != "one" {
+		t.Errorf("the hook of generation %s ran", got)
+	}
+}
+
+// Each generation's hooks run once: those of a replaced one at the reload, those of a refused one at once, and those
+// of the last one at the stop.
+func TestHooksEndWithTheirGeneration(t *testing.T) {
+	ended := make(chan string, 9)
+	h := plugintest.Open(t, "n: one\n", generational(nil, nil, ended))
+	for _, step := range []struct{ yaml, ended string }{
+		{"n: two\n", "one"}, {"n: null\n", ""}, {"n: three\n", "two"}, {"n: four\n", "three"},
+	} {
+		h.Write(step.yaml)
+		h.Log.Wait(t, "the changed config is ")
+		if got := <-ended; got != step.ended {
+			t.Errorf("after %q the hook of generation %q ran, want %q", step.yaml, got, step.ended)
+		}
+	}
+	if len(ended) > 0 {
+		t.Errorf("%d more hooks ran before the stop", len(ended))
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := <-ended; got != "four" || len(ended) > 0 {
+		t.Errorf("at the stop the hook of generation %s ran, and %d more", got, len(ended))
+	}
+}
+
+func TestSlowHookHoldsUpNeitherAReloadNorOtherHooks(t *testing.T) {
+	release, ended := make(chan struct{}), make(chan string, 3)
+	p := plugin.Plugin{
+		ID: "slow", Path: "/slow", Schema: []byte(`{"type":"object","properties":{"n":{"type":"string"}}}`),
+		New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+			n, _, err := env.Config.GetOptionalString("n")
+			env.Lifecycle.OnShutdown(func(ctx context.Context) error {
+				if _, limited := ctx.Deadline(); !limited {
+					t.Error("the hook has no deadline")
+				}
+				<-release
+				return nil
+			})
+			env.Lifecycle.OnShutdown(func(context.Context) error { ended <- n; return nil })
+			env.Lifecycle.OnShutdown(func(context.Context) error { panic("no") })
+			return http.NotFoundHandler(), err
+		},
+	}
+	h := plugintest.Open(t, "n: one\n", p)
+	for _, step := range []struct{ next, ended string }{{"two", "one"}, {"three", "two"}} {
+		h.Write("n: " + step.next + "\n")
+		h.Log.Wait(t, "the changed config is in use")
+		if got := <-ended; got != step.ended {
+			t.Errorf("the hook of generation %s ran, want %s", got, step.ended)
+		}
+	}
+	close(release)
+	h.Log.Wait(t, "a shutdown hook panicked: no")
 }

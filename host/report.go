@@ -1,29 +1,24 @@
 package host
 
 import (
-	"strings"
-
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// report says what was loaded, how many secrets are hidden, where the host listens and where to look.
-func (h *Host) report(loaded *appconfig.Config, hidden int) {
+// report says what was loaded, where the plugins are, where the host listens and where to look.
+func (h *Host) report(loaded *appconfig.Config) {
 	var names []string
 	for _, layer := range loaded.Layers() {
 		names = append(names, layer.Name)
 	}
-	h.log.Info("loaded config from " + strings.Join(names, ", "))
-	h.log.Info("secrets are struck out of this log", zap.Int("values", hidden))
+	h.log.Info("loaded config", zap.Strings("layers", names), zap.Int("secretsStruckOut", len(h.secrets)))
 	for _, m := range h.mounts {
-		h.log.Info("plugin " + m.plugin.ID + " is at " + h.URL() + m.prefix)
+		h.log.Info("plugin mounted", zap.String("plugin", m.plugin.ID), zap.String("url", h.URL()+m.prefix))
 	}
-	h.log.Info("health checks are at " + h.URL() + "/.backstage/health/v1/readiness")
-	h.log.Info("listening on " + h.URL())
-	if h.sandbox != nil {
-		h.log.Info("the sandbox stands in for Coder at " + h.sandbox.CoderURL())
-		h.log.Info("open " + h.sandbox.DemoURL() + " in a browser to sign in")
+	h.log.Info("listening", zap.String("url", h.URL()), zap.String("readiness", h.URL()+"/.backstage/health/v1/readiness"))
+	for _, ready := range h.ready {
+		ready()
 	}
 }
 
@@ -31,6 +26,7 @@ func (h *Host) report(loaded *appconfig.Config, hidden int) {
 // drops them without a word. It comes before what may be missing for that reason is reported.
 func (h *Host) warnUnset(config *appconfig.Config) {
 	for _, unset := range config.Unset() {
-		h.log.Warn("environment variable " + unset.Name + " is not set: the config has no " + strings.Join(unset.Keys, ", "))
+		h.log.Warn("environment variable is not set: the config lacks the keys that use it",
+			zap.String("variable", unset.Name), zap.Strings("keys", unset.Keys))
 	}
 }

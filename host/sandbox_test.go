@@ -9,7 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/understudy-host/understudy/host"
 	"github.com/understudy-host/understudy/plugin"
+	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 // Whatever Coder the layers name, with the sandbox on nothing is sent to it.
@@ -36,9 +39,8 @@ func TestSandboxTakesThePlaceOfEveryDeployment(t *testing.T) {
 			return http.NotFoundHandler(), json.Unmarshal(text, &given)
 		},
 	}
-	h, _, log := configured(t, `
+	h := plugintest.OpenOptions(t, `
 app: {baseUrl: http://localhost:0}
-backend: {baseUrl: http://localhost:0, listen: 127.0.0.1:0}
 understudy: {sandbox: {enabled: true}}
 coder:
   deployment: {accessUrl: http://localhost:0}
@@ -47,8 +49,7 @@ auth:
   providers:
     coder:
       production: {clientId: real, clientSecret: real-secret, deploymentUrl: https://coder.example.com}
-`, peek)
-	open(t, h)
+`, host.Options{Plugins: []plugin.Plugin{peek}, Extensions: []plugin.Extension{sandbox.Extension()}})
 	stand, secret := given.Coder.Deployment["accessUrl"], given.Coder.OAuth["clientSecret"]
 	want := map[string]string{"clientId": "understudy-sandbox", "clientSecret": secret, "deploymentUrl": stand}
 	if !strings.HasPrefix(stand, "http://localhost:") || len(secret) < 20 {
@@ -66,7 +67,7 @@ auth:
 	if status, body, _ := get(t, given.App.BaseURL); status != 200 || !strings.Contains(body, stand) {
 		t.Errorf("the demo app: %d %s", status, body)
 	}
-	if got := log.String(); !strings.Contains(got, "loaded config from app-config.yaml {") || strings.Contains(got, secret) {
+	if got := h.Log.String(); !strings.Contains(got, `["defaults.yaml", "app-config.yaml"]`) || strings.Contains(got, secret) {
 		t.Errorf("log:\n%s", got)
 	}
 }

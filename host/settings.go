@@ -1,28 +1,67 @@
 package host
 
 import (
-	"context"
+	_ "embed"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"slices"
 	"strings"
-
-	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
-	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/origin"
 )
 
-// loadError says in plain words what Backstage says of files without a value.
-func loadError(err error) error {
-	if missing := (*appconfig.MissingError)(nil); errors.As(err, &missing) {
-		return errors.New("the config files are empty, expected app.baseUrl, backend.baseUrl and what the plugins need")
+// hostSchema declares what the host itself reads.
+//
+//go:embed schema.json
+var hostSchema []byte
+
+// ownKey is the one section of the configuration that has no counterpart in Backstage. A key there that nobody
+// declares is a mistake.
+const ownKey = "understudy"
+
+// Schemas returns the host's own config schema and those of its plugins and extensions, for commands that work on
+// the configuration alone.
+func (o Options) Schemas() []schema.Source {
+	sources := []schema.Source{{PackageName: "host", Path: "host/schema.json", Value: hostSchema}}
+	for _, p := range o.Plugins {
+		sources = append(sources, p.Source())
 	}
-	return err
+	for _, x := range o.Extensions {
+		if x.Schema != nil {
+			sources = append(sources, schema.Source{PackageName: x.Name, Path: x.Name + "/schema.json", Value: x.Schema})
+		}
+	}
+	return sources
+}
+
+// validate checks config against the schemas. The error has a line for each problem: Backstage's words, and the
+// layer that the value is in.
+func (h *Host) validate(config *appconfig.Config) error {
+	var errs []error
+	err := h.schema.Validate(config)
+	if invalid, ok := errors.AsType[*schema.ValidationError](err); ok {
+		for i, message := range invalid.Messages {
+			if layer := config.LayerOf(invalid.Keys[i]); layer != "" {
+				message += " in '" + layer + "'"
+			}
+			errs = append(errs, errors.New("Config validation failed, "+message))
+		}
+	} else if err != nil {
+		return err
+	}
+	given, _, err := config.GetOptionalConfig(ownKey)
+	if err != nil || given == nil {
+		return errors.Join(errs...) // the schema has told of another type
+	}
+	known, _, _ := h.schema.Scope(config).GetOptionalConfig(ownKey)
+	for _, name := range given.Keys() {
+		key := ownKey + "." + name
+		if has, _ := known.Has(name); !has {
+			errs = append(errs, fmt.Errorf("config key '%s' in '%s' is not one that this program knows", key, config.LayerOf(key)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // readBaseURL reads backend.baseUrl and returns it without a trailing slash.
@@ -42,52 +81,10 @@ func readBaseURL(config *appconfig.Config) (string, error) {
 	return strings.TrimRight(value, "/"), nil
 }
 
-// validate checks config against the schemas of the host and its plugins. The error has a line for each problem:
-// Backstage's words, and the layer that the value is in.
-func (h *Host) validate(config *appconfig.Config) error {
-	err := h.schema.Validate(config)
-	var invalid *schema.ValidationError
-	if !errors.As(err, &invalid) {
-		return err
+// loadError says in plain words what Backstage says of files without a value.
+func loadError(err error) error {
+	if _, empty := errors.AsType[*appconfig.MissingError](err); empty {
+		return errors.New("the config files are empty, expected app.baseUrl, backend.baseUrl and what the plugins need")
 	}
-	var errs []error
-	for i, message := range invalid.Messages {
-		if layer := config.LayerOf(invalid.Keys[i]); layer != "" {
-			message += " in '" + layer + "'"
-		}
-		errs = append(errs, errors.New("Config validation failed, "+message))
-	}
-	return errors.Join(errs...)
-}
-
-// complete puts into the overlay what the configuration cannot know: the port taken when backend.baseUrl
-// names port 0, and the sandbox's addresses and client, when it is enabled.
-func (h *Host) complete(ctx context.Context, config *appconfig.Config, address net.Addr, root *zap.Logger) error {
-	base, ok, err := config.GetOptionalString("backend.baseUrl")
-	if err != nil {
-		return err
-	}
-	if u, err := url.Parse(base); ok && err == nil && u.Port() == "0" {
-		_, port, _ := net.SplitHostPort(address.String())
-		u.Host = net.JoinHostPort(u.Hostname(), port)
-		h.overlay = append(h.overlay, object{"backend": object{"baseUrl": u.String()}})
-	}
-	enabled, _, err := config.GetOptionalBoolean("understudy.sandbox.enabled")
-	if err != nil || !enabled {
-		return err
-	}
-	return h.openSandbox(ctx, h.overlaid(config), root)
-}
-
-// object is a part of a configuration.
-type object map[string]any
-
-// overlaid returns config with the overlay on top of its layers. It counts as a part of the topmost one, which
-// errors about a missing value name.
-func (h *Host) overlaid(config *appconfig.Config) *appconfig.Config {
-	layers := slices.Clone(config.Layers())
-	for _, part := range h.overlay {
-		layers = append(layers, appconfig.Layer{Name: layers[len(layers)-1].Name, Data: value.FromMap(part)})
-	}
-	return appconfig.New(layers...)
+	return err
 }

@@ -3,33 +3,61 @@ package plugin
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"sync"
 )
 
-// Lifecycle collects what plugins want done at the end. The zero value is ready to use.
+// Lifecycle collects what is to be done when a generation of a plugin ends. The zero value is ready to use.
 type Lifecycle struct {
 	mu    sync.Mutex
+	ended bool
 	hooks []func(context.Context) error
 }
 
-// OnShutdown has hook called once when the host stops, after the last request has been answered. Hooks run
-// in the reverse order of their registration; the context limits the time they have.
+// OnShutdown has hook called once when the generation ends: when its last request has been answered after a
+// reload, when New failed, or when the host stops. As in Backstage, hooks run side by side; the context limits
+// the time they have. A hook that comes after the end is called at once.
 func (l *Lifecycle) OnShutdown(hook func(context.Context) error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.hooks = append(l.hooks, hook)
+	ended := l.ended
+	if !ended {
+		l.hooks = append(l.hooks, hook)
+	}
+	l.mu.Unlock()
+	if ended {
+		_ = run(context.Background(), hook)
+	}
 }
 
-// Shutdown runs the hooks and returns their errors joined. The host calls it; a second call does nothing.
+// Shutdown runs the hooks and returns their errors joined. It waits for them until ctx ends; a hook that has
+// not returned by then is reported and left behind. The host calls it; a second call does nothing.
 func (l *Lifecycle) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	hooks := l.hooks
-	l.hooks = nil
+	l.hooks, l.ended = nil, true
 	l.mu.Unlock()
+	results := make(chan error, len(hooks))
+	for _, hook := range hooks {
+		go func() { results <- run(ctx, hook) }()
+	}
 	var errs []error
-	for _, hook := range slices.Backward(hooks) {
-		errs = append(errs, hook(ctx))
+	for range hooks {
+		select {
+		case err := <-results:
+			errs = append(errs, err)
+		case <-ctx.Done():
+			return errors.Join(append(errs, fmt.Errorf("a shutdown hook is not done: %w", ctx.Err()))...)
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// run calls a hook and turns a panic into an error, so that one plugin does not take the host down.
+func run(ctx context.Context, hook func(context.Context) error) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("a shutdown hook panicked: %v", reason)
+		}
+	}()
+	return hook(ctx)
 }

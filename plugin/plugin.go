@@ -5,47 +5,95 @@ package plugin
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"regexp"
 
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 )
 
 // Plugin is one backend plugin. The host registers its router below /api.
 type Plugin struct {
-	// ID names the plugin ("coder"): it is the plugin field of its log lines and must be unique in a host.
+	// ID names the plugin ("coder"): lower-case letters, digits and dashes. It is the plugin field of the
+	// plugin's log lines and must be unique in a host.
 	ID string
 
-	// Path is where the router is mounted, below /api and without a trailing slash ("/auth/coder").
+	// Path is where the router is mounted, below /api: segments of lower-case letters, digits and dashes,
+	// without a trailing slash ("/auth/coder"). No plugin may be mounted below another.
 	Path string
 
-	// Schema is the JSON schema of the config that the plugin reads, with Backstage's visibility keywords.
-	// The plugin sees only what it declares.
+	// Schema is the JSON schema (draft 7) of the config that the plugin reads, with Backstage's visibility
+	// keywords. The plugin sees only what it declares. A plugin without a schema sees no config.
 	Schema []byte
 
 	// New builds the plugin's router. The handler gets requests whose URL path is relative to the mount:
-	// "/health" for /api/auth/coder/health, "/" for the mount itself; RequestURI holds the whole.
-	// The host calls New at start and again whenever the plugin's part of the configuration has changed;
-	// ctx ends when the handler it returned is no longer used. A missing or wrong value is reported as an
-	// error, several of them joined with errors.Join.
+	// "/health" for /api/auth/coder/health, "/" for the mount itself; RequestURI holds the whole path.
+	//
+	// The host calls New at the start and again whenever the plugin's part of the configuration has changed.
+	// Each call makes a generation: the new handler takes new requests, the old one finishes its own. ctx ends
+	// when the last of them is done, or when the host stops; the handler must leave nothing running after that.
+	// State that is to outlive a generation belongs to the function that returns the Plugin.
+	//
+	// A missing or wrong value is reported as an error, several of them joined with errors.Join.
 	New func(ctx context.Context, env Environment) (http.Handler, error)
 }
 
-// Environment is what the host gives to a plugin. It is made once for each plugin and kept across reloads;
-// only Config differs from one call of New to the next.
+// Environment is what the host gives to a plugin, or to an Extension. The logger is made once for each plugin.
 type Environment struct {
 	// Logger is the plugin's child of the root logger, with the fields type=plugin and plugin=<id>.
 	// Values of config keys with visibility secret are redacted from what it writes.
 	Logger *zap.Logger
 
-	// Config holds what the plugin's schema declares, and nothing else. Its getters name key and layer in their
-	// errors; Config.Koanf gives an instance of koanf, to unmarshal it into a struct.
+	// Config holds what the plugin's schema declares, and nothing else. It is a snapshot: a change makes
+	// another generation. Values have the types of the file, so that a number stays a number where the schema
+	// wants a string. The getters name key and layer in their errors; Config.Koanf gives an instance of koanf, to
+	// unmarshal the configuration into a struct.
 	Config *appconfig.Config
 
-	// Discovery tells the base URLs of plugins.
-	Discovery Discovery
+	// BaseURL is where browsers reach the plugin, without a trailing slash:
+	// "https://backstage.example.com/api/auth/coder". It comes from backend.baseUrl and never from a request.
+	BaseURL string
 
-	// Lifecycle takes what is to be done when the host stops.
+	// Production reports whether NODE_ENV is production.
+	Production bool
+
+	// Lifecycle takes what is to be done when this generation ends.
 	Lifecycle *Lifecycle
+}
+
+var (
+	validID   = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	validPath = regexp.MustCompile(`^(/[a-z0-9-]+)+$`)
+)
+
+// Check reports everything that is wrong with what the plugin declares, a line for each problem. The host
+// calls it when it opens.
+func (p Plugin) Check() error {
+	var errs []error
+	if !validID.MatchString(p.ID) {
+		errs = append(errs, fmt.Errorf("the ID is %q, expected lower-case letters, digits and dashes, such as todo-list", p.ID))
+	}
+	if !validPath.MatchString(p.Path) {
+		errs = append(errs, fmt.Errorf("the Path is %q, expected one below /api without a trailing slash, such as /todo-list", p.Path))
+	}
+	if p.New == nil {
+		errs = append(errs, errors.New("New is missing"))
+	}
+	if _, err := schema.Compile(p.Source()); err != nil {
+		errs = append(errs, err)
+	}
+	return p.Named(errors.Join(errs...))
+}
+
+// Source returns the schema for the schema package.
+func (p Plugin) Source() schema.Source {
+	value := p.Schema
+	if value == nil {
+		value = []byte("{}")
+	}
+	return schema.Source{PackageName: p.ID, Path: "plugin/" + p.ID + "/schema.json", Value: value}
 }

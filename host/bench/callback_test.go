@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder"
 )
 
@@ -75,8 +77,10 @@ coder:
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := host.New(host.Options{RootDir: dir, Environ: []string{"NODE_ENV=production"}, Log: log})
-	h.Add(coder.Plugin())
+	h := host.New(host.Options{
+		Plugins: []plugin.Plugin{coder.Plugin()}, Log: log,
+		Config: appconfig.Options{RootDir: dir, Environ: []string{"NODE_ENV=production"}},
+	})
 	if err := h.Open(context.Background()); err != nil {
 		b.Fatal(err)
 	}

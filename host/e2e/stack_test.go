@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
@@ -22,8 +21,11 @@ import (
 	"time"
 
 	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder"
 	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 // The OAuth2 client of the tests' host, which is not one of makeRun's.
@@ -51,8 +53,9 @@ type stack struct {
 	coder   string // the stand-in
 	demo    string // the sandbox's demo page
 
+	log plugintest.Log
+
 	mu     sync.Mutex
-	log    bytes.Buffer
 	issued []string // all tokens that the stand-in has given
 }
 
@@ -123,14 +126,14 @@ coder:
     clientSecret: ` + clientSecret + `
 `)
 	write(t, config, common)
-	args := []string{"--config", config}
+	files := []string{config}
 	if o.config != "" {
 		more := filepath.Join(filepath.Dir(config), "app-config.more.yaml")
 		write(t, more, strings.ReplaceAll(o.config, "CODER", s.coder))
-		args = append(args, "--config", more)
+		files = append(files, more)
 	}
 	for range max(1, o.replicas) {
-		target, err := url.Parse(s.open(host.Options{Args: args, Log: s}))
+		target, err := url.Parse(s.open(host.Options{Config: appconfig.Options{Targets: files}}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,10 +154,10 @@ func makeRun(t *testing.T, environ []string) *stack {
 	t.Helper()
 	s := &stack{t: t}
 	s.backend = localhost(s.open(host.Options{
-		Args:    []string{"--config", "../../app-config.yaml", "--config", "../../app-config.local.yaml"},
-		Environ: environ, Log: s,
+		Extensions: []plugin.Extension{sandbox.Extension()},
+		Config:     appconfig.Options{Targets: []string{"../../app-config.yaml", "../../app-config.local.yaml"}, Environ: environ},
 	}))
-	s.coder = s.logged(`stands in for Coder at (http://localhost:\d+)`)
+	s.coder = s.logged(`stands in for Coder\s.*"(http://localhost:\d+)"`)
 	s.demo = s.logged(`open (http://localhost:\d+) in a browser`)
 	s.app = s.demo
 	return s
@@ -164,8 +167,8 @@ func makeRun(t *testing.T, environ []string) *stack {
 // has failed.
 func (s *stack) open(o host.Options) string {
 	s.t.Helper()
+	o.Plugins, o.Log = []plugin.Plugin{coder.Plugin()}, &s.log
 	h := host.New(o)
-	h.Add(coder.Plugin())
 	if err := h.Open(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -173,7 +176,7 @@ func (s *stack) open(o host.Options) string {
 		if err := h.Close(); err != nil {
 			s.t.Errorf("close the host: %v", err)
 		}
-		log := s.text()
+		log := s.log.String()
 		for _, secret := range append(s.tokens(), clientSecret) {
 			if strings.Contains(log, secret) {
 				s.t.Error("a token or the client secret is in the host's log")
@@ -218,23 +221,10 @@ func (s *stack) tokens() []string {
 	return slices.Clone(s.issued)
 }
 
-// Write takes the host's log.
-func (s *stack) Write(line []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.log.Write(line)
-}
-
-func (s *stack) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.log.String()
-}
-
 // logged returns the first group of a pattern that the host has logged.
 func (s *stack) logged(pattern string) string {
 	s.t.Helper()
-	found := regexp.MustCompile(pattern).FindStringSubmatch(s.text())
+	found := regexp.MustCompile(pattern).FindStringSubmatch(s.log.String())
 	if found == nil {
 		s.t.Fatalf("the log has nothing like %q", pattern)
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 // Answers of the running host are changed before they are looked at: each change must be noticed, but for
@@ -33,7 +35,7 @@ func TestMutants(t *testing.T) {
 			scenarios[s.name] = s
 		}
 	}
-	rigs := newRigs(t, "subject.yaml", new(safeBuffer))
+	rigs := newRigs(t, "subject.yaml", new([]*plugintest.Log))
 	const (
 		start, frame, rotated, logout = "provider/start-ok", "provider/frame-ok", "provider/refresh-rotated", "provider/logout-ok"
 		older, health                 = "legacy/callback-ok", "host/liveness"

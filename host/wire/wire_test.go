@@ -2,7 +2,7 @@ package wire
 
 import (
 	"bytes"
-	"context"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -10,14 +10,16 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder"
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,7 +47,7 @@ func TestScenarios(t *testing.T) {
 	if outside() != "" {
 		list = nil
 	}
-	var log safeBuffer
+	var logs []*plugintest.Log
 	var played atomic.Int32
 	var names []string
 	for group, setup := range groups {
@@ -57,7 +59,7 @@ func TestScenarios(t *testing.T) {
 			names = append(names, s.name)
 		}
 		t.Run(group, func(t *testing.T) {
-			rigs := newRigs(t, setup, &log)
+			rigs := newRigs(t, setup, &logs)
 			for _, s := range scenarios {
 				t.Run(strings.TrimPrefix(s.name, group+"/"), func(t *testing.T) {
 					t.Parallel()
@@ -67,11 +69,15 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
-	if outside() == "" && !strings.Contains(log.text.String(), "/api/auth/coder/") {
+	var log strings.Builder
+	for _, l := range logs {
+		log.WriteString(l.String())
+	}
+	if outside() == "" && !strings.Contains(log.String(), "/api/auth/coder/") {
 		t.Error("the log does not hold the requests")
 	}
 	for kind, pattern := range secrets {
-		if hits := pattern.FindAllString(log.text.String(), -1); hits != nil {
+		if hits := pattern.FindAllString(log.String(), -1); hits != nil {
 			t.Errorf("the log holds the %s %d times", kind, len(hits))
 		}
 	}
@@ -113,7 +119,7 @@ func outside() string { return strings.TrimPrefix(os.Getenv("UNDERSTUDY_WIRE_TAR
 // rigs is a pool: who takes one out has it alone until it is put back.
 type rigs chan *rig
 
-func newRigs(t *testing.T, setup string, log *safeBuffer) rigs {
+func newRigs(t *testing.T, setup string, logs *[]*plugintest.Log) rigs {
 	t.Helper()
 	if target := outside(); target != "" {
 		pool := make(rigs, 1)
@@ -122,33 +128,25 @@ func newRigs(t *testing.T, setup string, log *safeBuffer) rigs {
 	}
 	pool := make(rigs, runtime.GOMAXPROCS(0))
 	for range cap(pool) {
-		pool <- newRig(t, setup, log)
+		pool <- newRig(t, setup, logs)
 	}
 	return pool
 }
 
 // newRig starts a fake Coder and a host that is configured for it.
-func newRig(t *testing.T, setup string, log *safeBuffer) *rig {
+func newRig(t *testing.T, setup string, logs *[]*plugintest.Log) *rig {
 	t.Helper()
 	c := startCoder(t, "127.0.0.1:0")
 	text, err := os.ReadFile(filepath.Join("testdata", setup))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := filepath.Join(t.TempDir(), "app-config.yaml")
-	if err := os.WriteFile(config, bytes.ReplaceAll(text, []byte("CODER"), []byte(c.origin())), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h := host.New(host.Options{Args: []string{"--config", config}, Environ: []string{"NODE_ENV=production", "LOG_LEVEL=debug"}, Log: log})
-	h.Add(coder.Plugin())
-	if err := h.Open(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
+	config := string(bytes.ReplaceAll(text, []byte("CODER"), []byte(c.origin())))
+	h := plugintest.OpenOptions(t, config, host.Options{
+		Plugins: []plugin.Plugin{coder.Plugin()}, NotFound: http.HandlerFunc(coder.NotFound),
+		Config: appconfig.Options{Environ: []string{"NODE_ENV=production", "LOG_LEVEL=debug"}},
 	})
+	*logs = append(*logs, h.Log)
 	return &rig{target: strings.TrimPrefix(h.URL(), "http://"), backend: backendURL(h.URL(), setup), coder: c}
 }
 
@@ -168,16 +166,4 @@ func backendURL(served, setup string) *url.URL {
 	}
 	u.Host = "localhost:" + u.Port()
 	return u
-}
-
-// safeBuffer is a buffer that several hosts may write to.
-type safeBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *safeBuffer) Write(text []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(text)
 }

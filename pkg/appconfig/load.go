@@ -28,6 +28,7 @@ type Options struct {
 	RootDir string   // where default files are looked for; "" is the project's root, as Backstage finds it
 	Dir     string   // what relative --config paths start from; "" is the working directory
 	Args    []string // the command line; --config is taken from it as Backstage does
+	Targets []string // files and URLs to load in place of the default files
 	Environ []string // NAME=value in order, as os.Environ gives it
 
 	AllowMissingDefault bool // do without app-config.yaml
@@ -66,6 +67,7 @@ func newLoader(o Options) (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
+	args = append(args, o.Targets...)
 	for _, arg := range args {
 		if u := parseURL(arg); u != nil {
 			if o.LocalOnly {

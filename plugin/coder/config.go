@@ -10,7 +10,6 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/origin"
-	"github.com/understudy-host/understudy/plugin"
 )
 
 // Client authentication methods of RFC 8414 that Coder knows.
@@ -67,10 +66,10 @@ func (s *settings) allows(o string) bool {
 }
 
 // readSettings reads and checks the configuration. Its error names all that is wrong with it.
-func readSettings(config *appconfig.Config, discovery plugin.Discovery) (*settings, error) {
+func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	r := &reader{config: config}
 	s := &settings{
-		mount:     discovery.ExternalBaseURL(mountPath),
+		mount:     mount,
 		appOrigin: r.origin("app.baseUrl"),
 		byEnv:     make(map[string]application),
 		mainEnv:   r.text("auth.environment"),

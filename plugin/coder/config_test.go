@@ -13,14 +13,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
-	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 func read(t *testing.T, yaml string) (*settings, error) {
 	t.Helper()
-	env, _ := plugintest.Environment(t, Plugin(), yaml)
-	return readSettings(env.Config, plugin.NewDiscovery("http://backend.example"))
+	own, err := schema.Compile(Plugin().Source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readSettings(own.Scope(plugintest.Config(t, yaml)), "http://backend.example/api/auth/coder")
 }
 
 func TestEachSpellingServesBothGenerations(t *testing.T) {

@@ -72,7 +72,7 @@ type handler struct {
 
 // newHandler builds the router for one configuration.
 func newHandler(ctx context.Context, env plugin.Environment, l *lasting) (http.Handler, error) {
-	s, err := readSettings(env.Config, env.Discovery)
+	s, err := readSettings(env.Config, env.BaseURL)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-// Package plugintest gives a plugin's tests what the host would give the plugin.
+// Package plugintest gives a plugin's tests what a host would give the plugin: an environment, or a whole host.
 package plugintest
 
 import (
@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/understudy-host/understudy/host"
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -15,10 +16,10 @@ import (
 	"github.com/understudy-host/understudy/plugin"
 )
 
-// Config returns the configuration of one layer, app-config.yaml with the given text.
-func Config(t testing.TB, text string) *appconfig.Config {
+// Config returns the configuration of one layer, app-config.yaml with the given content.
+func Config(t testing.TB, content string) *appconfig.Config {
 	t.Helper()
-	data, err := yaml.Parse([]byte(text))
+	data, err := yaml.Parse([]byte(content))
 	if err != nil {
 		t.Fatalf("the test's config does not parse: %v", err)
 	}
@@ -29,16 +30,27 @@ func Config(t testing.TB, text string) *appconfig.Config {
 	return appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: object})
 }
 
-// Environment returns what the host would give to p under the configuration in yaml, and the log lines that
-// p writes. As in the host, the plugin sees only what its schema declares. Shutdown hooks run when the test
-// ends; backend.baseUrl is http://localhost:7007 when yaml has none.
-func Environment(t testing.TB, p plugin.Plugin, yaml string) (plugin.Environment, *observer.ObservedLogs) {
+// Environment returns what a host would give to p under the configuration in content, and the log lines that p
+// writes. It fails the test for all that a host refuses: a broken plugin, and a config that does not match the
+// schema. As in a host, the plugin sees only what its schema declares. Shutdown hooks run when the test ends;
+// backend.baseUrl is http://localhost:7007 if content has none.
+func Environment(t testing.TB, p plugin.Plugin, content string) (plugin.Environment, *observer.ObservedLogs) {
 	t.Helper()
-	own, err := schema.Compile(schema.Source{PackageName: p.ID, Path: "schema.json", Value: p.Schema})
-	if err != nil {
-		t.Fatalf("the schema of plugin %s: %v", p.ID, err)
+	if err := p.Check(); err != nil {
+		t.Fatal(err)
 	}
-	config := Config(t, yaml)
+	own, err := schema.Compile(p.Source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := schema.Compile(host.Options{Plugins: []plugin.Plugin{p}}.Schemas()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := Config(t, content)
+	if err := all.Validate(config); err != nil {
+		t.Fatal(err)
+	}
 	base, ok, err := config.GetOptionalString("backend.baseUrl")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +68,7 @@ func Environment(t testing.TB, p plugin.Plugin, yaml string) (plugin.Environment
 	return plugin.Environment{
 		Logger:    zap.New(core).With(zap.String("type", "plugin"), zap.String("plugin", p.ID)),
 		Config:    own.Scope(config),
-		Discovery: plugin.NewDiscovery(base),
+		BaseURL:   base + "/api" + p.Path,
 		Lifecycle: hooks,
 	}, logs
 }

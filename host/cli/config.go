@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -48,15 +48,12 @@ func (o *configOptions) load(cmd *cobra.Command, sources []schema.Source) (*load
 	if err != nil {
 		return nil, err
 	}
-	files, err := cmd.Flags().GetStringArray("config")
+	files, err := targets(cmd)
 	if err != nil {
 		return nil, err
 	}
-	if cmd.Flags().Changed("config") && (len(files) == 0 || slices.Contains(files, "")) {
-		return nil, errors.New("--config is empty, expected a file or a URL") // the loader would take it for none
-	}
 	config, err := appconfig.Load(cmd.Context(), appconfig.Options{
-		Args: configArgs(files), Environ: os.Environ(), AllowMissingDefault: true, Lax: o.lax,
+		Targets: files, Environ: os.Environ(), AllowMissingDefault: true, Lax: o.lax,
 	})
 	if nothing := (*appconfig.MissingError)(nil); errors.As(err, &nothing) {
 		config = appconfig.New() // the host needs a configuration, these commands do without

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -12,13 +12,16 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
+	"github.com/understudy-host/understudy/plugin"
+	"github.com/understudy-host/understudy/plugin/coder"
+	"github.com/understudy-host/understudy/plugin/coder/sandbox"
 )
 
 // TestMain gives scripts two programs: understudy, and config, which has its config commands alone and takes
 // the schema from the file schema.json.
 func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){
-		"understudy": func() { os.Exit(run(os.Args[1:])) },
+		"understudy": func() { os.Exit(understudy()) },
 		"config":     func() { os.Exit(runConfig(os.Args[1:])) },
 	})
 }
@@ -33,6 +36,13 @@ func (m leakChecked) Run() int {
 		return 1
 	}
 	return code
+}
+
+// understudy is the program that host/understudy is.
+func understudy() int {
+	return Program{
+		Name: "understudy", Plugins: []plugin.Plugin{coder.Plugin()}, Extensions: []plugin.Extension{sandbox.Extension()},
+	}.Main()
 }
 
 func runConfig(args []string) int {

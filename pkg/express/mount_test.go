@@ -1,0 +1,40 @@
+package express_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/understudy-host/understudy/pkg/express"
+)
+
+func TestMount(t *testing.T) {
+	for target, want := range map[string]string{
+		"/api/echo":         "/ /",
+		"/api/echo/":        "/ /",
+		"/API/Echo/Word":    "/Word /Word",
+		"/api/echo/a%2Fb?x": "/a/b /a%2Fb",
+		"/api/echo//x":      "//x //x",
+		"/api/echoes":       "none",
+		"/api/echo%2Fword":  "none",
+		"/api/%65cho/word":  "none",
+		"/api":              "none",
+	} {
+		got := "none"
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		if express.IsBelow(r, "/api/echo") {
+			express.StripPrefix("/api/echo", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				got = r.URL.Path + " " + r.URL.EscapedPath()
+				if r.RequestURI != target {
+					t.Errorf("%s: RequestURI is %s", target, r.RequestURI)
+				}
+			})).ServeHTTP(nil, r)
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", target, got, want)
+		}
+		if r.URL.Path == got {
+			t.Errorf("%s: the outer request was changed", target)
+		}
+	}
+}

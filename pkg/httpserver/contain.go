@@ -1,0 +1,36 @@
+package httpserver
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/logging"
+)
+
+// Contain answers a request whose handler panicked with Backstage's 500, or breaks the answer off if it has
+// begun. The panic goes to log and no further. http.ErrAbortHandler passes, for it is no fault.
+func Contain(log *zap.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := Record(w)
+		defer func() {
+			reason := recover()
+			if reason == nil {
+				return
+			}
+			if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(http.ErrAbortHandler)
+			}
+			log.Error("request handler panicked", zap.String("method", r.Method), zap.String("url", logging.URL(r.RequestURI)),
+				zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
+			if recorder.Begun() {
+				panic(http.ErrAbortHandler)
+			}
+			apierror.Write(recorder, r, logging.URL(r.URL.RequestURI()), errors.New("request handler panicked"))
+		}()
+		next.ServeHTTP(recorder, r)
+	})
+}

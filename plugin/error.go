@@ -1,0 +1,28 @@
+package plugin
+
+import "strings"
+
+// An Error is what a plugin reported. Each line of its text names the plugin.
+type Error struct {
+	ID  string
+	Err error
+}
+
+// Named returns err as an error of the plugin, nil for nil.
+func (p Plugin) Named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{p.ID, err}
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	for line := range strings.Lines(e.Err.Error()) {
+		b.WriteString("plugin " + e.ID + ": " + line)
+	}
+	return b.String()
+}
+
+// Unwrap returns the error as the plugin made it.
+func (e *Error) Unwrap() error { return e.Err }

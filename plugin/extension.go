@@ -1,0 +1,35 @@
+package plugin
+
+import (
+	"context"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
+)
+
+// Extension adds to a host what is no plugin: something that runs beside it, and values of the configuration
+// that only the running process knows. Its hooks run when the host stops, after those of all plugins.
+type Extension struct {
+	// Name names the extension in errors and in the service field of its log lines ("sandbox").
+	Name string
+
+	// Schema is the JSON schema of the config keys that the extension adds, or nil.
+	Schema []byte
+
+	// Key is the boolean config key that turns the extension on ("understudy.sandbox.enabled"). It is read at
+	// the start alone.
+	Key string
+
+	// Check reports all that Open would find wrong with the configuration.
+	Check func(config *appconfig.Config) error
+
+	// Open starts the extension, before any plugin is made. Environment holds the whole configuration, and
+	// backend.baseUrl as BaseURL. Open returns values that take precedence over those of all layers, and what to
+	// do once the host serves; both may be nil.
+	Open func(ctx context.Context, env Environment) (layers []map[string]any, ready func(), err error)
+}
+
+// Enabled reports whether the configuration turns the extension on.
+func (x Extension) Enabled(config *appconfig.Config) (bool, error) {
+	enabled, _, err := config.GetOptionalBoolean(x.Key)
+	return enabled, err
+}
