@@ -30,9 +30,9 @@ func Record(w http.ResponseWriter) *Recorder {
 // as 103 do not count.
 func (w *Recorder) Begun() bool { return w.status != 0 }
 
-// WriteHeader writes the header. Only the first status from 200 on counts, or 101.
+// WriteHeader writes the header.
 func (w *Recorder) WriteHeader(status int) {
-	if !w.Begun() && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
+	if !w.Begun() && status >= http.StatusOK {
 		w.status = status
 		if w.before != nil {
 			w.before(w.Header(), status)

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Limits of the protocol. Node's own defaults are near these.
+// Limits of each request. Node's own defaults are near these.
 const (
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 60 * time.Second
@@ -43,7 +43,14 @@ func Listen(ctx context.Context, o Options) (net.Listener, error) {
 	return listener, nil
 }
 
-// Serve answers requests on listener with handler, which Wrap has usually made, until Shutdown.
+// Serve answers requests on listener with handler, usually one that Wrap made, until Shutdown. A request's body
+// has to arrive within 60 seconds, and its answer has to end within 60 seconds after its header. A handler that
+// takes longer, such as one that streams events, sets deadlines of its own, or none:
+//
+//	controller := http.NewResponseController(w)
+//	err := errors.Join(controller.SetWriteDeadline(time.Time{}), controller.SetReadDeadline(time.Time{}))
+//
+// Shutdown waits for such a handler too, so it should end with the context that its plugin was given.
 func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, handler http.Handler) *Server {
 	s := &Server{address: listener.Addr().(*net.TCPAddr), scheme: "http", done: make(chan error, 1)}
 	if certificate != nil {
@@ -60,7 +67,9 @@ func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, hand
 	return s
 }
 
-// Wrap puts around the routes what Backstage puts around them, the outermost layer last.
+// Wrap puts around the routes what Backstage puts around them, the outermost layer last. The response writer
+// that the routes get is an http.Flusher and an http.Hijacker, and works with an http.ResponseController. What they
+// flush reaches the client at once. An event stream is not compressed.
 func Wrap(o Options, health *Health, log *zap.Logger, routes http.Handler) (http.Handler, error) {
 	handler, err := compress(health.serve(routes))
 	if err != nil {
