@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // Limits of each request. Node's own defaults are near these.
@@ -61,7 +63,7 @@ func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, hand
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
-		ErrorLog: zap.NewStdLog(log),
+		ErrorLog: logging.ServerErrors(log),
 	}
 	go func() { s.done <- s.server.Serve(listener) }()
 	return s

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest"
 
 	"github.com/understudy-host/understudy/pkg/httpserver"
 )
@@ -148,5 +150,35 @@ func TestProtocolIsThatOfNode(t *testing.T) {
 				t.Errorf("status %d: %v", answer.StatusCode, answer.Header)
 			}
 		})
+	}
+}
+
+// Anybody can cause these: at the usual level they would fill the log.
+func TestHandshakesThatFailAreForDebugging(t *testing.T) {
+	o, err := options(t, "  listen: 127.0.0.1:0\n  https: true\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := httpserver.Listen(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logged := make(chan zapcore.Entry, 1)
+	log := zaptest.NewLogger(t, zaptest.WrapOptions(zap.Hooks(func(entry zapcore.Entry) error {
+		logged <- entry
+		return nil
+	})))
+	server := httpserver.Serve(listener, o.TLS, log, http.HandlerFunc(notFound))
+	defer func() { _ = server.Shutdown(context.Background()) }()
+	connection, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	if _, err := io.WriteString(connection, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if entry := <-logged; entry.Level != zapcore.DebugLevel {
+		t.Errorf("logged at level %s: %s", entry.Level, entry.Message)
 	}
 }

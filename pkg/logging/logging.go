@@ -1,5 +1,5 @@
 // Package logging makes the root logger of the host: JSON lines in production and readable ones otherwise,
-// as Backstage does, with the values that the configuration marks as secret struck out.
+// as in Backstage. The values that the configuration marks as secret are struck out.
 package logging
 
 import (
@@ -13,13 +13,15 @@ import (
 type Options struct {
 	// Output takes the lines. The logger locks it.
 	Output zapcore.WriteSyncer
-	// JSON selects one JSON object a line (NODE_ENV=production) in place of readable lines.
+	// JSON selects one JSON object a line (NODE_ENV=production) instead of readable lines. The name of a named
+	// logger is "logger" there, and a stack is "stack". Readable lines have the name before the message, and the
+	// stack below it.
 	JSON bool
-	// Level is the lowest level written, by Backstage's names: error, warn, info, debug. "" is info.
+	// Level is the lowest level written, in Backstage's words: error, warn, info, debug. "" is info.
 	Level string
 }
 
-// levels are those of Backstage, which has some more between info and debug, and one below.
+// levels are Backstage's: it has two more between info and debug, and one below.
 var levels = map[string]zapcore.Level{
 	"": zapcore.InfoLevel, "error": zapcore.ErrorLevel, "warn": zapcore.WarnLevel, "info": zapcore.InfoLevel,
 	"http": zapcore.InfoLevel, "verbose": zapcore.InfoLevel, "debug": zapcore.DebugLevel, "silly": zapcore.DebugLevel,
@@ -32,7 +34,7 @@ func New(o Options) (*zap.Logger, *Redactor, error) {
 		return nil, nil, fmt.Errorf("LOG_LEVEL is %q, expected one of error, warn, info, debug", o.Level)
 	}
 	config := zapcore.EncoderConfig{
-		MessageKey: "message", LevelKey: "level", TimeKey: "timestamp",
+		MessageKey: "message", LevelKey: "level", TimeKey: "timestamp", NameKey: "logger", StacktraceKey: "stack",
 		LineEnding:       zapcore.DefaultLineEnding,
 		EncodeTime:       zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),
 		EncodeDuration:   zapcore.StringDurationEncoder,
@@ -45,4 +47,9 @@ func New(o Options) (*zap.Logger, *Redactor, error) {
 	}
 	redactor := &Redactor{output: o.Output}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(redactor), level)), redactor, nil
+}
+
+// Recovered logs an error: reason, which recover returned, with the stack of the panic.
+func Recovered(log *zap.Logger, message string, reason any, fields ...zap.Field) {
+	log.WithOptions(zap.AddStacktrace(zap.ErrorLevel), zap.AddCallerSkip(1)).Error(message, append(fields, zap.Any("panic", reason))...)
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // demoApp returns the handler of the demo app: its page, and Coder's API below /coder-api.
@@ -40,6 +42,6 @@ func (s *Sandbox) apiProxy(logger *zap.Logger) http.Handler {
 				"Accept": {"application/json"}, "Authorization": r.In.Header.Values("Authorization"),
 			}
 		},
-		ErrorLog: zap.NewStdLog(logger),
+		ErrorLog: logging.ServerErrors(logger),
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // Options say where the sandbox listens and whom it serves.
@@ -121,14 +123,13 @@ func (s *Sandbox) Close(ctx context.Context) error {
 }
 
 func (s *Sandbox) serve(logger *zap.Logger, handler http.Handler, listeners []net.Listener) {
-	errorLog, _ := zap.NewStdLogAt(logger, zap.WarnLevel) // fails for an unknown level only
 	server := &http.Server{
 		Handler:           loopbackHostOnly(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       time.Minute,
-		ErrorLog:          errorLog,
+		ErrorLog:          logging.ServerErrors(logger),
 	}
 	s.servers = append(s.servers, server)
 	for _, l := range listeners {
