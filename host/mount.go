@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/httpserver"
+	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/plugin"
 )
 
@@ -111,7 +111,7 @@ func (m *mount) createRouter(ctx context.Context, env plugin.Environment) (route
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("panicked while it was set up: %v", reason)
-			m.log.Error("plugin panicked while it was set up", zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
+			logging.Recovered(m.log, "plugin panicked while it was set up", reason)
 		}
 	}()
 	router, err = m.plugin.New(ctx, env)

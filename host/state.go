@@ -89,10 +89,7 @@ func (h *Host) hide(config *appconfig.Config) {
 
 // useServer makes the handler of the server options the one in use. The address stays as it is.
 func (h *Host) useServer(_ context.Context, s *state) error {
-	handler, err := httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter)
-	if err != nil {
-		return err
-	}
+	handler := httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter)
 	h.handler.Store(&handler)
 	if now := s.server; now.Host != h.listening.Host || now.Port != h.listening.Port || (now.TLS == nil) != (h.listening.TLS == nil) {
 		h.log.Warn("backend.listen or backend.https changed: restart the host to put it into use")

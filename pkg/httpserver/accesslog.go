@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,40 +13,32 @@ import (
 	"github.com/understudy-host/understudy/pkg/logging"
 )
 
-// accessLog writes Backstage's line for each answered request, with the values of code, state, token and
-// the like left out of its URLs.
+// accessLog writes Backstage's line for each answered request. Its URLs have no values of parameters such as code,
+// state and token.
 func accessLog(log *zap.Logger, next http.Handler) http.Handler {
 	log = log.With(zap.String("type", "incomingRequest"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := Record(w)
 		begin := time.Now()
 		next.ServeHTTP(recorder, r)
-		entry := log.Check(zap.InfoLevel, "")
-		if entry == nil {
-			return
-		}
-		if recorder.status == 0 {
-			recorder.status = http.StatusOK
-		}
-		uri, referrer := visible(logging.URL(r.RequestURI)), logging.URL(r.Referer())
-		entry.Message = fmt.Sprintf("[%s] \"%s %s HTTP/%d.%d\" %d %d %s %s", begin.UTC().Format("2006-01-02T15:04:05.000Z"),
-			r.Method, uri, r.ProtoMajor, r.ProtoMinor, recorder.status, recorder.bytes, quoted(referrer), quoted(r.UserAgent()))
-		entry.Write(zap.String("method", r.Method), zap.String("url", uri), zap.Int("status", recorder.status),
-			zap.Duration("duration", time.Since(begin)))
+		status, uri, referrer := cmp.Or(recorder.status, http.StatusOK), visible(logging.URL(r.RequestURI)), logging.URL(r.Referer())
+		log.Info(fmt.Sprintf("[%s] \"%s %s HTTP/%d.%d\" %d %d %s %s", begin.UTC().Format("2006-01-02T15:04:05.000Z"),
+			r.Method, uri, r.ProtoMajor, r.ProtoMinor, status, recorder.bytes, quoted(referrer), quoted(r.UserAgent())),
+			zap.String("method", r.Method), zap.String("url", uri), zap.Int("status", status), zap.Duration("duration", time.Since(begin)))
 	})
 }
 
-// visible escapes what no URL of a browser's holds: quotes, which would end the one in the log line, and raw
-// bytes beyond ASCII, among them control characters that terminals obey.
+// visible escapes characters that browsers never put in URLs: quotes, which would end the one in the log line, and
+// bytes beyond ASCII, which include control characters for terminals.
 func visible(uri string) string {
 	if strings.IndexFunc(uri, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' }) < 0 {
 		return uri
 	}
-	text := strconv.QuoteToASCII(uri)
-	return text[1 : len(text)-1]
+	escaped := strconv.QuoteToASCII(uri)
+	return escaped[1 : len(escaped)-1]
 }
 
-// quoted shows a header of the client's in a log line that stays one line, whatever is in it.
+// quoted returns the first 512 bytes of a request's header in quotes and escaped, so that the log line stays one line.
 func quoted(value string) string {
 	if value == "" {
 		return `"-"`

@@ -16,8 +16,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// readTLS reads backend.https: true for a certificate made up for this start, or certificate.cert and
-// certificate.key in PEM form. It returns nil for plain HTTP.
+// readTLS reads backend.https: true for a self-signed certificate that lasts until the host stops, or
+// certificate.cert and certificate.key in PEM form. It returns nil for plain HTTP.
 func readTLS(config *appconfig.Config) (*tls.Config, error) {
 	value, ok, err := config.GetOptional("backend.https")
 	if err != nil || !ok || value == false {
@@ -46,7 +46,7 @@ func readTLS(config *appconfig.Config) (*tls.Config, error) {
 }
 
 // selfSigned makes a certificate for the host of backend.baseUrl and for this machine. Browsers warn of it: it is
-// for local development, as in Backstage, which keeps one in a file for a month.
+// for local development. Backstage keeps one in a file for a month.
 func selfSigned(config *appconfig.Config) (tls.Certificate, error) {
 	base, err := config.GetString("backend.baseUrl")
 	if err != nil {

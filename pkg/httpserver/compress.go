@@ -10,14 +10,11 @@ import (
 
 // compress compresses bodies of 1024 bytes and more, of the types that Backstage compresses. A stream is
 // compressed piece by piece: what a handler flushes reaches the client at once.
-func compress(next http.Handler) (http.Handler, error) {
-	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1024))
-	if err != nil {
-		return nil, err
-	}
+func compress(next http.Handler) http.Handler {
+	wrap, _ := gzhttp.NewWrapper(gzhttp.MinSize(1024)) // fails only for options that contradict each other
 	return wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&Recorder{ResponseWriter: w, before: chooseCompression}, r)
-	})), nil
+	}))
 }
 
 // chooseCompression tells gzhttp which answers to leave alone: those of other types, and successes that are not

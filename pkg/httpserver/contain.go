@@ -3,7 +3,6 @@ package httpserver
 import (
 	"errors"
 	"net/http"
-	"runtime/debug"
 
 	"go.uber.org/zap"
 
@@ -24,8 +23,8 @@ func Contain(log *zap.Logger, next http.Handler) http.Handler {
 			if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(http.ErrAbortHandler)
 			}
-			log.Error("request handler panicked", zap.String("method", r.Method), zap.String("url", logging.URL(r.RequestURI)),
-				zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
+			logging.Recovered(log, "request handler panicked", reason,
+				zap.String("method", r.Method), zap.String("url", logging.URL(r.RequestURI)))
 			if recorder.Begun() {
 				panic(http.ErrAbortHandler)
 			}

@@ -50,10 +50,7 @@ func inBubble(t *testing.T, routes http.HandlerFunc, test func(t *testing.T, cli
 		if err != nil {
 			t.Fatal(err)
 		}
-		handler, err := httpserver.Wrap(o, new(httpserver.Health), zap.NewNop(), routes)
-		if err != nil {
-			t.Fatal(err)
-		}
+		handler := httpserver.Wrap(o, new(httpserver.Health), zap.NewNop(), routes)
 		listener := &pipes{connections: make(chan net.Conn)}
 		server := httpserver.Serve(listener, nil, zap.NewNop(), handler)
 		transport := &http.Transport{DialContext: listener.dial}

@@ -1,18 +1,22 @@
 package httpserver
 
 import (
+	"errors"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// methods are those that Node's parser knows, but for CONNECT.
+// methods are those that Node's parser knows, except CONNECT.
 var methods = strings.Fields("ACL BIND CHECKOUT COPY DELETE GET HEAD LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL MOVE " +
 	"NOTIFY OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK " +
 	"UNLOCK UNSUBSCRIBE")
 
-// knownMethods refuses other methods as Node's parser does, before anything of Backstage sees the request.
+// knownMethods refuses other methods as Node's parser does, before Backstage's layers see the request.
 func knownMethods(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(methods, r.Method) {
@@ -24,8 +28,8 @@ func knownMethods(next http.Handler) http.Handler {
 	})
 }
 
-// securityHeaders sets what helmet, as Backstage configures it, puts on every answer. A handler may replace
-// any of them. The values are shared between answers: one allocation for none of them.
+// securityHeaders puts on every answer what helmet does as Backstage configures it. A handler may replace any of
+// these headers. All answers share the values, so that none allocates its own.
 func securityHeaders(csp, referrer string, next http.Handler) http.Handler {
 	fixed := map[string][]string{
 		"Referrer-Policy":                   {referrer},
@@ -47,34 +51,46 @@ func securityHeaders(csp, referrer string, next http.Handler) http.Handler {
 	})
 }
 
-// directive is one directive of a Content-Security-Policy.
-type directive struct {
-	name    string
-	sources []string
+// defaultCSP is helmet's Content-Security-Policy with Backstage's two changes: script-src allows eval, and there is
+// no form-action.
+const defaultCSP = "default-src 'self';base-uri 'self';font-src 'self' https: data:;frame-ancestors 'self';" +
+	"img-src 'self' data:;object-src 'none';script-src 'self' 'unsafe-eval';script-src-attr 'none';" +
+	"style-src 'self' https: 'unsafe-inline';upgrade-insecure-requests"
+
+// readPolicies reads backend.csp, which changes single directives of the default, and backend.referrer.policy.
+func readPolicies(config *appconfig.Config) (csp, referrer string, err error) {
+	directives := strings.Split(defaultCSP, ";")
+	section, ok, err := config.GetOptionalConfig("backend.csp")
+	errs := []error{err}
+	if ok {
+		for _, key := range section.Keys() {
+			name := kebab(key)
+			at := slices.IndexFunc(directives, func(d string) bool { return strings.HasPrefix(d+" ", name+" ") })
+			if at < 0 {
+				at = len(directives)
+				directives = append(directives, "")
+			}
+			if value, _ := section.Get(key); value == false {
+				directives = slices.Delete(directives, at, at+1)
+				continue
+			}
+			sources, err := section.GetStringArray(key)
+			errs = append(errs, err)
+			directives[at] = strings.Join(append([]string{name}, sources...), " ")
+		}
+	}
+	policies, ok, err := config.GetOptionalStringArray("backend.referrer.policy")
+	if !ok {
+		policies = []string{"no-referrer"}
+	}
+	return strings.Join(directives, ";"), strings.Join(policies, ","), errors.Join(append(errs, err)...)
 }
 
-// defaultDirectives are helmet's, with the two changes that Backstage makes: script-src allows eval and
-// form-action is left out.
-func defaultDirectives() []directive {
-	return []directive{
-		{"default-src", []string{"'self'"}},
-		{"base-uri", []string{"'self'"}},
-		{"font-src", []string{"'self'", "https:", "data:"}},
-		{"frame-ancestors", []string{"'self'"}},
-		{"img-src", []string{"'self'", "data:"}},
-		{"object-src", []string{"'none'"}},
-		{"script-src", []string{"'self'", "'unsafe-eval'"}},
-		{"script-src-attr", []string{"'none'"}},
-		{"style-src", []string{"'self'", "https:", "'unsafe-inline'"}},
-		{"upgrade-insecure-requests", nil},
-	}
-}
+// wordStart matches where a word of a CSP directive's name begins, or what separates it from the one before.
+var wordStart = regexp.MustCompile(`[ _]|[A-Z]`)
 
-// policy writes directives as one header value.
-func policy(directives []directive) string {
-	parts := make([]string, len(directives))
-	for i, d := range directives {
-		parts[i] = strings.Join(append([]string{d.name}, d.sources...), " ")
-	}
-	return strings.Join(parts, ";")
+// kebab returns a directive's name as the header has it: scriptSrc and script_src are script-src.
+func kebab(name string) string {
+	name = wordStart.ReplaceAllString(name, "-$0")
+	return strings.ToLower(strings.TrimPrefix(strings.NewReplacer("- ", "-", "-_", "-").Replace(name), "-"))
 }

@@ -12,23 +12,16 @@ import (
 
 // Health answers /.backstage/health/v1/liveness and /readiness. The zero value is alive and not ready.
 type Health struct {
-	state atomic.Int32
+	ready, stopping atomic.Bool
 }
 
-// The states of readiness, in the order in which a host goes through them.
-const (
-	starting int32 = iota
-	ready
-	stopping
-)
+// SetReady makes readiness succeed: the host takes requests.
+func (h *Health) SetReady() { h.ready.Store(true) }
 
-// SetReady says that the host can take requests.
-func (h *Health) SetReady() { h.state.Store(ready) }
+// SetStopping makes readiness fail: load balancers send new requests elsewhere.
+func (h *Health) SetStopping() { h.stopping.Store(true) }
 
-// SetStopping says that the host takes no more: load balancers look elsewhere.
-func (h *Health) SetStopping() { h.state.Store(stopping) }
-
-// serve answers the probes and hands on the rest.
+// serve answers the probes and passes other requests on.
 func (h *Health) serve(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		probe, ok := express.CutPrefixFold(r.URL.EscapedPath(), "/.backstage/health/v1/")
@@ -44,9 +37,9 @@ func (h *Health) serve(next http.Handler) http.Handler {
 			contentType, body = "text/html; charset=utf-8", "GET,HEAD"
 			w.Header().Set("Allow", body)
 		case http.MethodGet, http.MethodHead:
-			if state := h.state.Load(); probe == "readiness" && state != ready {
+			if probe == "readiness" && (h.stopping.Load() || !h.ready.Load()) {
 				status, body = http.StatusServiceUnavailable, `{"message":"Backend has not started yet","status":"error"}`
-				if state == stopping {
+				if h.stopping.Load() {
 					body = `{"message":"Backend is shutting down","status":"error"}`
 				}
 			}

@@ -1,6 +1,6 @@
-// Package httpserver is the host's HTTP front: it listens as backend.listen and backend.https say, and puts
-// around the routes what Backstage's rootHttpRouter puts around them: security headers, CORS, compression,
-// request log and health checks.
+// Package httpserver is the host's HTTP server. It listens as backend.listen and backend.https say, and puts the
+// layers of Backstage's rootHttpRouter around the routes: request log, security headers, CORS, compression and
+// health checks.
 package httpserver
 
 import (
@@ -23,7 +23,7 @@ const (
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 60 * time.Second
 	idleTimeout   = 75 * time.Second
-	maxHeader     = 16<<10 - 4<<10 // Node's 16 kB: net/http adds 4 kB to what it is given
+	maxHeader     = 16<<10 - 4<<10 // Node's 16 kB: net/http adds 4 kB
 )
 
 // Server is an HTTP server for one host.
@@ -34,7 +34,7 @@ type Server struct {
 	done    chan error
 }
 
-// Listen takes the address that o names. An address that cannot be had is reported with what to do about it.
+// Listen listens on the address of o. Its error says what to do if the address is taken or not permitted.
 func Listen(ctx context.Context, o Options) (net.Listener, error) {
 	var config net.ListenConfig
 	address := net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
@@ -69,15 +69,12 @@ func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, hand
 	return s
 }
 
-// Wrap puts around the routes what Backstage puts around them, the outermost layer last. The response writer
-// that the routes get is an http.Flusher and an http.Hijacker, and works with an http.ResponseController. What they
-// flush reaches the client at once. An event stream is not compressed.
-func Wrap(o Options, health *Health, log *zap.Logger, routes http.Handler) (http.Handler, error) {
-	handler, err := compress(health.serve(routes))
-	if err != nil {
-		return nil, err
-	}
-	return accessLog(log, knownMethods(securityHeaders(o.CSP, o.Referrer, cors(o.CORS, handler)))), nil
+// Wrap puts Backstage's layers around the routes. The response writer that the routes get is an http.Flusher and
+// an http.Hijacker, and works with an http.ResponseController. What they flush reaches the client at once, compressed
+// or not. Event streams are never compressed.
+func Wrap(o Options, health *Health, log *zap.Logger, routes http.Handler) http.Handler {
+	handler := cors(o.cors, compress(health.serve(routes)))
+	return accessLog(log, knownMethods(securityHeaders(o.csp, o.referrer, handler)))
 }
 
 // URL returns a URL at which the server answers on this machine.
@@ -89,10 +86,10 @@ func (s *Server) URL() string {
 	return s.scheme + "://" + net.JoinHostPort(host, strconv.Itoa(s.address.Port))
 }
 
-// Done yields the error that ended serving, http.ErrServerClosed after a Shutdown.
+// Done returns a channel with the error that ended serving: http.ErrServerClosed after Shutdown.
 func (s *Server) Done() <-chan error { return s.done }
 
-// Shutdown takes no more connections and waits for the requests in flight, until ctx ends.
+// Shutdown accepts no more connections and waits for the requests in flight. When ctx ends, it cuts them off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("requests were still in flight: %w", err), s.server.Close())

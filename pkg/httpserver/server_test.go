@@ -106,10 +106,7 @@ func TestProtocolIsThatOfNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := httpserver.Wrap(o, new(httpserver.Health), zap.NewNop(), http.HandlerFunc(notFound))
-	if err != nil {
-		t.Fatal(err)
-	}
+	handler := httpserver.Wrap(o, new(httpserver.Health), zap.NewNop(), http.HandlerFunc(notFound))
 	listener, err := httpserver.Listen(context.Background(), httpserver.Options{Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)

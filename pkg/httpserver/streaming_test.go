@@ -28,10 +28,7 @@ func served(t *testing.T, http2 bool, routes http.HandlerFunc) (*httptest.Server
 		t.Fatal(err)
 	}
 	core, logs := observer.New(zap.InfoLevel)
-	handler, err := httpserver.Wrap(o, new(httpserver.Health), zap.New(core), routes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	handler := httpserver.Wrap(o, new(httpserver.Health), zap.New(core), routes)
 	statuses := make(chan int64, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)

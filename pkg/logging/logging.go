@@ -4,6 +4,8 @@ package logging
 
 import (
 	"fmt"
+	stdlog "log"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -46,10 +48,39 @@ func New(o Options) (*zap.Logger, *Redactor, error) {
 		encoder = zapcore.NewJSONEncoder(config)
 	}
 	redactor := &Redactor{output: o.Output}
+	redactor.SetSecrets(nil)
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(redactor), level)), redactor, nil
 }
 
 // Recovered logs an error: reason, which recover returned, with the stack of the panic.
 func Recovered(log *zap.Logger, message string, reason any, fields ...zap.Field) {
 	log.WithOptions(zap.AddStacktrace(zap.ErrorLevel), zap.AddCallerSkip(1)).Error(message, append(fields, zap.Any("panic", reason))...)
+}
+
+// ServerErrors returns a logger for the ErrorLog of an http.Server or a ReverseProxy. What clients cause, such as
+// a TLS handshake that fails, is for debugging. A panic is an error with its stack; everything else is a warning.
+func ServerErrors(log *zap.Logger) *stdlog.Logger {
+	return stdlog.New(serverErrors{log}, "", 0)
+}
+
+type serverErrors struct{ log *zap.Logger }
+
+// Write logs one error of net/http. It goes into a field, where it is escaped: clients may have chosen parts of it.
+func (s serverErrors) Write(line []byte) (int, error) {
+	text, stack, level := strings.TrimSpace(string(line)), "", zapcore.WarnLevel
+	switch {
+	case strings.HasPrefix(text, "http: TLS handshake error"), strings.HasSuffix(text, "context canceled"):
+		level = zapcore.DebugLevel
+	case strings.HasPrefix(text, "http: panic serving"):
+		level = zapcore.ErrorLevel
+		// The stack begins at the last such line: the panic's own text, which comes first, may have one too.
+		if at := strings.LastIndex(text, "\ngoroutine "); at >= 0 {
+			text, stack = text[:at], text[at+1:]
+		}
+	}
+	if entry := s.log.Check(level, "HTTP server error"); entry != nil {
+		entry.Stack = stack
+		entry.Write(zap.String("error", text))
+	}
+	return len(line), nil
 }

@@ -19,8 +19,8 @@ func TestServerErrorsHaveALevel(t *testing.T) {
 		"http: proxy error: context canceled":                {"debug", "http: proxy error: context canceled", ""},
 		"http: superfluous response.WriteHeader call from x": {"warn", "http: superfluous response.WriteHeader call from x", ""},
 		"http: Accept error: too many open files; retrying":  {"warn", "http: Accept error: too many open files; retrying", ""},
-		"http: panic serving 127.0.0.1:4711: a\ngoroutine b\ngoroutine 7 [running]:\nmain.main()": {
-			"error", "http: panic serving 127.0.0.1:4711: a\ngoroutine b", "goroutine 7 [running]:\nmain.main()",
+		"http: panic serving 127.0.0.1:4711: a\ngoroutine b: context canceled\ngoroutine 7 [running]:\nmain.main()": {
+			"error", "http: panic serving 127.0.0.1:4711: a\ngoroutine b: context canceled", "goroutine 7 [running]:\nmain.main()",
 		},
 	} {
 		var out bytes.Buffer
