@@ -1,5 +1,5 @@
-// Package apierror holds the errors that Backstage backends answer with and writes them as Backstage does:
-// @backstage/errors and the error handler of @backstage/backend-defaults.
+// Package apierror has the errors of @backstage/errors, and writes them as the error handler of
+// @backstage/backend-defaults does.
 package apierror
 
 import (
@@ -10,18 +10,18 @@ import (
 	"strconv"
 )
 
-// Error is an error that is meant for the client. Name and Message are shown; Err, the cause, is for the
-// operator's log alone.
+// Error is an error for the client, which gets the name and the message. Err, the cause, is only for the operator's
+// log.
 type Error struct {
 	Status  int    // the HTTP status
 	Name    string // the class name in @backstage/errors: "InputError", "NotAllowedError", …
 	Message string
-	Err     error // nil, or the cause, which is never sent
+	Err     error // nil, or the cause, which is never sent to the client
 
-	// Cause, when not nil, is sent as the "cause" member, as Backstage does for a ForwardedError.
+	// Cause, if not nil, is sent as the member "cause", as Backstage does for a ForwardedError.
 	Cause *Error
 
-	// Extra are further members of the error in the answer, such as the limit of a PayloadTooLargeError.
+	// Extra has more members of the error in the answer, such as the limit of a PayloadTooLargeError.
 	Extra map[string]any
 }
 
@@ -32,7 +32,7 @@ func (e *Error) Error() string {
 	return e.Name + ": " + e.Message
 }
 
-// Unwrap returns the cause that is kept from the client.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Input is Backstage's InputError: the request is malformed (400).
@@ -40,7 +40,7 @@ func Input(message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Name: "InputError", Message: message}
 }
 
-// Authentication is Backstage's AuthenticationError: who asks is not known (401).
+// Authentication is Backstage's AuthenticationError: the request does not say who sent it (401).
 func Authentication(message string) *Error {
 	return &Error{Status: http.StatusUnauthorized, Name: "AuthenticationError", Message: message}
 }
@@ -55,8 +55,8 @@ func NotFound(message string) *Error {
 	return &Error{Status: http.StatusNotFound, Name: "NotFoundError", Message: message}
 }
 
-// From returns err as the *Error that is in its chain, or, when there is none, a 500 that tells the client
-// nothing and keeps err as its cause.
+// From returns the *Error in the chain of err. If there is none, it returns a 500 that tells the client nothing and has
+// err as its cause.
 func From(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -64,8 +64,8 @@ func From(err error) *Error {
 	return &Error{Status: http.StatusInternalServerError, Name: "Error", Message: "Internal Server Error", Err: err}
 }
 
-// Write answers r with Backstage's JSON error body. url is the request's path and query as the reporting
-// router of Backstage shows them: below its mount, and without the values of code, state and the like.
+// Write answers r with Backstage's JSON body for err. url is the request's path and query as Backstage's router shows
+// them, below its mount. It should have no values of parameters such as code and state.
 func Write(w http.ResponseWriter, r *http.Request, url string, err error) {
 	e := From(err)
 	type request struct {
@@ -75,17 +75,17 @@ func Write(w http.ResponseWriter, r *http.Request, url string, err error) {
 	type response struct {
 		StatusCode int `json:"statusCode"`
 	}
-	text, _ := marshal(struct {
+	body, _ := marshal(struct {
 		Error    shown    `json:"error"`
 		Request  request  `json:"request"`
 		Response response `json:"response"`
 	}{show(e), request{r.Method, url}, response{e.Status}})
 	header := w.Header()
 	header.Set("Content-Type", "application/json; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(len(text)))
+	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(text)
+		_, _ = w.Write(body)
 	}
 }
 
@@ -96,18 +96,18 @@ type shown struct {
 	extra   map[string]any
 }
 
-// MarshalJSON writes the own members of the error after the name and the message.
+// MarshalJSON writes the extra members after the others.
 func (s shown) MarshalJSON() ([]byte, error) {
 	type members shown // without this method
-	text, err := marshal(members(s))
+	data, err := marshal(members(s))
 	if err != nil || len(s.extra) == 0 {
-		return text, err
+		return data, err
 	}
 	extra, err := marshal(s.extra)
-	return append(append(text[:len(text)-1], ','), extra[1:]...), err
+	return append(append(data[:len(data)-1], ','), extra[1:]...), err
 }
 
-// marshal is json.Marshal but for <, > and &, which JSON.stringify leaves alone.
+// marshal is json.Marshal without escapes for <, > and &, as JSON.stringify.
 func marshal(value any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

@@ -1,6 +1,5 @@
-// Package origin decides which web origins are allowed: the glob patterns of backend.cors.origin and
-// auth.experimentalExtraAllowedOrigins, as Backstage matches them (npm's minimatch with nocase and
-// noglobstar).
+// Package origin decides which web origins are allowed. It matches the glob patterns of backend.cors.origin and
+// auth.experimentalExtraAllowedOrigins as Backstage does, which uses npm's minimatch with nocase and noglobstar.
 package origin
 
 import (
@@ -17,12 +16,12 @@ import (
 
 // Matcher is a list of origin patterns. The zero value matches nothing. It is safe for concurrent use.
 type Matcher struct {
-	exact    map[string]bool // lower-cased patterns without a wildcard
+	exact    map[string]bool // patterns without a wildcard, in lower case
 	patterns []*regexp.Regexp
 }
 
-// Compile reads patterns. `*` stands for any run of characters but `/`, dots included, `?` for one, `[a-z]`
-// for one of a set and `{a,b}` for either. Letter case does not count; `**` is no more than `*`.
+// Compile reads patterns. `*` matches any number of characters except `/`, `?` matches one, `[a-z]` one of a set, and
+// `{a,b}` either of two. A `*` matches dots too. Letter case does not count. `**` is the same as `*`.
 func Compile(patterns ...string) (Matcher, error) {
 	m := Matcher{exact: make(map[string]bool)}
 	for _, pattern := range patterns {
@@ -42,14 +41,14 @@ func Compile(patterns ...string) (Matcher, error) {
 	return m, nil
 }
 
-// Match tells whether origin, the value of an Origin header, is allowed. As in Backstage, letter case and
-// one trailing slash do not count. Unlike there, no wildcard stands for the origin "null".
+// Match reports whether origin, the value of an Origin header, is allowed. As in Backstage, letter case and one
+// trailing slash do not count. Unlike in Backstage, no wildcard matches the origin "null".
 func (m Matcher) Match(origin string) bool {
 	if origin == "" || len(origin) > 2048 {
 		return false
 	}
 	origin = strings.TrimSuffix(slashes(strings.ToLower(origin)), "/")
-	// Any sandboxed frame and local file has the origin "null": only a pattern of just that name can mean it.
+	// Every sandboxed frame and local file has the origin "null": only a pattern with exactly that name allows it.
 	if m.exact[origin] || origin == "null" {
 		return m.exact[origin]
 	}
@@ -61,8 +60,8 @@ func (m Matcher) Match(origin string) bool {
 	return false
 }
 
-// Of returns the origin of rawURL in its normal form ("https://app.example.com", default port left out), or
-// an error when rawURL is not an absolute http(s) URL, which repeats it unless it may hold a password.
+// Of returns the origin of rawURL in its normal form, without a default port: "https://app.example.com". It fails if
+// rawURL is not an absolute http or https URL. The error quotes rawURL unless that may hold a password.
 func Of(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	host, port := "", uint64(0)
@@ -73,7 +72,7 @@ func Of(rawURL string) (string, error) {
 		port, err = strconv.ParseUint(u.Port(), 10, 16)
 	}
 	if err != nil || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") || host == "" {
-		// Errors of net/url repeat the URL, or the part that they are about: either may hold a password.
+		// Errors of net/url quote the URL or a part of it: either may hold a password.
 		if strings.Contains(rawURL, "@") {
 			return "", errors.New("a value with a user in it is not an absolute http or https URL")
 		}
@@ -90,8 +89,8 @@ func Of(rawURL string) (string, error) {
 	return scheme + "://" + host, nil
 }
 
-// asciiHost writes a host as browsers do in an Origin header: in lower case, and other letters in Punycode. It
-// fails for what no browser takes, such as letters that count as a slash or an at sign.
+// asciiHost returns host as browsers have it in an Origin header: in lower case, and in Punycode if it is not ASCII. It
+// fails for hosts that no browser accepts, such as one with a letter that counts as a slash or an at sign.
 func asciiHost(host string) (string, error) {
 	if strings.IndexFunc(host, func(c rune) bool { return c > unicode.MaxASCII }) >= 0 {
 		return idna.Lookup.ToASCII(host)
@@ -99,7 +98,7 @@ func asciiHost(host string) (string, error) {
 	return strings.ToLower(host), nil
 }
 
-// slashes folds runs of slashes into one and drops the last, since minimatch compares path segments.
+// slashes replaces each run of slashes by one, since minimatch compares path segments.
 func slashes(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -110,7 +109,7 @@ func slashes(s string) string {
 	return b.String()
 }
 
-// expandBraces turns "a{b,c}d" into "abd" and "acd", the first pair of braces first.
+// expandBraces returns "abd" and "acd" for "a{b,c}d". It expands the first pair of braces first.
 func expandBraces(pattern string) []string {
 	open := strings.IndexByte(pattern, '{')
 	if open < 0 {
@@ -144,52 +143,54 @@ func expandBraces(pattern string) []string {
 	return []string{pattern}
 }
 
-// translate makes a regular expression of one glob. A segment never begins with a dot unless the pattern
-// says so, and a wildcard never stands for an empty segment.
+// translate returns the regular expression for a glob.
 func translate(glob string) string {
+	segments := strings.Split(glob, "/")
+	for i, segment := range segments {
+		segments[i] = translateSegment(segment)
+	}
+	return "^" + strings.Join(segments, "/") + "$"
+}
+
+// translateSegment returns the regular expression for the part of a glob between two slashes. A `*` at its beginning
+// does not match a first dot, and a single `*` does not match an empty segment.
+func translateSegment(segment string) string {
 	var b strings.Builder
-	b.WriteString("^")
-	for n, segment := range strings.Split(glob, "/") {
-		if n > 0 {
-			b.WriteString("/")
-		}
-		for i := 0; i < len(segment); i++ {
-			switch c := segment[i]; c {
-			case '*':
-				for i+1 < len(segment) && segment[i+1] == '*' {
-					i++
-				}
-				if rest := segment[i+1:]; strings.TrimLeft(segment[:i+1], "*") != "" {
-					b.WriteString("[^/]*")
-				} else if rest == "" || rest[0] == '.' {
-					b.WriteString("[^/.][^/]*")
-				} else {
-					b.WriteString("(?:[^/.][^/]*)?")
-				}
-			case '?':
-				b.WriteString("[^/]")
-			case '[':
-				end := strings.IndexByte(segment[i:], ']')
-				if end < 2 {
-					b.WriteString(`\[`)
-					continue
-				}
-				set := segment[i+1 : i+end]
-				if set[0] == '!' {
-					set = "^/" + set[1:]
-				}
-				b.WriteString("[" + set + "]")
-				i += end
-			case '\\':
-				if i+1 < len(segment) {
-					i++
-				}
-				b.WriteString(regexp.QuoteMeta(segment[i : i+1]))
-			default:
-				b.WriteString(regexp.QuoteMeta(string(c)))
+	for i := 0; i < len(segment); i++ {
+		switch c := segment[i]; c {
+		case '*':
+			for i+1 < len(segment) && segment[i+1] == '*' {
+				i++
 			}
+			if rest := segment[i+1:]; strings.TrimLeft(segment[:i+1], "*") != "" {
+				b.WriteString("[^/]*")
+			} else if rest == "" || rest[0] == '.' {
+				b.WriteString("[^/.][^/]*")
+			} else {
+				b.WriteString("(?:[^/.][^/]*)?")
+			}
+		case '?':
+			b.WriteString("[^/]")
+		case '[':
+			end := strings.IndexByte(segment[i:], ']')
+			if end < 2 {
+				b.WriteString(`\[`)
+				continue
+			}
+			set := segment[i+1 : i+end]
+			if set[0] == '!' {
+				set = "^/" + set[1:]
+			}
+			b.WriteString("[" + set + "]")
+			i += end
+		case '\\':
+			if i+1 < len(segment) {
+				i++
+			}
+			b.WriteString(regexp.QuoteMeta(segment[i : i+1]))
+		default:
+			b.WriteString(regexp.QuoteMeta(string(c)))
 		}
 	}
-	b.WriteString("$")
 	return b.String()
 }

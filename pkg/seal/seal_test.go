@@ -62,7 +62,7 @@ func TestOpenRefuses(t *testing.T) {
 		"empty":             {r, "", "cookie-1", ErrInvalid},
 		"not base64":        {r, "***", "cookie-1", ErrInvalid},
 		"cut":               {r, text[:len(text)-4], "cookie-1", ErrInvalid},
-		"too long":          {r, strings.Repeat("A", maxText+1), "cookie-1", ErrInvalid},
+		"too long":          {r, strings.Repeat("A", maxSize+1), "cookie-1", ErrInvalid},
 		"shorter than tags": {r, text[:20], "cookie-1", ErrInvalid},
 	}
 	for name, test := range tests {

@@ -18,17 +18,17 @@ var (
 		"client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "scope", "state",
 	}
 
-	// scopes are some of the names in Coder's catalog, enough to ask for less than everything.
+	// scopes are some of the names in Coder's catalog: enough to ask for less than everything.
 	scopes = []string{
 		"all", "application_connect", "coder:all", "coder:application_connect", "coder:workspaces.access",
 		"coder:workspaces.create", "coder:workspaces.delete", "coder:workspaces.operate", "template:read",
 		"user:read_personal", "workspace:read",
 	}
 
-	challengeForm = regexp.MustCompile(`^[A-Za-z0-9\-._~]{43,128}$`) // RFC 7636 section 4.2, and 4.1 alike
+	challengeForm = regexp.MustCompile(`^[A-Za-z0-9\-._~]{43,128}$`) // RFC 7636 sections 4.1 and 4.2
 )
 
-// authorization is a request to the authorization endpoint that the user may be asked about.
+// authorization is a valid request to the authorization endpoint: the user can allow it.
 type authorization struct {
 	callback    *url.URL // a registered redirect URI
 	redirectURI string   // as sent, or ""
@@ -52,7 +52,7 @@ func (c *standIn) consent(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// decide issues the code once the user has pressed Allow (POST /oauth2/authorize).
+// decide issues the code after the user has pressed Allow (POST /oauth2/authorize).
 func (c *standIn) decide(w http.ResponseWriter, r *http.Request) {
 	a := c.authorization(w, r)
 	if a == nil {
@@ -69,8 +69,8 @@ func (c *standIn) decide(w http.ResponseWriter, r *http.Request) {
 	redirect(w, r, a.answer(url.Values{"code": {secret}}))
 }
 
-// authorization reads the query of r. When something is wrong with it, it answers r itself and returns nil: with a
-// page when the application or where it is cannot be trusted or the request means nothing, else with a redirect.
+// authorization reads the query of r. If the query is not valid, it answers r and returns nil. It answers with an error
+// page if client or redirect URI cannot be trusted or the request is malformed, otherwise with a redirect.
 func (c *standIn) authorization(w http.ResponseWriter, r *http.Request) *authorization {
 	q := r.URL.Query()
 	switch id := q.Get("client_id"); {
@@ -88,7 +88,7 @@ func (c *standIn) authorization(w http.ResponseWriter, r *http.Request) *authori
 		challenge: q.Get("code_challenge"),
 	}
 	callback := cmp.Or(a.redirectURI, c.client.RedirectURIs[0])
-	a.callback, _ = url.Parse(callback) // Open has checked those that are registered
+	a.callback, _ = url.Parse(callback) // Open has checked the registered ones
 	problems := unknownNames(q, authorizeParams)
 	if !slices.Contains(c.client.RedirectURIs, callback) {
 		problems = append(problems, `Query param "redirect_uri" must exactly match a registered redirect URI`)
@@ -97,7 +97,7 @@ func (c *standIn) authorization(w http.ResponseWriter, r *http.Request) *authori
 	switch {
 	case kind == "":
 		problems = append(problems, `Query param "response_type" is required and cannot be empty`)
-	case kind != "code" && kind != "token": // Coder knows the name of the second and refuses it below
+	case kind != "code" && kind != "token": // Coder knows the name "token" and refuses it below
 		problems = append(problems, fmt.Sprintf(`Query param "response_type" has invalid value: %q is not a valid value`, kind))
 	case kind == "code" && a.challenge == "" && !c.pkceOptional:
 		problems = append(problems, `Query param "code_challenge" is required and cannot be empty`)
@@ -135,7 +135,7 @@ func (a *authorization) refusal(e oauthError) string {
 	return a.answer(set)
 }
 
-// answer is the callback with set in its query, and the state when there was one.
+// answer is the callback with set in its query, and with the state if there was one.
 func (a *authorization) answer(set url.Values) string {
 	u := *a.callback
 	q := u.Query()
@@ -147,12 +147,12 @@ func (a *authorization) answer(set url.Values) string {
 	return u.String()
 }
 
-// redirect sends the browser to a URL that answer made, which is on a registered callback.
+// redirect sends the browser to a URL that answer made, on a registered callback.
 func redirect(w http.ResponseWriter, r *http.Request, to string) {
 	http.Redirect(w, r, to, http.StatusFound) //nolint:gosec // G710: the registration decides where it may lead
 }
 
-// unknownNames reports each name in v that is not known, in order.
+// unknownNames returns a problem for each name in v that is not known, sorted by name.
 func unknownNames(v url.Values, known []string) (problems []string) {
 	for _, name := range slices.Sorted(maps.Keys(v)) {
 		if !slices.Contains(known, name) {

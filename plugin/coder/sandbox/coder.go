@@ -19,10 +19,10 @@ var web embed.FS
 
 var pages = template.Must(template.ParseFS(web, "web/*.html"))
 
-// signedOut is what Coder answers to every request without a good token.
+// signedOut is Coder's message for a request without a valid token.
 const signedOut = "You are signed out or your session has expired. Please sign in again to continue."
 
-// appName is the name under which the one application is registered.
+// appName is the name of the one registered application.
 const appName = "Backstage"
 
 // standIn is the Coder stand-in.
@@ -34,7 +34,7 @@ type standIn struct {
 	logger                           *zap.Logger
 }
 
-// newStandIn returns the handler of the stand-in that is reached at url.
+// newStandIn returns the handler of a stand-in with the access URL url.
 func newStandIn(o Options, url, demoURL string) http.Handler {
 	c := &standIn{
 		client: o.Client, url: url, pkceOptional: o.PKCEOptional, cancelWithoutState: o.CancelWithoutState,
@@ -61,7 +61,7 @@ func newStandIn(o Options, url, demoURL string) http.Handler {
 		"frame-ancestors 'none'", r)
 }
 
-// authenticated passes on the user whose access token r carries, and answers 401 in Coder's words otherwise.
+// authenticated calls next with the user of the request's access token. Without a valid one it answers 401 as Coder.
 func (c *standIn) authenticated(next func(http.ResponseWriter, *http.Request, user)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token := r.Header.Get("Coder-Session-Token")
@@ -112,7 +112,7 @@ func (c *standIn) notFound(w http.ResponseWriter, r *http.Request) {
 	c.fail(w, http.StatusNotFound, "Page not found", "The sandbox has no page at this address.")
 }
 
-// fail shows an error page. Warnings are the single problems, when there are several.
+// fail shows an error page. The warnings are single problems, if there are several.
 func (c *standIn) fail(w http.ResponseWriter, status int, title, text string, warnings ...string) {
 	c.page(w, status, "error.html", map[string]any{
 		"Status": status, "Title": title, "Text": text, "Warnings": warnings, "URL": c.url,
@@ -123,7 +123,7 @@ func (c *standIn) page(w http.ResponseWriter, status int, name string, data any)
 	writePage(c.logger, w, status, name, data)
 }
 
-// writePage renders one of the pages. Nothing is sent before all of it is there.
+// writePage answers with one of the pages. It sends nothing if the page cannot be rendered completely.
 func writePage(logger *zap.Logger, w http.ResponseWriter, status int, name string, data any) {
 	var body bytes.Buffer
 	if err := pages.ExecuteTemplate(&body, name, data); err != nil {
@@ -136,9 +136,9 @@ func writePage(logger *zap.Logger, w http.ResponseWriter, status int, name strin
 	_, _ = w.Write(body.Bytes())
 }
 
-// pageHeaders sets the security headers of all answers. The referrer policy is same-origin because browsers
-// send `Origin: null` with a form post under no-referrer. There is no form-action: browsers apply it to the
-// redirects that follow Allow as well, which lead to the backend and from there to any allowed app.
+// pageHeaders sets the security headers of all answers. The referrer policy is same-origin, because with no-referrer
+// browsers send `Origin: null` when a form is posted. There is no form-action: browsers apply it also to the redirects
+// after Allow, which lead to the backend and from there to any allowed app.
 func pageHeaders(csp string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -151,7 +151,7 @@ func pageHeaders(csp string, next http.Handler) http.Handler {
 	})
 }
 
-// assets serves files of the web folder by their names.
+// assets serves files of the folder web by their names.
 func assets(r *mux.Router, names ...string) {
 	for _, name := range names {
 		r.HandleFunc("/"+name, func(w http.ResponseWriter, r *http.Request) {
@@ -160,7 +160,7 @@ func assets(r *mux.Router, names ...string) {
 	}
 }
 
-// writeMessage answers as Coder's API reports errors.
+// writeMessage answers with an error of Coder's API.
 func writeMessage(w http.ResponseWriter, status int, message, detail string) {
 	writeJSON(w, status, struct {
 		Message string `json:"message"`

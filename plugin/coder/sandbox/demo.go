@@ -28,10 +28,10 @@ func (s *Sandbox) demoApp(o Options) http.Handler {
 		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", r)
 }
 
-// apiProxy passes requests for /coder-api/ on to the stand-in's /api/, of their headers only those that the
-// API reads, as Backstage's proxy does.
+// apiProxy passes requests for /coder-api/ on to the stand-in's /api/. Like Backstage's proxy it passes on only the
+// headers that the API reads.
 func (s *Sandbox) apiProxy(logger *zap.Logger) http.Handler {
-	target, _ := url.Parse(s.coderURL) // made by listen
+	target, _ := url.Parse(s.coderURL) // listen made it
 	return &httputil.ReverseProxy{
 		Transport: &s.proxies,
 		Rewrite: func(r *httputil.ProxyRequest) {

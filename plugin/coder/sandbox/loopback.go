@@ -10,15 +10,14 @@ import (
 	"syscall"
 )
 
-// IsLoopback reports whether host, a name or an address, means this machine alone.
+// IsLoopback reports whether host, a name or an address, is only for this machine.
 func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// listen opens addr and returns the URL that reaches it; key is where the host's configuration has it. For
-// localhost both families are opened on one port, because browsers may try either first and another program on
-// the second would get what is meant for us.
+// listen listens on addr and returns its URL. key is the config key of addr, for errors. localhost is both 127.0.0.1 and
+// ::1, on one port: browsers may try either first, and another program on the other would get our requests.
 func listen(key, addr string) ([]net.Listener, string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || !IsLoopback(host) {
@@ -67,8 +66,8 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// loopbackHostOnly refuses a request whose Host is not a loopback name: a page on the web can point a name
-// of its own at 127.0.0.1 (DNS rebinding) and would else be one origin with us.
+// loopbackHostOnly refuses a request whose Host is not a loopback name. Otherwise a website could point a name of its
+// own at 127.0.0.1 (DNS rebinding), and its pages would have the same origin as ours.
 func loopbackHostOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u, err := url.Parse("http://" + r.Host); err != nil || !IsLoopback(u.Hostname()) {

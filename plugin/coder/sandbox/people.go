@@ -10,14 +10,14 @@ import (
 // user is a demo user.
 type user struct{ ID, Username, Name string }
 
-// demoUsers are the people of the deployment; the first is who signs in when nobody else is chosen.
+// demoUsers are the users of the deployment. The first one signs in if no other is chosen.
 var demoUsers = []user{
 	{"8d0b1f6e-6a57-4c1c-8f39-0c2f5b7d1a01", "dana", "Dana Okafor"},
 	{"8d0b1f6e-6a57-4c1c-8f39-0c2f5b7d1a02", "lin", "Lin Castellanos"},
 	{"8d0b1f6e-6a57-4c1c-8f39-0c2f5b7d1a03", "sam", "Sam Haddad"},
 }
 
-// founded is when everything in the deployment was made, and organizationID is what everybody belongs to.
+// founded is when everything in the deployment was created. Every user is in the organization organizationID.
 const (
 	founded        = "2025-03-04T09:30:00Z"
 	organizationID = "3c1d7f60-51a4-4b39-9d6c-7a4b0f6f2e01"
@@ -37,15 +37,15 @@ func (c *standIn) me(w http.ResponseWriter, _ *http.Request, u user) {
 	})
 }
 
-// workspace is one row of what a user owns; seen is how long ago it was last used.
+// workspace is a workspace of a demo user.
 type workspace struct {
 	name, template, display, status string
 	build                           int
-	seen                            time.Duration
+	seen                            time.Duration // since it was last used
 	outdated, failing               bool
 }
 
-// demoWorkspaces gives every user the same believable handful, the names apart.
+// demoWorkspaces returns the workspaces of a user: the same few for each, except for one name.
 func demoWorkspaces(u user) []workspace {
 	const day = 24 * time.Hour
 	return []workspace{
@@ -57,8 +57,8 @@ func demoWorkspaces(u user) []workspace {
 	}
 }
 
-// workspaces answers GET /api/v2/workspaces with the user's own. Of Coder's search it knows owner:, name: and
-// bare names.
+// workspaces answers GET /api/v2/workspaces with the user's own. Of Coder's search it knows owner:, name: and names
+// alone.
 func (c *standIn) workspaces(w http.ResponseWriter, r *http.Request, u user) {
 	owned, part := true, ""
 	for term := range strings.FieldsSeq(strings.ToLower(r.FormValue("q"))) {

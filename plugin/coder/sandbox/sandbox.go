@@ -19,20 +19,20 @@ import (
 
 // Options say where the sandbox listens and whom it serves.
 type Options struct {
-	// CoderAddr and DemoAddr are "host:port" with a loopback host. Port 0 picks a free one; "localhost"
-	// listens on 127.0.0.1 and, where there is one, on ::1.
+	// CoderAddr and DemoAddr are "host:port" with a loopback host. Port 0 is any free port. "localhost" is
+	// 127.0.0.1 and, if the machine has it, ::1.
 	CoderAddr, DemoAddr string
 
-	// BackendURL is the host's backend.baseUrl, which the demo page signs in through.
+	// BackendURL is the host's backend.baseUrl, for sign-ins from the demo page.
 	BackendURL string
 
 	// Client is the one OAuth2 application that the stand-in knows.
 	Client Client
 
-	// PKCEOptional lets a request without code_challenge through, as Coder did before it demanded PKCE.
+	// PKCEOptional allows requests without code_challenge, as older versions of Coder do.
 	PKCEOptional bool
 
-	// CancelWithoutState makes Cancel redirect with error=access_denied alone, as older versions of Coder do.
+	// CancelWithoutState makes Cancel redirect with only error=access_denied, as older versions of Coder do.
 	CancelWithoutState bool
 
 	AccessTokenTTL time.Duration // 0 is 24 hours, Coder's default
@@ -40,15 +40,15 @@ type Options struct {
 	Now    func() time.Time // nil is time.Now
 	Logger *zap.Logger      // nil logs nothing
 
-	// Middleware wraps the stand-in's handler when it is not nil. Tests inject faults with it.
+	// Middleware, if not nil, wraps the stand-in's handler. Tests inject faults with it.
 	Middleware func(http.Handler) http.Handler
 }
 
-// Client is an OAuth2 application as it is registered in Coder.
+// Client is an OAuth2 application that is registered in Coder.
 type Client struct {
 	ID, Secret string
 
-	// RedirectURIs are matched to the character. The first is used when a request names none.
+	// RedirectURIs have to match exactly. The first is for requests without a redirect URI.
 	RedirectURIs []string
 }
 
@@ -60,8 +60,8 @@ type Sandbox struct {
 	serving           sync.WaitGroup
 }
 
-// Open starts both servers and returns once they accept connections. It refuses when NODE_ENV is production,
-// when an address is not a loopback one, and when an address is in use. The caller must Close what it returns.
+// Open starts both servers and returns when they accept connections. It fails if NODE_ENV is production, or if an address
+// is not a loopback address or is in use. The caller must call Close.
 func Open(o Options) (*Sandbox, error) {
 	if os.Getenv("NODE_ENV") == "production" {
 		return nil, errors.New("sandbox: refused: NODE_ENV is production, and the sandbox lets anybody sign in; " +
@@ -106,8 +106,8 @@ func (s *Sandbox) CoderURL() string { return s.coderURL }
 // DemoURL is the origin of the demo app, "http://localhost:3000".
 func (s *Sandbox) DemoURL() string { return s.demoURL }
 
-// Close stops both servers. Requests in flight have until ctx ends, but no more than two seconds: browsers keep
-// connections open on which nothing is asked.
+// Close stops both servers. It waits for requests in flight until ctx ends, and for at most two seconds: browsers keep
+// idle connections open.
 func (s *Sandbox) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

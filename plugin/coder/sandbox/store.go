@@ -20,8 +20,8 @@ var (
 	errExpiredToken = errors.New("expired token")
 )
 
-// store holds what Coder has in its database: for the one application at most one code and one pair of tokens
-// for each user, by user name.
+// store has what Coder has in its database: for the one application, at most one code and one pair of tokens for each
+// user, by user name.
 type store struct {
 	now       func() time.Time
 	accessTTL time.Duration
@@ -31,12 +31,12 @@ type store struct {
 	grants map[string]grant
 }
 
-// code is an authorization code and what it was asked for with.
+// code is an authorization code with what its request said.
 type code struct {
 	secret      string
 	user        user
 	challenge   string // the S256 code challenge, or ""
-	redirectURI string // as the request gave it, or ""
+	redirectURI string // as sent, or ""
 	expires     time.Time
 }
 
@@ -57,7 +57,7 @@ func (s *store) addCode(c code) string {
 	return c.secret
 }
 
-// takeCode spends a code. It is gone afterwards, whatever the caller then finds wrong with the request.
+// takeCode uses up a code, and reports whether it has not expired. The code is gone even if the request then fails.
 func (s *store) takeCode(secret string) (code, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *store) takeCode(secret string) (code, bool) {
 	return code{}, false
 }
 
-// issue makes a pair of tokens and ends the user's former one.
+// issue makes a pair of tokens and ends the user's old pair.
 func (s *store) issue(u user) grant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *store) replace(u user) grant {
 	return g
 }
 
-// rotate exchanges a refresh token for a new pair; both old tokens are dead afterwards.
+// rotate exchanges a refresh token for a new pair of tokens, and ends the old pair.
 func (s *store) rotate(refresh string) (grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (s *store) rotate(refresh string) (grant, error) {
 	return grant{}, errBadRefresh
 }
 
-// session finds the grant of an access token.
+// session returns the grant of an access token.
 func (s *store) session(access string) (grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,7 @@ func (s *store) session(access string) (grant, error) {
 	return grant{}, errUnknownToken
 }
 
-// revoke ends the pair that token, an access or a refresh token, belongs to (RFC 7009).
+// revoke ends the pair of tokens that has token, an access or a refresh token (RFC 7009).
 func (s *store) revoke(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,10 +127,10 @@ func (s *store) revoke(token string) {
 
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// newSecret has the form of Coder's codes, refresh tokens and client secrets: coder_<prefix>_<secret>.
+// newSecret returns a secret in the form of Coder's codes, refresh tokens and client secrets: coder_<prefix>_<secret>.
 func newSecret() string { return "coder_" + letters(10) + "_" + letters(26) }
 
-// newSessionToken has the form of Coder's API keys: <id>-<secret>.
+// newSessionToken returns a token in the form of Coder's API keys: <id>-<secret>.
 func newSessionToken() string { return letters(10) + "-" + letters(22) }
 
 // letters returns up to 26 random letters and digits, five bits each.

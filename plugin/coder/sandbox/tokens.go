@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -12,12 +13,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// oauthError is an error of RFC 6749 section 5.2. It has no secret in it, so that it may be logged.
+// oauthError is an error of RFC 6749 section 5.2. It has no secret in it, so it can be logged.
 type oauthError struct{ name, text string }
 
 func (e oauthError) Error() string { return e.name + ": " + e.text }
 
-// The errors of the token endpoint, in Coder's words.
+// The errors of the token endpoint, with Coder's texts.
 var (
 	errNoClientID     = oauthError{"invalid_request", "Missing client_id parameter"}
 	errTwoCredentials = oauthError{
@@ -39,7 +40,7 @@ var tokenFields = []string{
 	"client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "scope",
 }
 
-// credentials are the fields of what is exchanged for tokens, by grant type.
+// credentials are the fields that are exchanged for tokens, by grant type.
 var credentials = map[string]string{"authorization_code": "code", "refresh_token": "refresh_token"}
 
 // token answers POST /oauth2/tokens: RFC 6749 sections 4.1.3 and 6.
@@ -60,7 +61,7 @@ func (c *standIn) token(w http.ResponseWriter, r *http.Request) {
 	}{g.access, "Bearer", g.refresh, int64(g.expires.Sub(c.store.now()).Seconds()), g.expires.UTC()})
 }
 
-// grant makes the tokens that r asks for. The order of the checks is Coder's.
+// grant makes the tokens that r asks for. It has the order of Coder's checks.
 func (c *standIn) grant(w http.ResponseWriter, r *http.Request) (grant, error) {
 	form, id, secret, err := clientForm(w, r)
 	switch {
@@ -89,7 +90,7 @@ func (c *standIn) grant(w http.ResponseWriter, r *http.Request) (grant, error) {
 	return c.exchange(form)
 }
 
-// exchange redeems an authorization code. A code can be offered once, with the right verifier or not.
+// exchange redeems an authorization code. A code works at most once: a request with a wrong verifier uses it up.
 func (c *standIn) exchange(form url.Values) (grant, error) {
 	code, ok := c.store.takeCode(form.Get("code"))
 	if !ok {
@@ -107,7 +108,7 @@ func (c *standIn) exchange(form url.Values) (grant, error) {
 	return c.store.issue(code.user), nil
 }
 
-// revoke answers POST /oauth2/revoke (RFC 7009): 200 for a token that it ends, and for one that it does not know.
+// revoke answers POST /oauth2/revoke (RFC 7009): 200 for a known token, which it ends, and for an unknown one.
 func (c *standIn) revoke(w http.ResponseWriter, r *http.Request) {
 	noStore(w)
 	form, id, secret, err := clientForm(w, r)
@@ -124,19 +125,16 @@ func (c *standIn) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// clientForm reads a form of at most 64 kB and the client's credentials: client_secret_basic or
-// client_secret_post (RFC 6749 section 2.3.1). But for the client ID nothing may be in the URL, where logs
-// would keep it. The secret is not checked here, and may be missing.
+// clientForm reads a form of at most 64 kB and the client's credentials: client_secret_basic or client_secret_post
+// (RFC 6749 section 2.3.1). Only the client ID may be in the URL: the rest would end up in logs. The secret may be
+// missing, and is not checked here.
 func clientForm(w http.ResponseWriter, r *http.Request) (form url.Values, id, secret string, err error) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
 		return nil, "", "", errMalformed
 	}
 	form, query := r.PostForm, r.URL.Query()
-	id, secret = form.Get("client_id"), form.Get("client_secret")
-	if id == "" {
-		id = query.Get("client_id")
-	}
+	id, secret = cmp.Or(form.Get("client_id"), query.Get("client_id")), form.Get("client_secret")
 	if query.Del("client_id"); len(query) > 0 {
 		return nil, "", "", errInURL
 	}
@@ -166,7 +164,7 @@ func noStore(w http.ResponseWriter) {
 	w.Header().Set("Pragma", "no-cache")
 }
 
-// writeOAuthError answers with err, an oauthError: 401 for a client that is not who it says, else 400.
+// writeOAuthError answers with err, an oauthError: 401 for wrong client credentials, otherwise 400.
 func writeOAuthError(w http.ResponseWriter, err error) {
 	e := oauthError{"server_error", "Internal server error"}
 	status := http.StatusInternalServerError
