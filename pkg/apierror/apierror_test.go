@@ -14,18 +14,22 @@ func TestWrite(t *testing.T) {
 	tests := map[string]struct {
 		err    error
 		status int
-		want   string
+		want   string // the member "error" of the body
 	}{
-		"plain":       {NotFound("No <x> & 'y'"), 404, `{"error":{"name":"NotFoundError","message":"No <x> & 'y'"},"request":{"method":"POST","url":"/a?b"},"response":{"statusCode":404}}`},
-		"cause":       {refused, 401, `{"error":{"name":"AuthenticationError","message":"Refresh failed; caused by InputError: Missing session cookie","cause":{"name":"InputError","message":"Missing session cookie"}},"request":{"method":"POST","url":"/a?b"},"response":{"statusCode":401}}`},
-		"own members": {large, 413, `{"error":{"name":"PayloadTooLargeError","message":"request entity too large","length":5,"limit":102400},"request":{"method":"POST","url":"/a?b"},"response":{"statusCode":413}}`},
-		"wrapped":     {fmt.Errorf("in the log: %w", NotAllowed("no")), 403, `{"error":{"name":"NotAllowedError","message":"no"},"request":{"method":"POST","url":"/a?b"},"response":{"statusCode":403}}`},
-		"internal":    {errors.New("a secret"), 500, `{"error":{"name":"Error","message":"Internal Server Error"},"request":{"method":"POST","url":"/a?b"},"response":{"statusCode":500}}`},
+		"plain": {NotFound("No <x> & 'y'"), 404, `{"name":"NotFoundError","message":"No <x> & 'y'"}`},
+		"cause": {
+			refused, 401, `{"name":"AuthenticationError","message":"Refresh failed; caused by InputError: Missing session cookie",` +
+				`"cause":{"name":"InputError","message":"Missing session cookie"}}`,
+		},
+		"own members": {large, 413, `{"name":"PayloadTooLargeError","message":"request entity too large","length":5,"limit":102400}`},
+		"wrapped":     {fmt.Errorf("in the log: %w", NotAllowed("no")), 403, `{"name":"NotAllowedError","message":"no"}`},
+		"internal":    {errors.New("a secret"), 500, `{"name":"Error","message":"Internal Server Error"}`},
 	}
 	for name, test := range tests {
 		w := httptest.NewRecorder()
 		Write(w, httptest.NewRequest("POST", "/", nil), "/a?b", test.err)
-		if w.Code != test.status || w.Body.String() != test.want || w.Header().Get("Content-Type") != "application/json; charset=utf-8" {
+		want := fmt.Sprintf(`{"error":%s,"request":{"method":"POST","url":"/a?b"},"response":{"statusCode":%d}}`, test.want, test.status)
+		if w.Code != test.status || w.Body.String() != want || w.Header().Get("Content-Type") != "application/json; charset=utf-8" {
 			t.Errorf("%s: status %d: %s", name, w.Code, w.Body)
 		}
 	}

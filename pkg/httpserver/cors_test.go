@@ -71,7 +71,7 @@ func TestCORS(t *testing.T) {
 	})
 }
 
-// What is configured and empty allows nothing; only what is not configured allows everything.
+// An option that is empty allows nothing. Only one that is not configured allows everything.
 func TestEmptyCORSOptionsAllowNothing(t *testing.T) {
 	for _, cors := range []string{`{origin: ""}`, `{origin: []}`} {
 		do, _, _ := wrapped(t, "  cors: "+cors+"\n", notFound)

@@ -191,7 +191,7 @@ func TestRequestLogHoldsNoSecrets(t *testing.T) {
 	}
 }
 
-// What a client sends in place of a URL stays within its quotes, and a terminal that shows it obeys nothing.
+// Whatever a client sends as its URL stays within the quotes, and has no control characters for a terminal.
 func TestRequestLogEscapesURLs(t *testing.T) {
 	do, _, logs := wrapped(t, "", notFound)
 	r := httptest.NewRequest("GET", "/", nil)

@@ -79,7 +79,8 @@ func listenError(address string, err error) error {
 	_, port, _ := net.SplitHostPort(address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen on %s: port %s is in use; stop the other program or set backend.listen.port, and the port in backend.baseUrl: %w", address, port, err)
+		return fmt.Errorf("cannot listen on %s: port %s is in use; stop the other program or set backend.listen.port, "+
+			"and the port in backend.baseUrl: %w", address, port, err)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("cannot listen on %s: not permitted; ports below 1024 need a privilege: %w", address, err)
 	default:

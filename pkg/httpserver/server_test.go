@@ -100,7 +100,7 @@ func TestShutdownFinishesRequestsInFlight(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// What Node's HTTP parser decides before any code of Backstage runs; recorded from it.
+// Node's HTTP parser decides these before any code of Backstage runs. They were recorded from it.
 func TestProtocolIsThatOfNode(t *testing.T) {
 	o, err := options(t, corsYAML)
 	if err != nil {

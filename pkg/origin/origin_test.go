@@ -27,7 +27,7 @@ func TestMatchesAsMinimatchDoes(t *testing.T) {
 	if err := json.Unmarshal(text, &recorded); err != nil {
 		t.Fatal(err)
 	}
-	// Where Compile's comment says that we differ.
+	// The differences that the comments of Compile and Match name.
 	differs := map[string]bool{"*": true, "**": true, "http://localhost:3000/": true, "https://*.example.net/": true, "https://app{1..3}.example.net": true}
 	for _, c := range recorded.Patterns {
 		if differs[c.Pattern] {
@@ -66,7 +66,7 @@ func TestMatchOneOfSeveral(t *testing.T) {
 	}
 }
 
-// Pages of anybody's can have the origin "null", and a redirect to javascript: has it too.
+// Any page can have the origin "null", and so has a redirect to javascript:.
 func TestWildcardsDoNotAllowNull(t *testing.T) {
 	m, err := origin.Compile("*", "**", "n*", "?ull", "[n]ull")
 	if err != nil {
