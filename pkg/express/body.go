@@ -1,0 +1,98 @@
+package express
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+)
+
+// MaxBody is the largest body that ReadBody reads: body-parser's default, 100 kB.
+const MaxBody = 100 << 10
+
+// Body is the parsed body of a request: a form, a JSON object or array, or neither.
+type Body struct {
+	Form Query
+	JSON any // map[string]any or []any
+}
+
+// ReadBody reads a form or a JSON body as npm's body-parser does: of any method, and before any routing. Bodies
+// of other types stay unread. Errors are *apierror.Error with the status, the name and the message of
+// body-parser's, but do not repeat the body.
+func ReadBody(r *http.Request) (Body, error) {
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return Body{}, nil
+	}
+	contentType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	isJSON := contentType == "application/json"
+	if err != nil || !isJSON && contentType != "application/x-www-form-urlencoded" {
+		return Body{}, nil
+	}
+	// body-parser would convert other charsets and decompress. Neither is needed, and the size of a decompressed
+	// body is not known beforehand.
+	if charset := strings.ToLower(params["charset"]); charset != "" && charset != "utf-8" {
+		return Body{}, unsupported("charset", charset, `unsupported charset "`+strings.ToUpper(charset)+`"`)
+	}
+	if encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding != "" && encoding != "identity" {
+		return Body{}, unsupported("encoding", encoding, `unsupported content encoding "`+encoding+`"`)
+	}
+	if r.ContentLength > MaxBody {
+		return Body{}, tooLarge(map[string]any{"expected": r.ContentLength, "length": r.ContentLength})
+	}
+	// The length of a chunked body is unknown: one byte more than the limit shows whether it ends there.
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	if err != nil {
+		return Body{}, &apierror.Error{Status: http.StatusBadRequest, Name: "BadRequestError", Message: "request aborted", Err: err}
+	}
+	if len(body) > MaxBody {
+		return Body{}, tooLarge(map[string]any{"received": len(body)})
+	}
+	if isJSON {
+		value, err := parseJSON(body)
+		return Body{JSON: value}, err
+	}
+	return Body{Form: ParseQuery(string(body))}, nil
+}
+
+// parseJSON is body-parser's strict mode: an empty body is none, and a string or a number alone is an error.
+func parseJSON(body []byte) (value any, err error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil, nil
+	}
+	err = json.Unmarshal(body, &value)
+	message := "Unexpected token in JSON"
+	var syntax *json.SyntaxError
+	switch {
+	case body[0] != '{' && body[0] != '[':
+	case err == nil:
+		return value, nil
+	case errors.As(err, &syntax) && strings.HasPrefix(syntax.Error(), "unexpected end"):
+		message = "Unexpected end of JSON input"
+	}
+	return nil, &apierror.Error{
+		Status: http.StatusBadRequest, Name: "SyntaxError", Message: message,
+		Extra: map[string]any{"expose": true, "statusCode": 400, "status": 400, "type": "entity.parse.failed"},
+	}
+}
+
+// tooLarge is body-parser's PayloadTooLargeError. extra holds what is known of the size.
+func tooLarge(extra map[string]any) error {
+	extra["limit"], extra["type"] = MaxBody, "entity.too.large"
+	return &apierror.Error{
+		Status: http.StatusRequestEntityTooLarge, Name: "PayloadTooLargeError", Message: "request entity too large", Extra: extra,
+	}
+}
+
+// unsupported is body-parser's UnsupportedMediaTypeError about a charset or an encoding.
+func unsupported(what, value, message string) error {
+	return &apierror.Error{
+		Status: http.StatusUnsupportedMediaType, Name: "UnsupportedMediaTypeError", Message: message,
+		Extra: map[string]any{what: value, "type": what + ".unsupported"},
+	}
+}

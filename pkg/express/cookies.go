@@ -1,0 +1,62 @@
+package express
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/js"
+)
+
+// ParseCookies reads Cookie headers as npm's cookie does, by name: the first of two cookies of one name counts,
+// quotes are dropped, and a value that does not decode is kept as it is.
+func ParseCookies(headers []string) map[string]string {
+	cookies := make(map[string]string)
+	for pair := range strings.SplitSeq(strings.Join(headers, ";"), ";") {
+		name, value, ok := strings.Cut(pair, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if _, seen := cookies[name]; !ok || seen {
+			continue
+		}
+		// npm's cookie drops quotes first and decodes what was in them.
+		if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+			value = value[1 : len(value)-1]
+		}
+		cookies[name] = js.DecodeURIComponent(value)
+	}
+	return cookies
+}
+
+// sameSite are the values of the attribute.
+var sameSite = map[http.SameSite]string{
+	http.SameSiteLaxMode: "Lax", http.SameSiteNoneMode: "None", http.SameSiteStrictMode: "Strict",
+}
+
+// SetCookie adds a Set-Cookie line to header as npm's cookie serializes it: the value percent-encoded, and the
+// attributes in its order. As in net/http, a MaxAge of 0 is left out and a negative one is written as 0.
+func SetCookie(header http.Header, c http.Cookie) {
+	var b strings.Builder
+	b.WriteString(c.Name + "=" + js.EncodeURIComponent(c.Value))
+	if c.MaxAge != 0 {
+		b.WriteString("; Max-Age=" + strconv.Itoa(max(c.MaxAge, 0)))
+	}
+	if c.Domain != "" {
+		b.WriteString("; Domain=" + c.Domain)
+	}
+	if c.Path != "" {
+		b.WriteString("; Path=" + c.Path)
+	}
+	if !c.Expires.IsZero() {
+		b.WriteString("; Expires=" + c.Expires.UTC().Format(http.TimeFormat))
+	}
+	if c.HttpOnly {
+		b.WriteString("; HttpOnly")
+	}
+	if c.Secure {
+		b.WriteString("; Secure")
+	}
+	if value := sameSite[c.SameSite]; value != "" {
+		b.WriteString("; SameSite=" + value)
+	}
+	header.Add("Set-Cookie", b.String())
+}
