@@ -25,7 +25,7 @@ const (
 )
 
 // thousandDays is how long Backstage keeps a refresh token when sessionDuration does not say.
-const thousandDays = 1000 * day
+const thousandDays = 1000 * 24 * time.Hour
 
 // maxTimeout is the most that coder.oauth.timeout may be. A sign-in and a refresh make two calls, and the server
 // gives an answer up after a minute: a refresh token that has been rotated by then would be lost.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/duration"
 	"github.com/understudy-host/understudy/pkg/origin"
 )
 
@@ -71,7 +72,7 @@ func (r *reader) boolean(key string, fallback bool) bool {
 
 // duration reads a duration; fallback stands for a missing or empty one.
 func (r *reader) duration(key string, fallback time.Duration) time.Duration {
-	value, err := readDuration(r.config, key)
+	value, err := duration.Read(r.config, key)
 	if err != nil {
 		r.problem(key, err)
 	}
