@@ -51,13 +51,8 @@ func (q Query) Get(name string) string {
 
 // Single returns a parameter that is there exactly once and is a string, otherwise "".
 func (q Query) Single(name string) string {
-	for key := range q {
-		if strings.HasPrefix(key, name+"[") {
-			return ""
-		}
+	if value := q.Get(name); len(q[name]) == 1 && q[name][0] == value {
+		return value
 	}
-	if len(q[name]) != 1 {
-		return ""
-	}
-	return q[name][0]
+	return ""
 }

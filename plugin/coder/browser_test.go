@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
@@ -271,7 +272,7 @@ type told struct {
 		Data struct {
 			Type, Token, TargetOrigin, Message string
 			Response                           struct {
-				Profile      profile
+				Profile      upstream.Profile
 				ProviderInfo struct {
 					AccessToken string
 					Scope       string
@@ -285,7 +286,7 @@ type told struct {
 	Alone string
 }
 
-// failure is the error of the last message, as "name: message" or as the older callback's code.
+// failure is the error of the last message, as "name: message" or as the legacy callback's code.
 func (m told) failure() string {
 	last := m.Messages[len(m.Messages)-1].Data
 	var e struct{ Name, Message string }

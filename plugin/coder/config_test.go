@@ -2,10 +2,6 @@ package coder
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"maps"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -17,11 +13,7 @@ import (
 
 func read(t *testing.T, yaml string) (*settings, error) {
 	t.Helper()
-	own, err := schema.Compile(Plugin().Source())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return readSettings(own.Scope(plugintest.Config(t, yaml)), "http://backend.example/api/auth/coder")
+	return readSettings(plugintest.Config(t, yaml), "http://backend.example/api/auth/coder")
 }
 
 func TestEachSpellingServesBothGenerations(t *testing.T) {
@@ -40,14 +32,14 @@ func TestEachSpellingServesBothGenerations(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if s.older.key != test.olderKey || s.older.clientID != test.olderID || s.byEnv[test.env].clientID != test.envID {
-			t.Errorf("%s: older routes use %s of %s, environment %s uses %s", name, s.older.clientID, s.older.key, test.env, s.byEnv[test.env].clientID)
+		if s.legacy.key != test.olderKey || s.legacy.ClientID != test.olderID || s.byEnv[test.env].ClientID != test.envID {
+			t.Errorf("%s: older routes use %s of %s, environment %s uses %s", name, s.legacy.ClientID, s.legacy.key, test.env, s.byEnv[test.env].ClientID)
 		}
-		if s.older.callbackURL != "http://backend.example/api/auth/coder/oauth/callback" || s.byEnv[test.env].callbackURL != "http://backend.example/api/auth/coder/handler/frame" {
-			t.Errorf("%s: callbacks %s and %s", name, s.older.callbackURL, s.byEnv[test.env].callbackURL)
+		if s.legacy.CallbackURL != "http://backend.example/api/auth/coder/oauth/callback" || s.byEnv[test.env].CallbackURL != "http://backend.example/api/auth/coder/handler/frame" {
+			t.Errorf("%s: callbacks %s and %s", name, s.legacy.CallbackURL, s.byEnv[test.env].CallbackURL)
 		}
-		if strings.HasSuffix(s.older.deployment, "/") {
-			t.Errorf("%s: deployment %s", name, s.older.deployment)
+		if strings.HasSuffix(s.legacy.Deployment, "/") {
+			t.Errorf("%s: deployment %s", name, s.legacy.Deployment)
 		}
 	}
 }
@@ -158,8 +150,8 @@ func TestKeysComeFromWhatThereIs(t *testing.T) {
 		"none":    {"", 0},
 	} {
 		s, err := read(t, keys+test.yaml)
-		if err != nil || len(s.secrets) != test.n {
-			t.Errorf("%s: %d secrets, %v", name, len(s.secrets), err)
+		if err != nil || len(s.keys) != test.n {
+			t.Errorf("%s: %d secrets, %v", name, len(s.keys), err)
 		}
 	}
 	env, logs := plugintest.Environment(t, Plugin(), keys)
@@ -199,10 +191,10 @@ func TestSignInsOutliveAReload(t *testing.T) {
 	if _, err := rings[1].ring.Open(rings[0].ring.Seal([]byte("x"), "c"), "c"); err != nil {
 		t.Errorf("after a reload with random keys: %v", err)
 	}
-	if rings[0].environments["development"].sessions != rings[1].environments["development"].sessions {
+	if rings[0].environments["development"].Sessions != rings[1].environments["development"].Sessions {
 		t.Error("a tab that comes with a token that was rotated just before a reload is signed out")
 	}
-	if rings[0].environments["development"].sessions == rings[0].environments["staging"].sessions {
+	if rings[0].environments["development"].Sessions == rings[0].environments["staging"].Sessions {
 		t.Error("environments share sessions")
 	}
 }
@@ -223,41 +215,6 @@ func TestReplicasShareSignIns(t *testing.T) {
 	}
 }
 
-func TestMetadata(t *testing.T) {
-	coder := newFakeCoder(t)
-	c, closeIdle := newHTTPClient()
-	defer closeIdle()
-	document := func(change map[string]any) func(http.ResponseWriter, *http.Request) {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			d := map[string]any{"issuer": coder.URL, "authorization_endpoint": coder.URL + "/a", "token_endpoint": coder.URL + "/t", "revocation_endpoint": coder.URL + "/r"}
-			maps.Copy(d, change)
-			_ = json.NewEncoder(w).Encode(d)
-		}
-	}
-	fixed := endpoints{authorize: coder.URL + "/oauth2/authorize", token: coder.URL + "/oauth2/tokens", revoke: coder.URL + "/oauth2/revoke"}
-	tests := map[string]struct {
-		serve func(http.ResponseWriter, *http.Request)
-		want  endpoints
-	}{
-		"whole":          {document(nil), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", false}},
-		"basic only":     {document(map[string]any{"token_endpoint_auth_methods_supported": []string{basicAuth}}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", true}},
-		"in part":        {document(map[string]any{"revocation_endpoint": nil}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/oauth2/revoke", false}},
-		"another origin": {document(map[string]any{"token_endpoint": "https://evil.example/t"}), fixed},
-		"user in URL":    {document(map[string]any{"token_endpoint": strings.Replace(coder.URL, "://", "://x@", 1) + "/t"}), fixed},
-		"none":           {nil, fixed},
-		"not JSON":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, fixed},
-		"too large":      {func(w http.ResponseWriter, r *http.Request) { huge(w, r) }, fixed},
-	}
-	for name, test := range tests {
-		coder.set(func(f *fakeCoder) { f.metadata = test.serve })
-		m := newMetadata(t.Context(), coder.URL, c, zap.NewNop())
-		m.update()
-		if got := *m.known.Load(); got != test.want {
-			t.Errorf("%s: %+v", name, got)
-		}
-	}
-}
-
 func TestBasicAuthentication(t *testing.T) {
 	coder := newFakeCoder(t)
 	b := start(t, coder, func(base string) string {
@@ -272,41 +229,6 @@ func TestBasicAuthentication(t *testing.T) {
 			if c.form.Has("client_secret") || c.form.Has("client_id") || !strings.HasPrefix(c.header.Get("Authorization"), "Basic ") {
 				t.Errorf("%s: form %v", path, len(c.form))
 			}
-		}
-	}
-}
-
-func TestUpstreamErrorsSayWhatIsKnown(t *testing.T) {
-	coder := newFakeCoder(t)
-	b := start(t, coder, func(base string) string { return config(base, coder.URL, "") })
-	coder.set(func(f *fakeCoder) { f.token = failing(400, `{"error":"`+codePrefix+`x"}`) })
-	_, err := b.handler.(*handler).older.exchange(t.Context(), codePrefix+"x", "", "")
-	if err == nil || strings.Contains(err.Error(), codePrefix) {
-		t.Errorf("what is no error code: %v", err)
-	}
-	closed, hangUp := context.WithCancel(t.Context())
-	hangUp()
-	_, err = b.handler.(*handler).older.exchange(closed, codePrefix+"x", "", "")
-	var upstream *upstreamError
-	if !errors.As(err, &upstream) || upstream.hint() != "the browser went away before Coder answered" {
-		t.Errorf("a browser that hung up: %v", err)
-	}
-}
-
-func TestUpstreamErrorsKeepNoBody(t *testing.T) {
-	coder := newFakeCoder(t)
-	coder.set(func(f *fakeCoder) {
-		f.token = failing(400, `{"error":"invalid_grant","error_description":"`+upstreamProse+`"}`)
-	})
-	b := start(t, coder, func(base string) string { return config(base, coder.URL, "") })
-	_, err := b.handler.(*handler).older.exchange(t.Context(), codePrefix+"x", "", "")
-	var upstream *upstreamError
-	if !errors.As(err, &upstream) || upstream.code != "invalid_grant" || upstream.status != 400 || strings.Contains(err.Error(), upstreamProse) {
-		t.Errorf("%v", err)
-	}
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if strings.Contains(e.Error(), "secret") {
-			t.Errorf("%v", e)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package coder
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -9,60 +11,37 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/duration"
 	"github.com/understudy-host/understudy/pkg/origin"
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
-// minSecret is the fewest characters that a session key may have.
-const minSecret = 32
+// minKey is the smallest number of characters of a session key.
+const minKey = 32
 
-// reader reads config values and collects what is wrong with them, so that all of it is reported at once.
-// What it returns for a wrong value is that type's zero.
+// reader reads config values and collects what is wrong with them, so that everything is reported at once. For a
+// wrong value it returns the type's zero value.
 type reader struct {
 	config   *appconfig.Config
 	problems []error
 }
 
-// problem notes that the value under key is not what it should be, and where it came from.
+// problem adds an error that this plugin found in the value at key.
 func (r *reader) problem(key string, err error) {
-	// appconfig's own errors name the layer; for what only we find wrong it is looked up.
 	if layer := r.config.LayerOf(key); layer != "" {
 		key += "' in '" + layer
 	}
 	r.problems = append(r.problems, fmt.Errorf("invalid config at '%s': %w", key, err))
 }
 
-// note collects an error of appconfig's, if it is one.
+// note adds an error of appconfig, which names key, layer and expectation itself. err may be nil.
 func (r *reader) note(err error) {
 	if err != nil {
-		r.problems = append(r.problems, err) // appconfig's errors name key, layer and expectation
+		r.problems = append(r.problems, err)
 	}
 }
 
-// required reads a text that must be there and not be empty. what says what is expected, for an error.
-func (r *reader) required(key, what string) string {
-	value, err := r.config.GetString(key)
-	if err != nil {
-		r.note(fmt.Errorf("%w, expected %s", err, what))
-	}
-	return value
-}
-
-// text reads a text that may be missing.
-func (r *reader) text(key string) string {
-	value, _, err := r.config.GetOptionalString(key)
-	r.note(err)
-	return value
-}
-
-// texts reads a list of texts that may be missing.
-func (r *reader) texts(key string) []string {
-	values, _, err := r.config.GetOptionalStringArray(key)
-	r.note(err)
-	return values
-}
-
-// boolean reads a boolean; fallback stands for a missing one.
-func (r *reader) boolean(key string, fallback bool) bool {
-	value, ok, err := r.config.GetOptionalBoolean(key)
+// optional reads a value that may be missing with a getter of appconfig.
+func optional[T any](r *reader, get func(key string) (T, bool, error), key string, fallback T) T {
+	value, ok, err := get(key)
 	r.note(err)
 	if !ok {
 		return fallback
@@ -70,7 +49,30 @@ func (r *reader) boolean(key string, fallback bool) bool {
 	return value
 }
 
-// duration reads a duration; fallback stands for a missing or empty one.
+// has reports whether there is a value at key.
+func (r *reader) has(key string) bool {
+	has, _ := r.config.Has(key)
+	return has
+}
+
+// required reads a string that must be there and not be empty. meaning says what is expected.
+func (r *reader) required(key, meaning string) string {
+	value, err := r.config.GetString(key)
+	if err != nil {
+		r.note(fmt.Errorf("%w, expected %s", err, meaning))
+	}
+	return value
+}
+
+// string reads a string that may be missing.
+func (r *reader) string(key string) string { return optional(r, r.config.GetOptionalString, key, "") }
+
+// strings reads a list of strings that may be missing.
+func (r *reader) strings(key string) []string {
+	return optional(r, r.config.GetOptionalStringArray, key, nil)
+}
+
+// duration reads a duration that may be missing or zero.
 func (r *reader) duration(key string, fallback time.Duration) time.Duration {
 	value, err := duration.Read(r.config, key)
 	if err != nil {
@@ -82,87 +84,89 @@ func (r *reader) duration(key string, fallback time.Duration) time.Duration {
 	return value
 }
 
-// oneOf reads one of a few texts, "" when it is missing or wrong.
-func (r *reader) oneOf(key string, allowed ...string) string {
-	value := r.text(key)
-	if slices.Contains(allowed, value) {
-		return value
-	}
-	if value != "" {
-		r.problem(key, fmt.Errorf("got '%s', expected one of %s", value, strings.Join(allowed, ", ")))
-	}
-	return ""
-}
-
-// origin reads a URL and returns its origin.
-func (r *reader) origin(key string) string {
-	value := r.required(key, "the URL at which browsers find the app")
-	if value == "" {
+// url reads an http or https URL that must be there. meaning says what is expected.
+func (r *reader) url(key, meaning string) string {
+	value := r.required(key, meaning)
+	if _, err := origin.Of(value); value != "" && err != nil {
+		r.problem(key, err)
 		return ""
 	}
-	o, err := origin.Of(value)
-	if err != nil {
-		r.problem(key, err)
-	}
-	return o
+	return value
 }
 
-// scopes reads additionalScopes, which is a list or a text as in the scope parameter.
+// application reads the part of an application that both spellings have.
+func (r *reader) application(key string) application {
+	app := application{key: key, Application: upstream.Application{
+		ClientID:     r.required(key+".clientId", "the client ID of the OAuth2 application that is registered in Coder"),
+		ClientSecret: r.required(key+".clientSecret", "the client secret of the OAuth2 application that is registered in Coder"),
+		AuthMethod:   r.string(key + ".tokenEndpointAuthMethod"),
+	}}
+	if app.AuthMethod != "" && app.AuthMethod != upstream.PostAuth && app.AuthMethod != upstream.BasicAuth {
+		r.problem(key+".tokenEndpointAuthMethod",
+			fmt.Errorf("got '%s', expected one of %s, %s", app.AuthMethod, upstream.PostAuth, upstream.BasicAuth))
+	}
+	return app
+}
+
+// deployment reads the URL of a Coder deployment, which must not be this plugin itself.
+func (r *reader) deployment(key, mount string) string {
+	value := strings.TrimRight(r.url(key, "the URL of the Coder deployment"), "/")
+	u, _ := url.Parse(value)
+	switch {
+	// The client secret is sent there. A user in the URL would be a second secret, in a place that is logged.
+	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		r.problem(key, errors.New("expected the URL of a Coder deployment without user, query and fragment"))
+	case value != "" && strings.EqualFold(value, mount):
+		r.problem(key, errors.New("this is the address of this plugin itself, expected that of the Coder deployment"))
+	}
+	return value
+}
+
+// scopes reads additionalScopes, a list or a string as in the scope parameter.
 func (r *reader) scopes(key string) []string {
-	value, _, err := r.config.GetOptional(key)
-	r.note(err)
-	if text, ok := value.(string); ok {
-		return splitScope(text)
+	if scope, ok := optional(r, r.config.GetOptional, key, nil).(string); ok {
+		return splitScope(scope)
 	}
-	return r.texts(key)
+	return r.strings(key)
 }
 
-// secrets reads what sealing keys are derived from: understudy.session.keys, else what a Backstage backend
-// has for like purposes, else none.
-func (r *reader) secrets() [][]byte {
-	var secrets [][]byte
-	for i, text := range r.texts("understudy.session.keys") {
-		if len(text) < minSecret {
-			r.problem("understudy.session.keys",
-				fmt.Errorf("key %d has %d characters, expected at least %d", i+1, len(text), minSecret))
+// sessionKeys reads the secrets that sealing keys are derived from: understudy.session.keys, otherwise those that
+// a Backstage backend has for similar purposes, otherwise none.
+func (r *reader) sessionKeys() [][]byte {
+	var keys [][]byte
+	for i, key := range r.strings("understudy.session.keys") {
+		if len(key) < minKey {
+			r.problem("understudy.session.keys", fmt.Errorf("key %d has %d characters, expected at least %d", i+1, len(key), minKey))
 		}
-		secrets = append(secrets, []byte(text))
+		keys = append(keys, []byte(key))
 	}
-	if len(secrets) > 0 {
-		return secrets
+	if len(keys) > 0 {
+		return keys
 	}
-	shared, _, err := r.config.GetOptionalConfigArray("backend.auth.keys")
-	r.note(err)
-	for _, entry := range shared {
-		if text, ok, err := entry.GetOptionalString("secret"); ok {
-			secrets = append(secrets, []byte(text))
-		} else if err != nil {
-			r.note(err)
+	for _, entry := range optional(r, r.config.GetOptionalConfigArray, "backend.auth.keys", nil) {
+		if key := optional(r, entry.GetOptionalString, "secret", ""); key != "" {
+			keys = append(keys, []byte(key))
 		}
 	}
 	// The secret of Backstage's own sessions comes last: it is older and often shorter.
-	if text := r.text("auth.session.secret"); len(secrets) == 0 && text != "" {
-		secrets = append(secrets, []byte(text))
+	if key := r.string("auth.session.secret"); len(keys) == 0 && key != "" {
+		keys = append(keys, []byte(key))
 	}
-	return secrets
+	return keys
 }
 
-// splitScope splits a scope parameter as Backstage does: at blanks, bars and commas.
-func splitScope(text string) []string {
-	return strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(" \t\r\n\v\f|,", c) })
+// splitScope splits a scope parameter as Backstage does: at white space, bars and commas.
+func splitScope(scope string) []string {
+	return strings.FieldsFunc(scope, func(c rune) bool { return strings.ContainsRune(" \t\r\n\v\f|,", c) })
 }
 
-// joinScopes joins scopes, each once, in the order of their first appearance.
+// joinScopes joins scopes without duplicates, in the order of their first appearance.
 func joinScopes(lists ...[]string) string {
-	var out []string
-	seen := make(map[string]bool)
-	for _, list := range lists {
-		for _, scope := range list {
-			if !seen[scope] {
-				seen[scope] = true
-				out = append(out, scope)
-			}
+	var scopes []string
+	for _, scope := range slices.Concat(lists...) {
+		if !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
 		}
 	}
-	return strings.Join(out, " ")
+	return strings.Join(scopes, " ")
 }

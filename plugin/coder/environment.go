@@ -1,35 +1,43 @@
 package coder
 
 import (
-	"crypto/sha256"
-	"errors"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
-	"github.com/understudy-host/understudy/pkg/seal"
+	"github.com/understudy-host/understudy/pkg/express"
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
-// bindingCookie ties the refresh token to the environment that it was given for. The token's own cookie keeps
-// Backstage's name and plain value, so that going over from a Node backend, and back, loses no session.
-const bindingCookie = "coder-refresh-state"
-
-// environment is one entry of auth.providers.coder: what the env parameter of the provider routes selects.
+// environment is one entry of auth.providers.coder, which the env parameter of the provider routes selects. The
+// legacy routes have one without a name and without sessions.
 type environment struct {
 	name string
-	*client
-	*sessions
+	app  application
+	*upstream.Client
+	*upstream.Sessions
 }
 
-// environment selects by the env parameter, else by the state. Its errors are those of Backstage's
+// binding returns what a refresh token is bound to.
+func (e *environment) binding() string {
+	return strings.Join([]string{bindingCookie, e.name, e.app.Deployment, e.app.ClientID}, "\n")
+}
+
+// failure returns the fields of a log line about a failed call to Coder.
+func (e *environment) failure(err *upstream.Error) []zap.Field {
+	return []zap.Field{
+		zap.String("config", e.app.key), zap.String("deployment", e.app.Deployment), zap.Int("status", err.Status),
+		zap.String("error", err.Error()), zap.String("hint", err.Hint()),
+	}
+}
+
+// environment selects by the env parameter, otherwise by the state. Its errors are those of Backstage's
 // OAuthEnvironmentHandler.
-func (h *handler) environment(query url.Values) (*environment, error) {
-	// The env parameter goes before the state, as in Backstage; the frame route then compares the two.
-	name, _ := param(query, "env")
+func (h *handler) environment(query express.Query) (*environment, error) {
+	// As in Backstage, env takes precedence over the state. The frame route compares the two.
+	name := query.Get("env")
 	if name == "" {
 		state := stateParam(query)
 		if state == "" {
@@ -48,71 +56,29 @@ func (h *handler) environment(query url.Values) (*environment, error) {
 	return e, nil
 }
 
-// stateParam is the state parameter; one that is repeated unchanged counts once.
-func stateParam(query url.Values) string {
-	if all := query["state"]; len(all) > 1 && !slices.ContainsFunc(all, func(s string) bool { return s != all[0] }) {
+// stateParam returns the state parameter. If it is repeated with the same value, it counts once.
+func stateParam(query express.Query) string {
+	if all := query["state"]; len(all) > 1 && len(slices.Compact(slices.Clone(all))) == 1 {
 		return all[0]
 	}
-	state, _ := param(query, "state")
-	return state
+	return query.Get("state")
 }
 
-// jar opens the request's cookies, for a page at appOrigin ("" is that of app.baseUrl).
-func (h *handler) jar(w http.ResponseWriter, r *http.Request, app *application, appOrigin string) *cookieJar {
-	// Two policies: SameSite depends on the origin of the app that this request is about.
-	plain := app.policy(h.settings.mount, h.settings.appOrigin)
-	j := &cookieJar{sent: parseCookies(r.Header["Cookie"]), header: w.Header(), policy: plain, plain: plain}
-	if appOrigin != "" {
-		j.policy = app.policy(h.settings.mount, appOrigin)
+// refusal returns the error code and the description that Coder put into the callback's query, reduced to what
+// RFC 6749, section 4.1.2.1 allows. Anyone can write a link with a description: it is left out unless the state
+// proves that the answer is Coder's.
+func refusal(query express.Query, proven bool) (code, description string) {
+	if code = query.Get("error"); !upstream.IsErrorCode(code) {
+		code = "unknown_error"
 	}
-	return j
-}
-
-// binding is the context that a refresh token is bound to.
-func (e *environment) binding() string {
-	return strings.Join([]string{bindingCookie, e.name, e.app.deployment, e.app.clientID}, "\n")
-}
-
-// setSession stores a refresh token that Coder has just given, and binds it to this environment.
-func (h *handler) setSession(j *cookieJar, e *environment, refreshToken string) {
-	// Fakes and deployments that do not rotate give a token again that was spent before.
-	e.forget(refreshToken)
-	j.set(refreshCookie, refreshToken, j.policy.sessionPath, e.app.session)
-	sum := sha256.Sum256([]byte(refreshToken))
-	j.write(bindingCookie, cookie{
-		value: h.ring.Seal(sum[:], e.binding()), path: j.policy.sessionPath, life: e.app.session, noMaxAge: true,
-		cookiePolicy: j.policy,
-	})
-}
-
-// clearSession empties the cookies of a session, as far as they were sent.
-func clearSession(j *cookieJar) {
-	j.clear(refreshCookie, j.policy.sessionPath)
-	j.clear(bindingCookie, j.policy.sessionPath)
-}
-
-// session returns the refresh token that was sent, or "" when there is none that belongs to e. A token
-// without a binding that can be read is one from a Node backend, or from before a restart with random keys:
-// the environment that Backstage's frontend uses, or the only one, takes it.
-func (h *handler) session(j *cookieJar, e *environment) string {
-	token := j.get(refreshCookie)
-	if token == "" {
-		return ""
+	if !proven {
+		return code, ""
 	}
-	// The binding holds a hash of the token, so that it cannot be put beside another one.
-	sum := sha256.Sum256([]byte(token))
-	bound, err := h.ring.Open(j.sent[bindingCookie], e.binding())
-	switch {
-	// Bound to this environment, to another token, or to something that cannot be read any more. What is bound
-	// to another environment, deployment or client does not open at all, and falls through.
-	case err == nil && string(bound) == string(sum[:]):
-		return token
-	case err == nil, // the binding of another token: this one was set by a Node backend since
-		j.sent[bindingCookie] == "", errors.Is(err, seal.ErrUnknownKey):
-		if len(h.environments) == 1 || e.name == h.settings.mainEnv {
-			return token
+	description = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return -1
 		}
-	}
-	h.log.Warn("refresh token of another environment refused", zap.String("env", e.name))
-	return ""
+		return c
+	}, query.Get("error_description"))
+	return code, strings.TrimSpace(description[:min(len(description), 300)])
 }

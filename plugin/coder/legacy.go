@@ -2,103 +2,87 @@ package coder
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
-// htmlUTF8 is what express calls HTML.
-const htmlUTF8 = "text/html; charset=utf-8"
-
-// callback is GET /oauth/callback, where Coder sends the older frontend's popup back to. The flow was begun
-// by the bridge, or by that frontend itself, which makes a state that proves nothing.
-func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
-	query := parseQuery(r.URL.RawQuery)
-	state, _ := param(query, "state")
-	if r.Method == http.MethodHead {
-		h.callbackHead(w, r)
-		return
+// callback is GET /oauth/callback, to which Coder sends the legacy frontend's popup back. The flow was begun by
+// the bridge, or by that frontend itself, whose state proves nothing.
+func (h *handler) callback(w http.ResponseWriter, r *request) error {
+	code, state := r.query.Single("code"), r.query.Get("state")
+	if r.Method == http.MethodHead { // never spends a code
+		if code == "" {
+			return missingCode(w, r)
+		}
+		return page{}.serve(w, r, http.StatusOK, htmlUTF8)
 	}
-	jar := h.jar(w, r, &h.older.app, "")
-	code := single(query, "code")
-	// A refusal has no code, and is not a missing one.
-	if reason, _ := param(query, "error"); reason != "" && code == "" {
-		h.refusedAtCoder(w, r, jar, state)
-		return
+	if code == "" && r.query.Get("error") != "" {
+		return h.refusedAtCoder(w, r, state)
 	}
 	if code == "" {
 		h.log.Error("OAuth callback missing authorization code")
-		missingCode(w, r)
-		return
+		return missingCode(w, r)
 	}
-	// The state before the code. One that looks like ours but is not in this browser is never taken for the
-	// older frontend's: the shapes differ.
+	// The state is checked before the code is spent. One of the bridge that is not pending in this browser is never
+	// taken for one of the legacy frontend: their forms differ.
+	jar := h.jar(w, r, h.legacy.app, "")
 	f, expired, ours := jar.flow(h.ring, state)
 	switch {
 	case ours && f.Mode == bridgeMode:
-		jar.end(state)
-	case !ours && h.settings.allowLegacy && (state == "" || isOlderState(state)):
+		jar.endFlow(state)
+	case !ours && h.settings.allowLegacyState && (state == "" || isLegacyState(state)):
 	default:
-		h.unknownState(w, r, jar, expired)
-		return
+		return h.invalidState(w, r, expired)
 	}
 	// The Accept header is axios's.
-	granted, err := h.older.exchange(r.Context(), code, f.Verifier, "application/json, text/plain, */*")
+	tokens, err := h.legacy.Exchange(r.Context(), code, f.Verifier, "application/json, text/plain, */*")
 	if err != nil {
-		h.callbackFailed(w, r, f, err)
-		return
+		return h.exchangeFailed(w, r, f, upstream.From(err))
 	}
-	page{
+	h.log.Info("OAuth authentication successful", zap.Bool("bridge", ours))
+	return page{
 		Title: "Authentication Successful",
 		Text:  "Authentication successful! This window will close automatically...",
-		Tell: &tell{
+		Script: &script{
 			Messages: []message{{
-				Data:    map[string]string{"type": "coder-oauth-success", "token": granted.access},
-				Origins: h.listeners(f),
+				Data:    map[string]string{"type": "coder-oauth-success", "token": tokens.Access},
+				Origins: h.settings.listeners(f),
 			}},
 			Close: 500,
 			Alone: "Authentication successful! You can close this window.",
 		},
 	}.serve(w, r, http.StatusOK, htmlUTF8)
-	h.log.Info("OAuth authentication successful", zap.Bool("bridge", ours))
 }
 
-// callbackHead answers as GET would, without spending the code or ending a flow.
-func (h *handler) callbackHead(w http.ResponseWriter, r *http.Request) {
-	if single(parseQuery(r.URL.RawQuery), "code") == "" {
-		missingCode(w, r)
-		return
-	}
-	page{}.serve(w, r, http.StatusOK, htmlUTF8)
-}
-
-// missingCode is the answer of the published plugin, to the letter.
-func missingCode(w http.ResponseWriter, r *http.Request) {
-	quiet(w.Header())
+// missingCode sends the published plugin's answer.
+func missingCode(w http.ResponseWriter, r *request) error {
+	noStore(w.Header())
 	w.Header().Set("Content-Type", htmlUTF8)
 	w.WriteHeader(http.StatusBadRequest)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write([]byte("Missing authorization code"))
 	}
+	return nil
 }
 
-// refusedAtCoder tells that Coder, or the user there, said no. Older versions of Coder say it without a state.
-func (h *handler) refusedAtCoder(w http.ResponseWriter, r *http.Request, jar *cookieJar, state string) {
-	query := parseQuery(r.URL.RawQuery)
-	f, _, ours := jar.flow(h.ring, state)
-	if ours && f.Mode == bridgeMode {
-		jar.end(state)
+// refusedAtCoder says that Coder, or the user there, refused. Old versions of Coder send no state then.
+func (h *handler) refusedAtCoder(w http.ResponseWriter, r *request, state string) error {
+	f, _, ours := r.cookies.flow(h.ring, state)
+	proven := ours && f.Mode == bridgeMode
+	if proven {
+		h.jar(w, r, h.legacy.app, "").endFlow(state)
 	} else if state == "" {
-		pending := jar.pending(h.ring)
+		pending := r.cookies.pendingFlows(h.ring)
 		if i := slices.IndexFunc(pending, func(p flow) bool { return p.Mode == bridgeMode }); i >= 0 {
 			f = pending[i]
 		}
 	}
-	// The text is for people; the code is for an app that listens.
-	code, description := refusal(query, ours && f.Mode == bridgeMode)
+	code, description := refusal(r.query, proven)
 	text := "Coder refused the sign-in (" + code + ")."
 	if code == "access_denied" {
 		text = "The sign-in was cancelled or denied at Coder."
@@ -107,56 +91,42 @@ func (h *handler) refusedAtCoder(w http.ResponseWriter, r *http.Request, jar *co
 		text += " Coder says: " + description
 	}
 	h.log.Warn("sign-in refused at Coder", zap.String("error", code), zap.Bool("bridge", f.Mode == bridgeMode))
-	h.olderFailure(w, r, http.StatusBadRequest, f, code, text)
+	return h.legacyFailure(w, r, http.StatusBadRequest, f, code, text)
 }
 
-// unknownState refuses a callback that was not begun here before anything is spent.
-func (h *handler) unknownState(w http.ResponseWriter, r *http.Request, jar *cookieJar, expired bool) {
+// invalidState refuses a callback that was not begun in this browser. The code is not spent.
+func (h *handler) invalidState(w http.ResponseWriter, r *request, expired bool) error {
 	text := "This sign-in was not started in this browser, or has been used already. Please start again from Backstage."
 	if expired {
 		text = "The sign-in took longer than ten minutes. Please start again from Backstage."
 	}
 	h.log.Warn("OAuth callback with a state that is not valid here", zap.Bool("expired", expired),
-		zap.Strings("stateCookies", jar.flowNames()), zap.Bool("allowLegacyState", h.settings.allowLegacy))
-	h.olderFailure(w, r, http.StatusForbidden, flow{}, "invalid_state", text)
+		zap.Strings("stateCookies", r.cookies.flowNames()), zap.Bool("allowLegacyState", h.settings.allowLegacyState))
+	return h.legacyFailure(w, r, http.StatusForbidden, flow{}, "invalid_state", text)
 }
 
-// callbackFailed tells that the exchange did not work out: the fault is Coder's, so the status is a gateway's.
-func (h *handler) callbackFailed(w http.ResponseWriter, r *http.Request, f flow, err error) {
-	upstream, ok := errors.AsType[*upstreamError](err)
-	if !ok {
-		upstream = &upstreamError{kind: trouble, doing: "exchanging the code", err: err}
-	}
-	h.log.Error("OAuth token exchange failed", zap.String("deployment", h.older.app.deployment),
-		zap.Int("status", upstream.status), zap.String("error", upstream.Error()), zap.String("hint", upstream.hint()))
-	// The published texts where there were any; the others had axios's messages with internal addresses.
-	text := strings.ToUpper(upstream.says()[:1]) + upstream.says()[1:] + ". Close this window and try again."
-	if upstream.kind == nonsense {
+// exchangeFailed says that Coder gave no token for the code.
+func (h *handler) exchangeFailed(w http.ResponseWriter, r *request, f flow, err *upstream.Error) error {
+	h.log.Error("OAuth token exchange failed", h.legacy.failure(err)...)
+	// The published plugin shows axios's messages, with internal addresses. Its only text of its own is kept.
+	text := strings.ToUpper(err.UserText()[:1]) + err.UserText()[1:] + ". Close this window and try again."
+	if err.Kind == upstream.Malformed {
 		text = "Coder deployment did not respond with access token"
 	}
-	h.olderFailure(w, r, upstream.gateway(), f, cmp.Or(upstream.code, "temporarily_unavailable"), text)
+	return h.legacyFailure(w, r, err.GatewayStatus(), f, cmp.Or(err.Code, "temporarily_unavailable"), text)
 }
 
-// olderFailure shows why a sign-in failed and tells the opener too, which the published plugin never did. The
-// window stays open, because the older frontend has no place where it would show the reason.
-func (h *handler) olderFailure(w http.ResponseWriter, r *http.Request, status int, f flow, code, text string) {
-	page{
+// legacyFailure shows why a sign-in failed and posts it to the app, for apps that listen. The window stays open:
+// the legacy frontend does not show the reason.
+func (h *handler) legacyFailure(w http.ResponseWriter, r *request, status int, f flow, code, text string) error {
+	return page{
 		Title: "Authentication Failed", Heading: "Authentication failed", Text: text,
-		Tell: &tell{
+		Script: &script{
 			Messages: []message{{
 				Data:    map[string]string{"type": "coder-oauth-error", "error": code, "message": text},
-				Origins: h.listeners(f),
+				Origins: h.settings.listeners(f),
 			}},
 			Alone: text,
 		},
 	}.serve(w, r, status, htmlUTF8)
-}
-
-// listeners are the origins that the opener may have: the one that the flow was begun from, when it is known.
-func (h *handler) listeners(f flow) []string {
-	// Checked again, for the allowed origins may have changed since the flow was begun.
-	if f.Origin != "" && h.settings.allows(f.Origin) {
-		return []string{f.Origin}
-	}
-	return h.settings.exactOrigins
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// olderState is what the older frontend sends: btoa(JSON.stringify({returnTo: '/catalog'})).
-const olderState = "eyJyZXR1cm5UbyI6Ii9jYXRhbG9nIn0="
+// legacyState is what the legacy frontend sends: btoa(JSON.stringify({returnTo: '/catalog'})).
+const legacyState = "eyJyZXR1cm5UbyI6Ii9jYXRhbG9nIn0="
 
 func TestCallbackHandsTheTokenToTheApp(t *testing.T) {
 	b := both(t)
-	for name, state := range map[string]string{"no state": "", "older frontend": "&state=" + olderState} {
+	for name, state := range map[string]string{"no state": "", "legacy frontend": "&state=" + legacyState} {
 		answer := b.browser(t).get("/oauth/callback?code=" + b.coder.code("") + state)
 		if answer.StatusCode != 200 || answer.visible() != "Authentication successful! This window will close automatically..." {
 			t.Errorf("%s: status %d: %s", name, answer.StatusCode, answer.visible())
@@ -96,7 +96,7 @@ func TestLegacyStateCanBeRefused(t *testing.T) {
 		},
 	} {
 		b := start(t, coder, yaml)
-		for _, state := range []string{"", "&state=" + olderState} {
+		for _, state := range []string{"", "&state=" + legacyState} {
 			if answer := b.browser(t).get("/oauth/callback?code=" + coder.code("") + state); answer.StatusCode != 403 {
 				t.Errorf("%s, state %q: status %d", name, state, answer.StatusCode)
 			}
@@ -177,7 +177,7 @@ func TestL7_ErrorURLsHoldNoCode(t *testing.T) {
 	}
 }
 
-// upstreamFailures are the ways in which the token endpoint can fail, and what the older callback makes of them.
+// upstreamFailures are the ways in which the token endpoint can fail, and what the legacy callback makes of them.
 var upstreamFailures = map[string]struct {
 	token  func(http.ResponseWriter, *http.Request) bool
 	status int
@@ -310,7 +310,7 @@ func TestL13_CancelIsCalledCancelAndTheOpenerHears(t *testing.T) {
 
 func TestACodeGoesBeforeAnError(t *testing.T) {
 	b := both(t)
-	for _, query := range []string{"&error=access_denied", "&state=", "&state=" + strings.TrimRight(olderState, "=")} {
+	for _, query := range []string{"&error=access_denied", "&state=", "&state=" + strings.TrimRight(legacyState, "=")} {
 		if said := b.browser(t).get("/oauth/callback?code=" + b.coder.code("") + query).told(t); said.token() == "" {
 			t.Errorf("%s: the opener hears %q", query, said.failure())
 		}
@@ -321,7 +321,7 @@ func TestL14_BridgeAddsPKCEAndAState(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	back := b.URL + "/api/auth/coder/oauth/callback"
-	ask := "/oauth2/authorize?client_id=backstage&response_type=code&state=" + olderState + "&redirect_uri=" + url.QueryEscape(back)
+	ask := "/oauth2/authorize?client_id=backstage&response_type=code&state=" + legacyState + "&redirect_uri=" + url.QueryEscape(back)
 	to, _ := url.Parse(br.get(ask).Header.Get("Location"))
 	query := to.Query()
 	if to.Host != b.coder.Listener.Addr().String() || to.Path != "/oauth2/authorize" || query.Get("redirect_uri") != back || query.Get("client_id") != "backstage" {
@@ -332,7 +332,7 @@ func TestL14_BridgeAddsPKCEAndAState(t *testing.T) {
 			t.Errorf("Coder does not know the parameter %s", name)
 		}
 	}
-	if query.Get("code_challenge_method") != "S256" || len(query.Get("code_challenge")) != 43 || query.Get("state") == olderState {
+	if query.Get("code_challenge_method") != "S256" || len(query.Get("code_challenge")) != 43 || query.Get("state") == legacyState {
 		t.Errorf("no PKCE, or the old state: %v", query)
 	}
 	callback, _ := br.begin(ask)

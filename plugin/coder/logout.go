@@ -6,37 +6,34 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/understudy-host/understudy/pkg/apierror"
 )
 
-// logout is POST /logout. The session ends here in any case, and at Coder when Coder can be reached in time.
-func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
-	e, err := h.environment(parseQuery(r.URL.RawQuery))
+// logout is POST /logout. The session always ends here, and at Coder if Coder answers in time.
+func (h *handler) logout(w http.ResponseWriter, r *request) error {
+	e, err := h.environment(r.query)
 	if err == nil {
-		err = checkCaller(r)
+		err = checkCaller(r.Request)
 	}
-	// A browser sends no Origin with some same-origin requests; X-Requested-With protects those.
+	// Browsers send no Origin with some same-origin requests. X-Requested-With protects those.
 	from := r.Header.Get("Origin")
-	if err == nil && from != "" && !h.settings.allows(from) {
-		err = apierror.NotAllowed("Origin '" + from + "' is not allowed")
+	if err == nil && from != "" {
+		err = h.settings.checkAllowed(from)
 	}
 	if err != nil {
-		h.fail(w, r, err)
-		return
+		return err
 	}
-	jar := h.jar(w, r, &e.app, from)
-	// At Coder first, while the token is at hand. The user has closed the session here either way, and a Coder
-	// that is down must not keep them waiting.
+	jar := h.jar(w, r, e.app, from)
 	if token := h.session(jar, e); token != "" {
-		token = e.end(token)
+		token = e.End(token)
+		// The user does not wait long for a Coder that is down.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
 		defer cancel()
-		if err := e.revoke(ctx, token); err != nil {
+		if err := e.Revoke(ctx, token); err != nil {
 			h.log.Warn("signed out here, but Coder did not revoke the session", zap.String("env", e.name), zap.Error(err))
 		}
 	}
 	clearSession(jar)
-	quiet(w.Header())
+	noStore(w.Header())
 	w.WriteHeader(http.StatusOK)
+	return nil
 }

@@ -13,48 +13,46 @@ import (
 //go:embed page.html
 var pageText string
 
-// pageTemplate is parsed once. What goes into it is escaped by html/template for the place where it stands.
+// pageTemplate escapes every value for the place where it stands.
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// page is what a sign-in popup shows, and what it tells the window that opened it.
+// page is what a sign-in popup shows, and what it posts to the window that opened it.
 type page struct {
 	Title   string
 	Heading string // may be empty
 	Text    string
-	Tell    *tell // nil for a page without a script
-	Nonce   string
+	Script  *script // nil for a page without a script
+	Nonce   string  // set by serve
 }
 
-// tell is data for the page's script.
-type tell struct {
+// script is the data of the page's script.
+type script struct {
 	Messages []message `json:"messages"`
-	Parent   bool      `json:"parent"`          // without an opener the parent frame is told
+	Parent   bool      `json:"parent"`          // post to the parent frame if there is no opener
 	Close    int       `json:"close,omitempty"` // milliseconds; 0 leaves the window open
-	Alone    string    `json:"alone"`           // replaces Text when nobody can be told
+	Alone    string    `json:"alone"`           // replaces Text if there is no window to post to
 }
 
-// message goes to the other window, for each of the origins that it may have. One that it does not have gets
-// nothing.
+// message is posted to the other window once for each origin that it may have. Browsers drop messages for other
+// origins.
 type message struct {
 	Data    any      `json:"data"`
 	Origins []string `json:"origins"`
 }
 
-// serve writes the page. Nothing of it may be stored, framed, or run but its own script; there is no
-// Cross-Origin-Opener-Policy, which would cut it off from its opener.
-func (p page) serve(w http.ResponseWriter, r *http.Request, status int, contentType string) {
-	// A new nonce for each answer: a page that is put together by somebody else cannot know it.
+// serve writes the page. It may not be stored or framed, and runs no script but its own. A
+// Cross-Origin-Opener-Policy would cut it off from its opener, so there is none.
+func (p page) serve(w http.ResponseWriter, r *request, status int, contentType string) error {
+	// The nonce differs for each answer, so that injected markup cannot know it.
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
 	p.Nonce = base64.RawURLEncoding.EncodeToString(random)
-	// Into a buffer first: an answer that fails half-way would have been sent with status 200.
 	var body bytes.Buffer
 	if err := pageTemplate.Execute(&body, p); err != nil {
-		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
-		return
+		return err
 	}
 	header := w.Header()
-	quiet(header)
+	noStore(header)
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Security-Policy", "default-src 'none';script-src 'nonce-"+p.Nonce+"';style-src 'nonce-"+p.Nonce+
 		"';img-src data:;base-uri 'none';form-action 'none';frame-ancestors 'none'")
@@ -63,10 +61,5 @@ func (p page) serve(w http.ResponseWriter, r *http.Request, status int, contentT
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body.Bytes())
 	}
-}
-
-// quiet marks an answer that holds a token, or is about one: not stored, not compressed, without an ETag.
-func quiet(header http.Header) {
-	header.Set("Cache-Control", "no-store")
-	header.Set("Referrer-Policy", "no-referrer")
+	return nil
 }

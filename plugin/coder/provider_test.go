@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/understudy-host/understudy/pkg/express"
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
 func TestSignIn(t *testing.T) {
@@ -14,7 +17,7 @@ func TestSignIn(t *testing.T) {
 	if !strings.HasPrefix(said.token(), accessPrefix) || said.to() != appURL || said.Close != 100 {
 		t.Errorf("the app hears %+v", said)
 	}
-	if who := said.Messages[1].Data.Response.Profile; who != (profile{"wren@example.com", "https://x.example/a.png", "Wren Tester"}) {
+	if who := said.Messages[1].Data.Response.Profile; who != (upstream.Profile{Email: "wren@example.com", Picture: "https://x.example/a.png", DisplayName: "Wren Tester"}) {
 		t.Errorf("profile %+v", who)
 	}
 	if token := br.cookie("/refresh", refreshCookie); !strings.HasPrefix(token, refreshPrefix) {
@@ -52,7 +55,7 @@ func TestErrors(t *testing.T) {
 		{"GET", "/start?env=%FF+a", nil, 404, "the '%FF a' environment"},
 		{"GET", "/start?env=a;b=c", nil, 404, "the 'a;b=c' environment"},
 		{"GET", "/start?env[0]=a&env[][]=b", nil, 404, "the 'a,b' environment"},
-		{"GET", "/start?" + strings.Repeat("a&", maxParams) + "env=development", nil, 400, "Must specify 'env' query"},
+		{"GET", "/start?" + strings.Repeat("a&", express.MaxParameters) + "env=development", nil, 400, "Must specify 'env' query"},
 		{"GET", "/start?env=__proto__", nil, 404, "the '__proto__' environment"},
 		{"GET", "/start?state=" + state("nonce=x&env=development"), nil, 400, "No env provided in request query parameters"},
 		{"GET", "/start?env=development&origin=not-a-url", nil, 400, `"InputError","message":"App origin is invalid, failed to parse"`},
@@ -164,7 +167,7 @@ func TestOddButUsableAnswersOfCoder(t *testing.T) {
 	})
 	br := b.browser(t)
 	page := br.doSignIn()
-	if who := page.told(t).Messages[1].Data.Response.Profile; who != (profile{DisplayName: "wren"}) {
+	if who := page.told(t).Messages[1].Data.Response.Profile; who != (upstream.Profile{DisplayName: "wren"}) {
 		t.Errorf("profile %+v", who)
 	}
 	for _, body := range []string{page.body, br.refresh("development").body} {

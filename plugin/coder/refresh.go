@@ -1,111 +1,65 @@
 package coder
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
-	"strconv"
 
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
-// sessionResponse is Backstage's OAuthResponse: what a sign-in and a refresh give to the app.
-type sessionResponse struct {
-	Profile      *profile     `json:"profile"`
-	ProviderInfo providerInfo `json:"providerInfo"`
-}
-
-// providerInfo is the part of the response about Coder's token.
-type providerInfo struct {
-	IDToken     string `json:"idToken,omitempty"`
-	AccessToken string `json:"accessToken"`
-	Scope       string `json:"scope"`
-	ExpiresIn   any    `json:"expiresInSeconds,omitempty"` // as Coder wrote it
-}
-
-// newSessionResponse puts a session together for the app; the refresh token stays in its cookie.
-func newSessionResponse(t *tokens, p *profile) sessionResponse {
-	return sessionResponse{p, providerInfo{t.id, t.access, t.scope, t.expiresIn}}
-}
-
-// checkCaller refuses what a form or a link of another site could send.
-func checkCaller(r *http.Request) error {
-	if r.Header.Get("X-Requested-With") != "XMLHttpRequest" {
-		return apierror.Authentication("Invalid X-Requested-With header")
-	}
-	return nil
-}
-
-// refresh is GET and POST /refresh. It tells the end of a session, 401 and emptied cookies, from trouble at
-// Coder, 502 or 504 with the session left alone.
-func (h *handler) refresh(w http.ResponseWriter, r *http.Request) {
-	query := parseQuery(r.URL.RawQuery)
-	e, err := h.environment(query)
+// refresh is GET and POST /refresh. The end of a session is a 401 that removes the cookies. A failure of Coder is
+// a 502 or 504 that keeps them.
+func (h *handler) refresh(w http.ResponseWriter, r *request) error {
+	e, err := h.environment(r.query)
 	if err == nil {
-		err = checkCaller(r)
+		err = checkCaller(r.Request)
 	}
 	if err != nil {
-		h.fail(w, r, err)
-		return
+		return err
 	}
-	jar := h.jar(w, r, &e.app, r.Header.Get("Origin"))
-	// A token that belongs to another environment is as good as none.
+	jar := h.jar(w, r, e.app, r.Header.Get("Origin"))
 	token := h.session(jar, e)
 	if token == "" {
-		h.fail(w, r, refreshFailed(apierror.Input("Missing session cookie")))
-		return
+		return refreshFailed(apierror.Input("Missing session cookie"))
 	}
-	quiet(w.Header())
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	noStore(w.Header())
 	if r.Method == http.MethodHead { // never spends a token
-		return
+		w.Header().Set("Content-Type", jsonUTF8)
+		return nil
 	}
-	requested, _ := param(query, "scope")
-	renewed, err := e.renew(r.Context(), e.client, token, joinScopes(splitScope(requested), e.app.scopes))
-	// Even when the profile could not be read: the old token is dead by now.
-	if renewed != nil && renewed.tokens.refresh != token {
-		h.setSession(jar, e, renewed.tokens.refresh)
+	scope := joinScopes(splitScope(r.query.Get("scope")), e.app.scopes)
+	renewal, err := e.Renew(r.Context(), e.Client, token, scope)
+	// Stored even if the profile could not be read: the old token is invalid by now.
+	if renewal != nil && renewal.Tokens.Refresh != token {
+		h.setSession(jar, e, renewal.Tokens.Refresh)
 	}
 	if err != nil {
-		h.renewalFailed(w, r, jar, e, err)
-		return
+		return h.renewalFailed(jar, e, renewal, upstream.From(err))
 	}
-	body, err := json.Marshal(newSessionResponse(renewed.tokens, renewed.profile))
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	return writeJSON(w, newSessionResponse(renewal.Tokens, renewal.Profile))
 }
 
-// renewalFailed tells the three outcomes apart: the session is over, Coder refuses for another reason (401
-// both), or Coder is in trouble (502, 504). Only the first empties the cookies.
-func (h *handler) renewalFailed(w http.ResponseWriter, r *http.Request, jar *cookieJar, e *environment, err error) {
-	upstream, ok := errors.AsType[*upstreamError](err)
-	if !ok {
-		h.fail(w, r, err)
-		return
-	}
-	h.log.Warn("refreshing a session failed", zap.String("env", e.name), zap.String("deployment", e.app.deployment),
-		zap.Int("status", upstream.status), zap.String("error", upstream.Error()), zap.String("hint", upstream.hint()))
-	text := "Failed to refresh access token, " + upstream.says()
-	if upstream.doing != refreshing {
-		text = "Failed to fetch Coder user profile, " + upstream.says()
-	} else if upstream.kind == refused && upstream.code == "invalid_grant" {
+// renewalFailed returns the error for the app. It removes the session's cookies only if Coder says that the
+// session is over. renewal is not nil if only the profile could not be read.
+func (h *handler) renewalFailed(jar *cookieJar, e *environment, renewal *upstream.Renewal, err *upstream.Error) error {
+	h.log.Warn("refreshing a session failed", append(e.failure(err), zap.String("env", e.name))...)
+	text := "Failed to refresh access token, " + err.UserText()
+	if renewal != nil {
+		text = "Failed to fetch Coder user profile, " + err.UserText()
+	} else if err.Kind == upstream.Refused && err.Code == "invalid_grant" {
 		text = "Failed to refresh access token, the session has ended (invalid_grant)"
 		clearSession(jar)
 	}
 	failure := refreshFailed(&apierror.Error{Name: "Error", Message: text})
-	if upstream.kind != refused {
-		failure.Status, failure.Name = upstream.gateway(), "BadGatewayError"
-		if upstream.kind == timedOut {
+	if err.Kind != upstream.Refused {
+		failure.Status, failure.Name = err.GatewayStatus(), "BadGatewayError"
+		if failure.Status == http.StatusGatewayTimeout {
 			failure.Name = "GatewayTimeoutError"
 		}
 	}
-	h.fail(w, r, failure)
+	return failure
 }
 
 // refreshFailed is Backstage's `new AuthenticationError('Refresh failed', cause)`.

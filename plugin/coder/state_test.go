@@ -37,7 +37,7 @@ func TestExpiredState(t *testing.T) {
 	h := b.handler.(*handler)
 	state, nonce := newState("env", "development")
 	jar := &cookieJar{header: http.Header{}}
-	f := jar.begin(h.ring, state, flow{Env: "development"})
+	f := jar.beginFlow(h.ring, state, flow{Env: "development"})
 	f.Expires = time.Now().Unix() - 1
 	text, _ := json.Marshal(f)
 	name := flowCookie(state)
@@ -55,12 +55,12 @@ func TestTheWholeStateIsBound(t *testing.T) {
 	ring := testRing(t)
 	one, _ := newState("env", "development")
 	other, _ := newState("env", "development")
-	f := (&cookieJar{header: http.Header{}}).begin(ring, one, flow{Env: "development"})
+	f := (&cookieJar{header: http.Header{}}).beginFlow(ring, one, flow{Env: "development"})
 	text, _ := json.Marshal(f)
 	for state, want := range map[string]bool{one: true, other: false} {
 		name := flowCookie(state)
-		jar := &cookieJar{sent: map[string]string{name: ring.Seal(text, name)}}
-		if _, _, ok := jar.flow(ring, state); ok != want {
+		sent := cookies{name: ring.Seal(text, name)}
+		if _, _, ok := sent.flow(ring, state); ok != want {
 			t.Errorf("taken: %t, want %t", ok, want)
 		}
 	}
@@ -72,7 +72,7 @@ func TestFlowsOfOneKindAreNotTakenForTheOther(t *testing.T) {
 	bridged, _ := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" + url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"))
 	provided, _ := br.begin("/start?env=development")
 	if answer := br.get(strings.Replace(provided, "/handler/frame", "/oauth/callback", 1)); answer.StatusCode != 403 {
-		t.Errorf("a provider flow at the older callback: status %d", answer.StatusCode)
+		t.Errorf("a provider flow at the legacy callback: status %d", answer.StatusCode)
 	}
 	if said := br.get(strings.Replace(bridged, "/oauth/callback?", "/handler/frame?env=development&", 1)).told(t); !strings.HasPrefix(said.failure(), "NotAllowedError") {
 		t.Errorf("a bridge flow at the frame: %s", said.failure())
@@ -82,9 +82,9 @@ func TestFlowsOfOneKindAreNotTakenForTheOther(t *testing.T) {
 	}
 }
 
-func TestOlderState(t *testing.T) {
+func TestLegacyState(t *testing.T) {
 	for state, want := range map[string]bool{
-		olderState:                        true,
+		legacyState:                       true,
 		"eyJyZXR1cm5UbyI6Ii9+fj8ifQ==":    true,  // has a plus in other paddings
 		"eyJyZXR1cm5UbyI6Ii9jYXRhbG9nIn0": true,  // without its padding
 		"e30=":                            false, // {}
@@ -94,11 +94,11 @@ func TestOlderState(t *testing.T) {
 		"abc":                             false,
 		strings.Repeat("eyJy", 4000):      false,
 	} {
-		if got := isOlderState(state); got != want {
+		if got := isLegacyState(state); got != want {
 			t.Errorf("%.40q: %t", state, got)
 		}
 	}
-	if !isOlderState("eyJyZXR1cm5UbyI6Ii8 In0=") { // a plus that became a blank
+	if !isLegacyState("eyJyZXR1cm5UbyI6Ii8 In0=") { // a plus that became a blank
 		t.Error("a blank for a plus is refused")
 	}
 }
@@ -106,8 +106,8 @@ func TestOlderState(t *testing.T) {
 func FuzzFlow(f *testing.F) {
 	ring := testRing(f)
 	state, _ := newState("env", "development")
-	jar := &cookieJar{header: http.Header{}, sent: map[string]string{}}
-	jar.begin(ring, state, flow{Env: "development"})
+	jar := &cookieJar{header: http.Header{}}
+	jar.beginFlow(ring, state, flow{Env: "development"})
 	line, _, _ := strings.Cut(jar.header.Get("Set-Cookie"), ";")
 	_, sealed, _ := strings.Cut(line, "=")
 	// A dollar stands for the state and the cookie of this process: each run of the fuzzer has its own.
@@ -118,20 +118,20 @@ func FuzzFlow(f *testing.F) {
 	f.Add("zz", "zz")
 	f.Fuzz(func(t *testing.T, other, text string) {
 		other, text = strings.ReplaceAll(other, "$", state), strings.ReplaceAll(text, "$", sealed)
-		jar := &cookieJar{header: http.Header{}, sent: map[string]string{flowCookie(other): text}}
+		jar := &cookieJar{header: http.Header{}, cookies: cookies{flowCookie(other): text}}
 		if _, _, ok := jar.flow(ring, other); ok != (other == state && text == sealed) {
 			t.Errorf("opened: %t: %q %q", ok, other, text)
 		}
 		_, _ = readState(other)
-		_ = isOlderState(other)
-		jar.pending(ring)
-		jar.prune(ring, 0, 0)
+		_ = isLegacyState(other)
+		jar.pendingFlows(ring)
+		jar.pruneFlows(ring, 0, 0)
 	})
 }
 
 func FuzzCallback(f *testing.F) {
 	b := both(f)
-	for _, query := range []string{"", "code=x", "code=x&state=" + olderState, "error=access_denied", "code=%00&state=%ff", "a;b&%zz", "state[]=x&code[a]=b"} {
+	for _, query := range []string{"", "code=x", "code=x&state=" + legacyState, "error=access_denied", "code=%00&state=%ff", "a;b&%zz", "state[]=x&code[a]=b"} {
 		f.Add(query)
 	}
 	b.coder.set(func(c *fakeCoder) {

@@ -2,6 +2,7 @@
 package duration
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -27,24 +28,12 @@ var (
 var isoDuration = regexp.MustCompile(`^P(?:([\d.]+)Y)?(?:([\d.]+)M)?(?:([\d.]+)W)?(?:([\d.]+)D)?` +
 	`(?:T(?:([\d.]+)H)?(?:([\d.]+)M)?(?:([\d.]+)S)?)?$`)
 
-// msDuration is a number with a unit, as npm's ms spells it, and msUnits are the lengths by the beginning of the
-// unit's name: the year of ms has 365.25 days.
+// msDuration is a number with a unit as npm's ms spells it, and msLengths are the lengths of its units: the year
+// of ms has 365.25 days.
 var (
-	msDuration = regexp.MustCompile(`^(?i)([\d.]+) *(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|` +
-		`hours?|hrs?|h|days?|d|weeks?|w|years?|yrs?|y)$`)
-	msUnits = []struct {
-		prefix string
-		length time.Duration
-	}{
-		{"ms", time.Millisecond},
-		{"mil", time.Millisecond},
-		{"s", time.Second},
-		{"m", time.Minute},
-		{"h", time.Hour},
-		{"d", day},
-		{"w", 7 * day},
-		{"y", 8766 * time.Hour},
-	}
+	msDuration = regexp.MustCompile(`^(?i)([\d.]+) *(?:(years?|yrs?|y)|(weeks?|w)|(days?|d)|(hours?|hrs?|h)|` +
+		`(minutes?|mins?|m)|(seconds?|secs?|s)|(milliseconds?|msecs?|ms))$`)
+	msLengths = []time.Duration{8766 * time.Hour, 7 * day, day, time.Hour, time.Minute, time.Second, time.Millisecond}
 )
 
 // Read returns the duration at key, which is an object such as {hours: 24}, an ISO 8601 string such as P1D, or
@@ -96,10 +85,7 @@ func parse(s string) (float64, error) {
 	if match := isoDuration.FindStringSubmatch(s); match != nil && strings.Join(match[1:], "") != "" {
 		total := 0.0
 		for i, number := range match[1:] {
-			if number == "" {
-				continue
-			}
-			n, err := strconv.ParseFloat(number, 64)
+			n, err := strconv.ParseFloat(cmp.Or(number, "0"), 64)
 			if err != nil {
 				return 0, err
 			}
@@ -112,10 +98,6 @@ func parse(s string) (float64, error) {
 		return 0, fmt.Errorf("'%s' is not a duration, expected a string such as '24h' or 'P1D'", s)
 	}
 	n, err := strconv.ParseFloat(match[1], 64)
-	for _, unit := range msUnits {
-		if strings.HasPrefix(strings.ToLower(match[2]), unit.prefix) {
-			return n * float64(unit.length), err
-		}
-	}
-	return 0, err
+	unit := slices.IndexFunc(match[2:], func(name string) bool { return name != "" })
+	return n * float64(msLengths[unit]), err
 }

@@ -1,0 +1,89 @@
+package coder
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/origin"
+)
+
+// allows reports whether an app at this origin may sign in here.
+func (s *settings) allows(o string) bool {
+	return o == s.appOrigin || s.extraOrigins.Match(o)
+}
+
+// checkCaller refuses what a form or a link of another site could send.
+func checkCaller(r *http.Request) error {
+	if r.Header.Get("X-Requested-With") != "XMLHttpRequest" {
+		return apierror.Authentication("Invalid X-Requested-With header")
+	}
+	return nil
+}
+
+// checkAllowed returns Backstage's error if an origin is not allowed.
+func (s *settings) checkAllowed(o string) error {
+	if !s.allows(o) {
+		return apierror.NotAllowed("Origin '" + o + "' is not allowed")
+	}
+	return nil
+}
+
+// checkOrigin returns the allowed origin that an origin parameter names. invalid makes the error if it is no URL.
+func (s *settings) checkOrigin(raw string, invalid func(string) *apierror.Error) (string, error) {
+	o, err := appOrigin(raw)
+	if err != nil {
+		return "", invalid("App origin is invalid, failed to parse")
+	}
+	return o, s.checkAllowed(o)
+}
+
+// appOrigin returns the origin of a URL as JavaScript does: "null" for schemes that have none.
+func appOrigin(raw string) (string, error) {
+	raw = strings.TrimSpace(raw)
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme == "" {
+		return "", errors.New("not a URL")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return "null", nil
+	}
+	return origin.Of(raw)
+}
+
+// checkRedirect refuses a redirectUrl that leads to an origin that is not allowed. A path is one of this backend.
+func (s *settings) checkRedirect(raw string) error {
+	// Browsers read a backslash as a slash and skip tabs and line breaks; Go does neither. A URL that the two could
+	// read differently is refused.
+	ambiguous := strings.ContainsAny(raw, "\\\t\r\n")
+	if strings.HasPrefix(raw, "/") && !strings.HasPrefix(raw, "//") && !ambiguous {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	o, originErr := origin.Of(raw)
+	if err != nil || originErr != nil || u.User != nil || ambiguous {
+		return apierror.Input("Redirect URL is invalid, failed to parse")
+	}
+	return s.checkAllowed(o)
+}
+
+// opener returns the origin of the app that opened the popup, or "" if the browser does not send it or it is not
+// allowed.
+func (s *settings) opener(r *http.Request) string {
+	o, err := origin.Of(r.Referer())
+	if err != nil || !s.allows(o) {
+		return ""
+	}
+	return o
+}
+
+// listeners returns the origins that the legacy frontend may have: the one that began the flow if it is known.
+func (s *settings) listeners(f flow) []string {
+	// Checked again, since the allowed origins may have changed during the flow.
+	if f.Origin != "" && s.allows(f.Origin) {
+		return []string{f.Origin}
+	}
+	return s.exactOrigins
+}

@@ -1,0 +1,226 @@
+// Package upstream talks to Coder deployments as OAuth2 applications that are registered there: it gets, renews
+// and revokes tokens, and reads the profiles of users. It knows nothing of the browsers and the frontends that
+// the plugin serves.
+//
+// All errors of calls to Coder are of type *Error.
+package upstream
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+// Client authentication methods of RFC 8414 that Coder knows.
+const (
+	PostAuth  = "client_secret_post"
+	BasicAuth = "client_secret_basic"
+)
+
+// Application is one OAuth2 application at one Coder deployment.
+type Application struct {
+	ClientID     string
+	ClientSecret string
+	Deployment   string // the URL, without a trailing slash
+	CallbackURL  string
+	AuthMethod   string // PostAuth, BasicAuth, or "" for what Coder's metadata says
+}
+
+// Client talks to one Coder deployment as one of its OAuth2 applications. It is safe for concurrent use.
+type Client struct {
+	app      Application
+	http     *http.Client // does not follow redirects, limits bodies
+	timeout  time.Duration
+	metadata *metadata
+}
+
+// Tokens is the answer of Coder's token endpoint.
+type Tokens struct {
+	Access    string
+	Refresh   string // empty if Coder keeps no session
+	ID        string // an OpenID Connect token, which Coder does not issue yet
+	Scope     string // as Coder wrote it
+	ExpiresIn any    // as Coder wrote it, nil if it did not
+}
+
+// Profile is the part of Coder's user that Backstage shows. Its JSON is Backstage's ProfileInfo.
+type Profile struct {
+	Email       string `json:"email,omitempty"`
+	Picture     string `json:"picture,omitempty"`
+	DisplayName string `json:"displayName,omitempty"`
+}
+
+// AuthorizeURL returns the URL at which Coder asks the user for consent. Beside the given values it carries only
+// parameters that Coder knows, since Coder refuses others.
+func (c *Client) AuthorizeURL(state, verifier, scope string) string {
+	config := c.config()
+	config.Scopes = strings.Fields(scope)
+	return config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier))
+}
+
+// Exchange spends a code, once: it never retries. verifier is empty if the legacy frontend asked for the code,
+// which sends no challenge. accept is the Accept header of the call.
+func (c *Client) Exchange(ctx context.Context, code, verifier, accept string) (*Tokens, error) {
+	ctx, cancel := c.context(ctx, accept)
+	defer cancel()
+	// Coder refuses an empty code_verifier.
+	var options []oauth2.AuthCodeOption
+	if verifier != "" {
+		options = append(options, oauth2.VerifierOption(verifier))
+	}
+	token, err := c.config().Exchange(ctx, code, options...)
+	return newTokens(ctx, exchanging, token, err)
+}
+
+// refresh spends a refresh token, once. A Coder that does not rotate tokens returns the same one.
+func (c *Client) refresh(ctx context.Context, refreshToken, scope string) (*Tokens, error) {
+	ctx, cancel := c.context(ctx, "application/json")
+	defer cancel()
+	// Backstage always sends a scope, which oauth2.Config cannot do for a refresh. The client credentials flow
+	// lets its caller choose all parameters.
+	config := c.config()
+	request := clientcredentials.Config{
+		ClientID: config.ClientID, ClientSecret: config.ClientSecret,
+		TokenURL: config.Endpoint.TokenURL, AuthStyle: config.Endpoint.AuthStyle,
+		EndpointParams: url.Values{
+			"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}, "scope": {scope},
+		},
+	}
+	token, err := request.Token(ctx)
+	return newTokens(ctx, "refreshing", token, err)
+}
+
+// Revoke ends the session of a refresh token at Coder (RFC 7009).
+func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
+	ctx, cancel := c.context(ctx, "application/json")
+	defer cancel()
+	// x/oauth2 has no revocation. The client authenticates as x/oauth2 does it for tokens.
+	form := url.Values{"token": {refreshToken}, "token_type_hint": {"refresh_token"}}
+	authenticate := func(r *http.Request) {
+		r.SetBasicAuth(url.QueryEscape(c.app.ClientID), url.QueryEscape(c.app.ClientSecret))
+	}
+	if c.config().Endpoint.AuthStyle == oauth2.AuthStyleInParams {
+		form.Set("client_id", c.app.ClientID)
+		form.Set("client_secret", c.app.ClientSecret)
+		authenticate = nil
+	}
+	_, err := call(ctx, c.http, "revoking", c.metadata.endpoints().revoke, form, authenticate)
+	return err
+}
+
+// Profile returns the profile of the user that the access token belongs to.
+func (c *Client) Profile(ctx context.Context, accessToken string) (*Profile, error) {
+	const operation = "reading the user profile"
+	ctx, cancel := c.context(ctx, "application/json")
+	defer cancel()
+	body, err := call(ctx, c.http, operation, c.app.Deployment+"/api/v2/users/me", nil, func(r *http.Request) {
+		r.Header.Set("Authorization", "Bearer "+accessToken)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var user struct {
+		ID        string `json:"id"`
+		Username  string `json:"username"`
+		Name      string `json:"name"`
+		Email     string `json:"email"`
+		AvatarURL string `json:"avatar_url"`
+	}
+	_ = json.Unmarshal(body, &user) // a member of another type stays empty
+	if user.ID+user.Username == "" {
+		return nil, malformed(operation, "not the JSON of a user")
+	}
+	// The published module shows the name, otherwise the user name; passport falls back on the id.
+	name := cmp.Or(user.Name, user.Username, user.ID)
+	return &Profile{Email: user.Email, Picture: user.AvatarURL, DisplayName: name}, nil
+}
+
+// config returns the application as x/oauth2 wants it, with the endpoints that are known by now.
+func (c *Client) config() *oauth2.Config {
+	// The style is never detected: x/oauth2 would try both, and spend the code with the wrong one.
+	at := c.metadata.endpoints()
+	style := oauth2.AuthStyleInParams
+	if c.app.AuthMethod == BasicAuth || c.app.AuthMethod == "" && at.basicOnly {
+		style = oauth2.AuthStyleInHeader
+	}
+	return &oauth2.Config{
+		ClientID: c.app.ClientID, ClientSecret: c.app.ClientSecret, RedirectURL: c.app.CallbackURL,
+		Endpoint: oauth2.Endpoint{AuthURL: at.authorize, TokenURL: at.token, AuthStyle: style},
+	}
+}
+
+// context limits the time of a call, and passes the HTTP client and the Accept header on to x/oauth2.
+func (c *Client) context(ctx context.Context, accept string) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, acceptKey{}, accept), c.timeout)
+	return context.WithValue(ctx, oauth2.HTTPClient, c.http), cancel
+}
+
+// call does a request that x/oauth2 has no function for, a POST if there is a form and a GET otherwise, and
+// returns the body of a 2xx answer. authenticate may be nil.
+func call(
+	ctx context.Context, c *http.Client, operation, address string, form url.Values, authenticate func(*http.Request),
+) ([]byte, error) {
+	method := http.MethodGet
+	if form != nil {
+		method = http.MethodPost
+	}
+	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, unreachable(ctx, operation, err)
+	}
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if authenticate != nil {
+		authenticate(request)
+	}
+	response, err := c.Do(request)
+	if err != nil {
+		return nil, unreachable(ctx, operation, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, unreachable(ctx, operation, err)
+	}
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return nil, badStatus(operation, response.StatusCode, "")
+	}
+	return body, nil
+}
+
+// newTokens converts the outcome of x/oauth2. Its errors hold Coder's whole answer, so none of them is kept.
+func newTokens(ctx context.Context, operation string, token *oauth2.Token, err error) (*Tokens, error) {
+	var retrieve *oauth2.RetrieveError
+	var transport *url.Error
+	switch {
+	case errors.As(err, &retrieve):
+		return nil, badStatus(operation, retrieve.Response.StatusCode, retrieve.ErrorCode)
+	// x/oauth2 hides the type of errors that occur while the body is read; the context still shows a timeout.
+	case errors.As(err, &transport), err != nil && ctx.Err() != nil:
+		return nil, unreachable(ctx, operation, err)
+	case err != nil:
+		return nil, malformed(operation, "no access token in the answer")
+	}
+	// A token is sent in headers and cookies.
+	if !isToken(token.AccessToken) || !isToken(token.RefreshToken) {
+		return nil, malformed(operation, "a token with characters that are not allowed in tokens")
+	}
+	scope, _ := token.Extra("scope").(string)
+	id, _ := token.Extra("id_token").(string)
+	return &Tokens{token.AccessToken, token.RefreshToken, id, scope, token.Extra("expires_in")}, nil
+}
+
+// isToken reports whether s is empty or consists of the characters that RFC 6749, appendix A, allows in tokens.
+func isToken(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool { return c < ' ' || c > '~' }) < 0
+}

@@ -1,0 +1,112 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+func TestMetadata(t *testing.T) {
+	var serve http.HandlerFunc
+	coder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r) }))
+	defer coder.Close()
+	c, closeIdle := newHTTPClient()
+	defer closeIdle()
+	document := func(change map[string]any) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			d := map[string]any{"issuer": coder.URL, "authorization_endpoint": coder.URL + "/a", "token_endpoint": coder.URL + "/t", "revocation_endpoint": coder.URL + "/r"}
+			maps.Copy(d, change)
+			_ = json.NewEncoder(w).Encode(d)
+		}
+	}
+	body := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
+	}
+	fixed := endpoints{authorize: coder.URL + "/oauth2/authorize", token: coder.URL + "/oauth2/tokens", revoke: coder.URL + "/oauth2/revoke"}
+	tests := map[string]struct {
+		serve http.HandlerFunc
+		want  endpoints
+	}{
+		"whole":          {document(nil), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", false}},
+		"basic only":     {document(map[string]any{"token_endpoint_auth_methods_supported": []string{BasicAuth}}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", true}},
+		"in part":        {document(map[string]any{"revocation_endpoint": nil}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/oauth2/revoke", false}},
+		"another origin": {document(map[string]any{"token_endpoint": "https://evil.example/t"}), fixed},
+		"user in URL":    {document(map[string]any{"token_endpoint": strings.Replace(coder.URL, "://", "://x@", 1) + "/t"}), fixed},
+		"none":           {http.NotFound, fixed},
+		"not JSON":       {body("<html>"), fixed},
+		"too large":      {body(`{"token_endpoint":"` + coder.URL + `/t","x":"` + strings.Repeat("x", maxAnswer) + `"}`), fixed},
+	}
+	for name, test := range tests {
+		serve = test.serve
+		m := newMetadata(t.Context(), coder.URL, c, zap.NewNop())
+		m.update()
+		if got := *m.known.Load(); got != test.want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// exchangeError returns the error of an exchange that Coder answers with status 400 and body.
+func exchangeError(t *testing.T, ctx context.Context, body string) *Error {
+	t.Helper()
+	coder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(body))
+	}))
+	defer coder.Close()
+	running, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := NewPool(running, time.Minute, zap.NewNop()).Client(Application{ClientID: "a", ClientSecret: "secret", Deployment: coder.URL})
+	_, err := c.Exchange(ctx, "secret-code", "", "")
+	var failure *Error
+	if !errors.As(err, &failure) {
+		t.Fatalf("got %v, want an *Error", err)
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if strings.Contains(e.Error(), "secret") || strings.Contains(e.Error(), "prose") {
+			t.Errorf("the error repeats what was sent or answered: %v", e)
+		}
+	}
+	return failure
+}
+
+func TestErrorsHoldCodersCodeAndNoBody(t *testing.T) {
+	failure := exchangeError(t, t.Context(), `{"error":"invalid_grant","error_description":"prose"}`)
+	if failure.Kind != Refused || failure.Code != "invalid_grant" || failure.Status != 400 || failure.UserText() != "the Coder deployment refused with invalid_grant" {
+		t.Errorf("%+v: %s", failure, failure.UserText())
+	}
+	if want := "exchanging the code at Coder: status 400: invalid_grant"; failure.Error() != want {
+		t.Errorf("the log says %q, want %q", failure.Error(), want)
+	}
+}
+
+func TestErrorsHoldNothingThatIsNoErrorCode(t *testing.T) {
+	if failure := exchangeError(t, t.Context(), `{"error":"secret-code"}`); failure.Code != "" || failure.Kind != Unavailable {
+		t.Errorf("%+v", failure)
+	}
+}
+
+func TestErrorsOfABrowserThatHungUp(t *testing.T) {
+	closed, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	failure := exchangeError(t, closed, "{}")
+	if failure.Kind != Unreachable || failure.Hint() != "the browser went away before Coder answered" {
+		t.Errorf("%+v: %s", failure, failure.Hint())
+	}
+}
+
+func TestFromTakesAnyError(t *testing.T) {
+	failure := From(errors.New("broken"))
+	if failure.Kind != Unavailable || failure.GatewayStatus() != 502 || !strings.HasSuffix(failure.Error(), ": broken") {
+		t.Errorf("%+v: %v", failure, failure)
+	}
+}

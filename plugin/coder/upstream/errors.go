@@ -1,0 +1,158 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Kind classifies a failed call by who is to blame. It decides what the user reads and whether a session is over.
+type Kind int
+
+// The kinds of failure.
+const (
+	Refused     Kind = iota // Coder understood the request and refused it
+	Unreachable             // no connection, or it broke
+	Timeout                 // no complete answer in time
+	Unavailable             // a 5xx, 429 or another answer that says nothing about the request
+	Malformed               // a 2xx whose content is not what it should be
+)
+
+// exchanging is the operation for which "invalid_grant" has other reasons than a session that has ended.
+const exchanging = "exchanging the code"
+
+// Error is a failed call to Coder. It holds Coder's status and error code but never its body, which may repeat
+// what was sent.
+type Error struct {
+	Kind   Kind
+	Status int    // 0 if there was no answer
+	Code   string // the OAuth2 error code (RFC 6749, section 5.2), or ""
+
+	operation string // "exchanging the code"
+	err       error
+}
+
+// From returns the *Error in err's chain. An err without one counts as Unavailable.
+func From(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Kind: Unavailable, operation: "calling", err: err}
+}
+
+// Error returns a text for the log: the operation and how it failed.
+func (e *Error) Error() string {
+	text := e.operation + " at Coder"
+	if e.Status != 0 {
+		text += ": status " + strconv.Itoa(e.Status)
+	}
+	if e.Code != "" {
+		text += ": " + e.Code
+	}
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause, without URLs and bodies.
+func (e *Error) Unwrap() error { return e.err }
+
+// UserText returns a text for the user, which holds Coder's error code at most.
+func (e *Error) UserText() string {
+	switch {
+	case e.Kind == Unreachable:
+		return "the Coder deployment cannot be reached"
+	case e.Kind == Timeout:
+		return "the Coder deployment did not answer in time"
+	case e.Kind == Malformed:
+		return "the Coder deployment gave an answer that is not understood"
+	case e.Kind == Refused && e.Code != "":
+		return "the Coder deployment refused with " + e.Code
+	case e.Kind == Refused:
+		return "the Coder deployment refused"
+	}
+	return "the Coder deployment is in trouble"
+}
+
+// GatewayStatus returns the status, 502 or 504, of an answer that puts the blame on Coder.
+func (e *Error) GatewayStatus() int {
+	if e.Kind == Timeout {
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusBadGateway
+}
+
+// Hint returns a text that tells an operator where to look, or "".
+func (e *Error) Hint() string {
+	switch {
+	case e.Code == "invalid_client":
+		return "check clientId, clientSecret and tokenEndpointAuthMethod"
+	case e.Code == "invalid_grant" && e.operation == exchanging:
+		return "the code has been used or has expired, the callback URL differs from the registered one, or Coder " +
+			"requires PKCE, which a legacy frontend sends only if its accessUrl points at this backend"
+	case e.Code == "invalid_grant":
+		return "the session has ended"
+	case e.Status >= 300 && e.Status < 400:
+		return "redirects are not followed: the deployment URL must be the final one"
+	case e.Kind == Malformed:
+		return "check that the deployment URL is that of Coder"
+	case errors.Is(e.err, context.Canceled):
+		return "the browser went away before Coder answered"
+	case e.Kind == Unreachable || e.Kind == Timeout:
+		return "check the deployment URL and the network between this host and Coder"
+	}
+	return ""
+}
+
+// badStatus returns the error of an answer that is not 2xx, or of a 2xx with an error code. Coder has refused if
+// there is an error code, or the status is 401 or 403. Any other status may come from a proxy during an outage.
+func badStatus(operation string, status int, code string) *Error {
+	e := &Error{Kind: Unavailable, operation: operation, Status: status}
+	if IsErrorCode(code) {
+		e.Code = code
+	}
+	switch {
+	case e.Code == "server_error", e.Code == "temporarily_unavailable", status >= 500,
+		status == http.StatusTooManyRequests:
+	case e.Code != "", status == http.StatusUnauthorized, status == http.StatusForbidden:
+		e.Kind = Refused
+	}
+	return e
+}
+
+// unreachable returns the error of a call that got no complete answer, without the URL and the other details
+// that net/http adds to err.
+func unreachable(ctx context.Context, operation string, err error) *Error {
+	e := &Error{Kind: Unreachable, operation: operation}
+	var netError net.Error
+	var urlError *url.Error
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		e.Kind, e.err = Malformed, errors.New("answer larger than 1 MiB")
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &netError) && netError.Timeout():
+		e.Kind, e.err = Timeout, errors.New("no answer in time")
+	case errors.As(err, &urlError):
+		e.err = urlError.Err // the cause alone does not repeat the URL
+	default:
+		e.err = errors.New("the answer broke off")
+	}
+	return e
+}
+
+// malformed returns the error of a 2xx whose content is not what it should be.
+func malformed(operation, problem string) *Error {
+	return &Error{Kind: Malformed, operation: operation, Status: http.StatusOK, err: errors.New(problem)}
+}
+
+// IsErrorCode reports whether code looks like an OAuth2 error code, and not like prose or a token: error codes
+// are shown to users.
+func IsErrorCode(code string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyz_" // as in all codes that IANA has registered
+	return code != "" && len(code) <= 64 && strings.Trim(code, allowed) == ""
+}

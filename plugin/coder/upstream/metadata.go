@@ -1,0 +1,128 @@
+package upstream
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/origin"
+)
+
+// How long metadata is valid, and how soon it is fetched again after a failure.
+const (
+	metadataLife  = time.Hour
+	metadataRetry = 10 * time.Minute
+)
+
+// errForeignEndpoint refuses metadata that would have the client secret sent to another server.
+var errForeignEndpoint = errors.New("an endpoint is not on the deployment's origin")
+
+// endpoints are where a deployment is asked for consent, tokens and revocation.
+type endpoints struct {
+	authorize, token, revoke string
+	basicOnly                bool // the token endpoint takes client_secret_basic but not client_secret_post
+}
+
+// metadata knows the endpoints of a deployment: those of its RFC 8414 document, or, until that is known and if
+// Coder does not serve one, the fixed paths that every version has. Requests never wait for the document.
+type metadata struct {
+	deployment string
+	http       *http.Client
+	log        *zap.Logger
+	ctx        context.Context // ends when the plugin's handler is no longer used
+	known      atomic.Pointer[endpoints]
+	due        atomic.Int64 // when to fetch again, in Unix seconds
+}
+
+// newMetadata returns metadata that knows the fixed paths. It does not fetch anything yet.
+func newMetadata(ctx context.Context, deployment string, c *http.Client, log *zap.Logger) *metadata {
+	m := &metadata{deployment: deployment, http: c, log: log.With(zap.String("deployment", deployment)), ctx: ctx}
+	m.known.Store(m.fixed())
+	return m
+}
+
+// fixed returns the paths that every version of Coder has.
+func (m *metadata) fixed() *endpoints {
+	at := m.deployment + "/oauth2/"
+	return &endpoints{authorize: at + "authorize", token: at + "tokens", revoke: at + "revoke"}
+}
+
+// endpoints returns what is known, and fetches the document in the background if that is due.
+func (m *metadata) endpoints() endpoints {
+	// The date is moved before the fetch, so that only one of many requests starts it.
+	now, due := time.Now().Unix(), m.due.Load()
+	if now >= due && m.ctx.Err() == nil && m.due.CompareAndSwap(due, now+int64(metadataRetry/time.Second)) {
+		go m.update()
+	}
+	return *m.known.Load()
+}
+
+// update fetches the document once. If that fails, it keeps what is known.
+func (m *metadata) update() {
+	ctx, cancel := context.WithTimeout(m.ctx, 10*time.Second)
+	defer cancel()
+	found, err := m.fetch(ctx)
+	switch {
+	case errors.Is(err, errForeignEndpoint):
+		m.log.Warn("ignoring Coder's OAuth2 metadata", zap.Error(err))
+	case err != nil: // usual: old versions of Coder have none
+		m.log.Debug("no OAuth2 metadata from Coder, using its fixed paths", zap.Error(err))
+		return
+	default:
+		if before := m.known.Swap(found); *before != *found {
+			m.log.Info("using Coder's OAuth2 metadata", zap.String("authorize", found.authorize), zap.String("token", found.token))
+		}
+	}
+	m.due.Store(time.Now().Add(metadataLife).Unix())
+}
+
+// fetch reads the document and completes it with the fixed paths.
+func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
+	ctx = context.WithValue(ctx, acceptKey{}, "application/json")
+	const path = "/.well-known/oauth-authorization-server"
+	body, err := call(ctx, m.http, "reading metadata", m.deployment+path, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	var document struct {
+		Authorize string   `json:"authorization_endpoint"`
+		Token     string   `json:"token_endpoint"`
+		Revoke    string   `json:"revocation_endpoint"`
+		Methods   []string `json:"token_endpoint_auth_methods_supported"`
+		PKCE      []string `json:"code_challenge_methods_supported"`
+	}
+	if err := json.Unmarshal(body, &document); err != nil {
+		return nil, errors.New("the metadata is not JSON")
+	}
+	for _, endpoint := range []string{document.Authorize, document.Token, document.Revoke} {
+		if endpoint != "" && !m.owns(endpoint) {
+			return nil, fmt.Errorf("%w: %s", errForeignEndpoint, endpoint)
+		}
+	}
+	if len(document.PKCE) > 0 && !slices.Contains(document.PKCE, "S256") {
+		m.log.Warn("Coder's OAuth2 metadata does not list the PKCE method S256")
+	}
+	fixed := m.fixed()
+	return &endpoints{
+		authorize: cmp.Or(document.Authorize, fixed.authorize),
+		token:     cmp.Or(document.Token, fixed.token),
+		revoke:    cmp.Or(document.Revoke, fixed.revoke),
+		basicOnly: slices.Contains(document.Methods, BasicAuth) && !slices.Contains(document.Methods, PostAuth),
+	}, nil
+}
+
+// owns reports whether endpoint is on the deployment's origin, without user, query and fragment.
+func (m *metadata) owns(endpoint string) bool {
+	deployment, _ := origin.Of(m.deployment) // a URL that was checked
+	other, err := origin.Of(endpoint)
+	return err == nil && deployment == other && !strings.ContainsAny(endpoint, "?#@")
+}

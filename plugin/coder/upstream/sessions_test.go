@@ -1,0 +1,131 @@
+package upstream
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// roundTrip answers requests without a network, for which synctest could not wait.
+type roundTrip func(*http.Request) string
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(f(r))), Request: r}, nil
+}
+
+// offline returns a client whose calls answer returns the bodies of. It never fetches metadata.
+func offline(t *testing.T, answer roundTrip) *Client {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := &http.Client{Transport: answer}
+	return &Client{http: c, timeout: time.Minute, metadata: newMetadata(ctx, "http://coder.example", c, zap.NewNop())}
+}
+
+func TestRenewalIsRememberedForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refreshes := 0
+		c := offline(t, func(r *http.Request) string {
+			if r.Method == http.MethodGet {
+				return `{"username":"wren"}`
+			}
+			refreshes++
+			return fmt.Sprintf(`{"access_token":"a%d","refresh_token":"r%d"}`, refreshes, refreshes)
+		})
+		var s Sessions
+		renew := func(token, want string) {
+			t.Helper()
+			renewal, err := s.Renew(t.Context(), c, token, "")
+			if err != nil || renewal.Tokens.Refresh != want {
+				t.Fatalf("%s: got %+v, %v", token, renewal, err)
+			}
+		}
+		renew("r0", "r1")
+		renew("r0", "r1") // a tab that is a moment late
+		time.Sleep(recentLife - time.Second)
+		renew("r0", "r1")
+		time.Sleep(2 * time.Second)
+		renew("r0", "r2") // forgotten: Coder decides
+		if live := s.End("r0"); live != "r2" {
+			t.Errorf("the valid token of r0 is %s", live)
+		}
+		renew("r0", "r3")
+		s.Forget("r0") // Coder has issued it again
+		renew("r0", "r4")
+	})
+}
+
+func TestSlowRenewalIsRememberedAsLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refreshes := 0
+		c := offline(t, func(r *http.Request) string {
+			time.Sleep(20 * time.Second)
+			if r.Method == http.MethodPost {
+				refreshes++
+			}
+			return `{"access_token":"a","refresh_token":"r1","username":"wren"}`
+		})
+		var s Sessions
+		for range 2 {
+			if renewal, err := s.Renew(t.Context(), c, "r0", ""); err != nil || renewal.Tokens.Refresh != "r1" || refreshes != 1 {
+				t.Fatalf("got %+v, %v after %d refreshes: the second tab spends a token that is invalid", renewal, err, refreshes)
+			}
+		}
+	})
+}
+
+func TestOnlyTheProfileIsReadAgainAfterItFailed(t *testing.T) {
+	refreshes, profile := 0, `{}`
+	c := offline(t, func(r *http.Request) string {
+		if r.Method == http.MethodGet {
+			return profile
+		}
+		refreshes++
+		return `{"access_token":"a","refresh_token":"r1"}`
+	})
+	var s Sessions
+	renewal, err := s.Renew(t.Context(), c, "r0", "")
+	if err == nil || renewal == nil || renewal.Tokens.Refresh != "r1" || renewal.Profile != nil {
+		t.Errorf("without a profile: %+v, %v", renewal, err)
+	}
+	profile = `{"username":"wren"}`
+	renewal, err = s.Renew(t.Context(), c, "r0", "")
+	if err != nil || renewal.Tokens.Refresh != "r1" || renewal.Profile.DisplayName != "wren" || refreshes != 1 {
+		t.Errorf("with a profile: %+v, %v after %d refreshes", renewal, err, refreshes)
+	}
+}
+
+func TestRememberedRenewalsAreLimited(t *testing.T) {
+	var live, expired Sessions
+	for i := range 3 * maxRecent {
+		key := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
+		live.remember(key, Renewal{Tokens: &Tokens{}, until: time.Now().Add(time.Hour)})
+		expired.remember(key, Renewal{Tokens: &Tokens{}})
+	}
+	if len(live.recent) != maxRecent || len(expired.recent) != 1 {
+		t.Errorf("%d live and %d expired renewals are remembered, want %d and 1", len(live.recent), len(expired.recent), maxRecent)
+	}
+}
+
+func TestRenewalOutlivesTheTabThatAskedForIt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := offline(t, func(r *http.Request) string {
+		if err := r.Context().Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the call to %s has the tab's context: %v", r.URL.Path, err)
+		}
+		return `{"access_token":"a","refresh_token":"r1","username":"wren"}`
+	})
+	var s Sessions
+	if renewal, err := s.Renew(ctx, c, "r0", ""); err != nil || renewal.Profile == nil {
+		t.Errorf("%+v, %v", renewal, err)
+	}
+}

@@ -1,0 +1,81 @@
+package upstream
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// maxAnswer is the largest answer of Coder that is read.
+const maxAnswer = 1 << 20
+
+// acceptKey is the context key of the Accept header, which x/oauth2 cannot set.
+type acceptKey struct{}
+
+// Pool is what the clients of one configuration share: HTTP connections, and the endpoints of each deployment.
+type Pool struct {
+	ctx      context.Context
+	http     *http.Client
+	timeout  time.Duration
+	log      *zap.Logger
+	metadata map[string]*metadata // by deployment
+}
+
+// NewPool returns a pool whose clients give each call to Coder no longer than timeout. When ctx ends, idle
+// connections are closed and no more metadata is fetched.
+func NewPool(ctx context.Context, timeout time.Duration, log *zap.Logger) *Pool {
+	c, closeIdle := newHTTPClient()
+	context.AfterFunc(ctx, closeIdle)
+	return &Pool{ctx: ctx, http: c, timeout: timeout, log: log, metadata: make(map[string]*metadata)}
+}
+
+// Client returns a client for app, and has the deployment's metadata fetched in the background. Client is not
+// safe for concurrent use.
+func (p *Pool) Client(app Application) *Client {
+	if p.metadata[app.Deployment] == nil {
+		p.metadata[app.Deployment] = newMetadata(p.ctx, app.Deployment, p.http, p.log)
+		p.metadata[app.Deployment].endpoints()
+	}
+	return &Client{app: app, http: p.http, timeout: p.timeout, metadata: p.metadata[app.Deployment]}
+}
+
+// newHTTPClient returns an HTTP client that does not follow redirects: a redirected request may carry the
+// client secret.
+func newHTTPClient() (c *http.Client, closeIdle func()) {
+	// With the default of two idle connections per host, most calls of a busy backend would need a handshake.
+	transport := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           128,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	return &http.Client{
+		Transport:     limited{transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, transport.CloseIdleConnections
+}
+
+// limited sets the headers that all calls have in common, and limits the size of answers after decompression.
+type limited struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper, which may not change the request.
+func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if accept, ok := r.Context().Value(acceptKey{}).(string); ok {
+		r.Header.Set("Accept", accept)
+	}
+	r.Header.Set("User-Agent", "understudy")
+	response, err := l.next.RoundTrip(r)
+	if err == nil {
+		response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer) // works for any reader
+	}
+	return response, err
+}
