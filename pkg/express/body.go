@@ -35,28 +35,27 @@ func ReadBody(r *http.Request) (Body, error) {
 	}
 	// body-parser would convert other charsets and decompress. Neither is needed, and the size of a decompressed
 	// body is not known beforehand.
-	if charset := strings.ToLower(params["charset"]); charset != "" && charset != "utf-8" {
+	charset, encoding := strings.ToLower(params["charset"]), strings.ToLower(r.Header.Get("Content-Encoding"))
+	switch {
+	case charset != "" && charset != "utf-8":
 		return Body{}, unsupported("charset", charset, `unsupported charset "`+strings.ToUpper(charset)+`"`)
-	}
-	if encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding != "" && encoding != "identity" {
+	case encoding != "" && encoding != "identity":
 		return Body{}, unsupported("encoding", encoding, `unsupported content encoding "`+encoding+`"`)
-	}
-	if r.ContentLength > MaxBody {
+	case r.ContentLength > MaxBody:
 		return Body{}, tooLarge(map[string]any{"expected": r.ContentLength, "length": r.ContentLength})
 	}
 	// The length of a chunked body is unknown: one byte more than the limit shows whether it ends there.
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
-	if err != nil {
+	switch {
+	case err != nil:
 		return Body{}, &apierror.Error{Status: http.StatusBadRequest, Name: "BadRequestError", Message: "request aborted", Err: err}
-	}
-	if len(body) > MaxBody {
+	case len(body) > MaxBody:
 		return Body{}, tooLarge(map[string]any{"received": len(body)})
+	case !isJSON:
+		return Body{Form: ParseQuery(string(body))}, nil
 	}
-	if isJSON {
-		value, err := parseJSON(body)
-		return Body{JSON: value}, err
-	}
-	return Body{Form: ParseQuery(string(body))}, nil
+	value, err := parseJSON(body)
+	return Body{JSON: value}, err
 }
 
 // parseJSON is body-parser's strict mode: an empty body is none, and a string or a number alone is an error.
@@ -75,24 +74,22 @@ func parseJSON(body []byte) (value any, err error) {
 	case errors.As(err, &syntax) && strings.HasPrefix(syntax.Error(), "unexpected end"):
 		message = "Unexpected end of JSON input"
 	}
-	return nil, &apierror.Error{
-		Status: http.StatusBadRequest, Name: "SyntaxError", Message: message,
-		Extra: map[string]any{"expose": true, "statusCode": 400, "status": 400, "type": "entity.parse.failed"},
-	}
+	return nil, refused(http.StatusBadRequest, "SyntaxError", message,
+		map[string]any{"expose": true, "statusCode": 400, "status": 400, "type": "entity.parse.failed"})
 }
 
-// tooLarge is body-parser's PayloadTooLargeError. extra holds what is known of the size.
-func tooLarge(extra map[string]any) error {
-	extra["limit"], extra["type"] = MaxBody, "entity.too.large"
-	return &apierror.Error{
-		Status: http.StatusRequestEntityTooLarge, Name: "PayloadTooLargeError", Message: "request entity too large", Extra: extra,
-	}
+// tooLarge is body-parser's PayloadTooLargeError. size holds what is known of the size.
+func tooLarge(size map[string]any) error {
+	size["limit"], size["type"] = MaxBody, "entity.too.large"
+	return refused(http.StatusRequestEntityTooLarge, "PayloadTooLargeError", "request entity too large", size)
 }
 
 // unsupported is body-parser's UnsupportedMediaTypeError about a charset or an encoding.
 func unsupported(what, value, message string) error {
-	return &apierror.Error{
-		Status: http.StatusUnsupportedMediaType, Name: "UnsupportedMediaTypeError", Message: message,
-		Extra: map[string]any{what: value, "type": what + ".unsupported"},
-	}
+	return refused(http.StatusUnsupportedMediaType, "UnsupportedMediaTypeError", message,
+		map[string]any{what: value, "type": what + ".unsupported"})
+}
+
+func refused(status int, name, message string, extra map[string]any) error {
+	return &apierror.Error{Status: status, Name: name, Message: message, Extra: extra}
 }

@@ -35,28 +35,27 @@ var sameSite = map[http.SameSite]string{
 // SetCookie adds a Set-Cookie line to header as npm's cookie serializes it: the value percent-encoded, and the
 // attributes in its order. As in net/http, a MaxAge of 0 is left out and a negative one is written as 0.
 func SetCookie(header http.Header, c http.Cookie) {
-	var b strings.Builder
-	b.WriteString(c.Name + "=" + js.EncodeURIComponent(c.Value))
+	line := c.Name + "=" + js.EncodeURIComponent(c.Value)
 	if c.MaxAge != 0 {
-		b.WriteString("; Max-Age=" + strconv.Itoa(max(c.MaxAge, 0)))
+		line += "; Max-Age=" + strconv.Itoa(max(c.MaxAge, 0))
 	}
 	if c.Domain != "" {
-		b.WriteString("; Domain=" + c.Domain)
+		line += "; Domain=" + c.Domain
 	}
 	if c.Path != "" {
-		b.WriteString("; Path=" + c.Path)
+		line += "; Path=" + c.Path
 	}
 	if !c.Expires.IsZero() {
-		b.WriteString("; Expires=" + c.Expires.UTC().Format(http.TimeFormat))
+		line += "; Expires=" + c.Expires.UTC().Format(http.TimeFormat)
 	}
 	if c.HttpOnly {
-		b.WriteString("; HttpOnly")
+		line += "; HttpOnly"
 	}
 	if c.Secure {
-		b.WriteString("; Secure")
+		line += "; Secure"
 	}
 	if value := sameSite[c.SameSite]; value != "" {
-		b.WriteString("; SameSite=" + value)
+		line += "; SameSite=" + value
 	}
-	header.Add("Set-Cookie", b.String())
+	header.Add("Set-Cookie", line)
 }

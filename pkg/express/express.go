@@ -22,19 +22,13 @@ func CutPrefixFold(s, prefix string) (rest string, ok bool) {
 	return s[len(prefix):], true
 }
 
-// AddVary adds name to the Vary header as npm's vary does: all names are in one line, each once in any case,
+// AddVary adds name to the Vary header as npm's vary does: all names are in one line, each once in any letter case,
 // and "*" stands for all of them.
 func AddVary(header http.Header, name string) {
 	old := strings.Join(header.Values("Vary"), ", ")
 	names := strings.Split(strings.ReplaceAll(strings.ToLower(old), " ", ""), ",")
-	switch {
-	case slices.Contains(names, "*"):
-		header.Set("Vary", "*")
-	case slices.Contains(names, strings.ToLower(name)):
-	case old == "":
-		header.Set("Vary", name)
-	default:
-		header.Set("Vary", old+", "+name)
+	if !slices.Contains(names, "*") && !slices.Contains(names, strings.ToLower(name)) {
+		header.Set("Vary", strings.TrimPrefix(old+", "+name, ", "))
 	}
 }
 

@@ -47,11 +47,7 @@ func (h *handler) deploymentLink(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	// The path is not changed: names of templates and workspaces keep their case and their escapes.
-	target := h.legacy.app.Deployment + path
-	if r.URL.RawQuery != "" {
-		target += "?" + r.URL.RawQuery
-	}
-	w.Header().Set("Location", target)
+	w.Header().Set("Location", h.legacy.app.Deployment+r.URL.RequestURI())
 	w.WriteHeader(http.StatusFound)
 	return true
 }

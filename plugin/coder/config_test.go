@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
@@ -63,7 +64,7 @@ auth:
   experimentalExtraAllowedOrigins: [5]
   providers:
     coder:
-      development: {clientId: '', deploymentUrl: 'ftp://x', sessionDuration: soon, callbackUrl: /here, tokenEndpointAuthMethod: private_key_jwt}
+      development: {clientId: '', deploymentUrl: 'ftp://x', sessionDuration: soon, callbackUrl: /here}
 coder: {deployment: {accessUrl: 'https://u:p@coder.example'}, oauth: {clientId: a, clientSecret: 5, allowLegacyState: maybe, timeout: {fortnights: 1}}}`, []string{
 			"'app.baseUrl' in 'app-config.yaml': 'app.example' is not an absolute http or https URL",
 			"'understudy.session.keys' in 'app-config.yaml': key 1 has 5 characters, expected at least 32",
@@ -73,7 +74,6 @@ coder: {deployment: {accessUrl: 'https://u:p@coder.example'}, oauth: {clientId: 
 			"'auth.providers.coder.development.deploymentUrl' in 'app-config.yaml': 'ftp://x' is not an absolute",
 			"'auth.providers.coder.development.sessionDuration' in 'app-config.yaml': 'soon' is not a duration",
 			"'auth.providers.coder.development.callbackUrl' in 'app-config.yaml'",
-			"'auth.providers.coder.development.tokenEndpointAuthMethod' in 'app-config.yaml': got 'private_key_jwt', expected one of client_secret_post, client_secret_basic",
 			"'coder.deployment.accessUrl' in 'app-config.yaml': expected the URL of a Coder deployment without user",
 			"'coder.oauth.clientSecret' in 'app-config.yaml', got number, wanted string",
 			"'coder.oauth.allowLegacyState' in 'app-config.yaml'",
@@ -135,6 +135,21 @@ backend: {auth: {keys: [{secret: four}]}}
 understudy: {session: {keys: [five]}}`))
 	if got := " " + strings.Join(secrets, " ") + " "; len(secrets) != 5 || strings.Contains(got, "public") {
 		t.Errorf("secrets %v", secrets)
+	}
+}
+
+func TestSchemaKnowsTheAuthenticationMethods(t *testing.T) {
+	own, err := schema.Compile(schema.Source{PackageName: "coder", Path: "schema.json", Value: Plugin().Schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"coder: {oauth: ", "auth: {providers: {coder: {production: "} {
+		for method, valid := range map[string]bool{upstream.PostAuth: true, upstream.BasicAuth: true, "private_key_jwt": false, "''": false} {
+			yaml := key + "{tokenEndpointAuthMethod: " + method + strings.Repeat("}", strings.Count(key, "{")+1)
+			if err := own.Validate(plugintest.Config(t, yaml)); (err == nil) != valid {
+				t.Errorf("%s: %v", yaml, err)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -78,10 +79,7 @@ func (r *reader) duration(key string, fallback time.Duration) time.Duration {
 	if err != nil {
 		r.problem(key, err)
 	}
-	if value == 0 {
-		return fallback
-	}
-	return value
+	return cmp.Or(value, fallback)
 }
 
 // url reads an http or https URL that must be there. meaning says what is expected.
@@ -96,16 +94,11 @@ func (r *reader) url(key, meaning string) string {
 
 // application reads the part of an application that both spellings have.
 func (r *reader) application(key string) application {
-	app := application{key: key, Application: upstream.Application{
+	return application{key: key, Application: upstream.Application{
 		ClientID:     r.required(key+".clientId", "the client ID of the OAuth2 application that is registered in Coder"),
 		ClientSecret: r.required(key+".clientSecret", "the client secret of the OAuth2 application that is registered in Coder"),
-		AuthMethod:   r.string(key + ".tokenEndpointAuthMethod"),
+		AuthMethod:   r.string(key + ".tokenEndpointAuthMethod"), // one that the schema allows
 	}}
-	if app.AuthMethod != "" && app.AuthMethod != upstream.PostAuth && app.AuthMethod != upstream.BasicAuth {
-		r.problem(key+".tokenEndpointAuthMethod",
-			fmt.Errorf("got '%s', expected one of %s, %s", app.AuthMethod, upstream.PostAuth, upstream.BasicAuth))
-	}
-	return app
 }
 
 // deployment reads the URL of a Coder deployment, which must not be this plugin itself.

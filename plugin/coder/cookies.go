@@ -66,12 +66,11 @@ type cookies map[string]string
 
 // get returns the value of a cookie, which may have been sent in chunks.
 func (c cookies) get(name string) string {
-	chunks := c.chunks(name)
-	if chunks == 0 {
+	if c.chunks(name) == 0 {
 		return c[name]
 	}
 	var value strings.Builder
-	for i := range chunks {
+	for i := range c.chunks(name) {
 		value.WriteString(c[chunkName(name, i)])
 	}
 	return value.String()

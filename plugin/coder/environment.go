@@ -56,6 +56,16 @@ func (h *handler) environment(query express.Query) (*environment, error) {
 	return e, nil
 }
 
+// callerEnvironment selects the environment for a request of the app's own code, and refuses what a form or a link
+// of another site could send.
+func (h *handler) callerEnvironment(r *request) (*environment, error) {
+	e, err := h.environment(r.query)
+	if err == nil && r.Header.Get("X-Requested-With") != "XMLHttpRequest" {
+		err = apierror.Authentication("Invalid X-Requested-With header")
+	}
+	return e, err
+}
+
 // stateParam returns the state parameter. If it is repeated with the same value, it counts once.
 func stateParam(query express.Query) string {
 	if all := query["state"]; len(all) > 1 && len(slices.Compact(slices.Clone(all))) == 1 {

@@ -1,17 +1,23 @@
 package coder
 
 import (
+	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
 
+	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/seal"
 )
 
@@ -49,6 +55,53 @@ func (f flow) fits() bool {
 	return len(text) <= maxFlow
 }
 
+// newState returns a state parameter in Backstage's form, the hex of a query string that begins with a nonce.
+// fields are the names and values of the other parameters.
+func newState(fields ...string) (state, nonce string) {
+	random := make([]byte, 16)
+	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
+	nonce = base64.StdEncoding.EncodeToString(random)
+	var query strings.Builder
+	query.WriteString("nonce=" + url.QueryEscape(nonce))
+	for i := 0; i < len(fields); i += 2 {
+		query.WriteString("&" + fields[i] + "=" + url.QueryEscape(fields[i+1]))
+	}
+	return hex.EncodeToString([]byte(query.String())), nonce
+}
+
+// readState is Backstage's decodeOAuthState. Nothing in a state can be trusted.
+func readState(state string) (map[string]string, error) {
+	// As Node's Buffer.from(…, "hex"), it reads up to the first character that is no hex digit.
+	raw := make([]byte, hex.DecodedLen(len(state)))
+	n, _ := hex.Decode(raw, []byte(state[:len(state)&^1]))
+	fields := make(map[string]string)
+	for name, values := range express.ParseQuery(string(raw[:n])) {
+		fields[name] = values[len(values)-1]
+	}
+	for _, name := range []string{"env", "nonce"} {
+		if fields[name] == "" {
+			return fields, apierror.NotAllowed("OAuth state is invalid, missing " + name)
+		}
+	}
+	return fields, nil
+}
+
+// isLegacyState reports whether state is one of the legacy frontend: the base64 of JSON with a returnTo. That
+// frontend does not percent-encode it, so a "+" arrives as a blank, and a "=" may be lost.
+func isLegacyState(state string) bool {
+	if len(state) > 8<<10 {
+		return false
+	}
+	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.ReplaceAll(state, " ", "+"), "="))
+	if err != nil || !bytes.HasPrefix(raw, []byte("{")) {
+		return false
+	}
+	var legacy struct {
+		ReturnTo *string `json:"returnTo"`
+	}
+	return json.Unmarshal(raw, &legacy) == nil && legacy.ReturnTo != nil
+}
+
 // flowCookie returns the name of the cookie that belongs to a state.
 func flowCookie(state string) string {
 	sum := sha256.Sum256([]byte(state))
@@ -57,12 +110,11 @@ func flowCookie(state string) string {
 
 // openFlow opens a flow cookie. The name is sealed in, so that a value under another name does not open.
 func openFlow(ring *seal.Ring, name, value string) (flow, bool) {
-	text, err := ring.Open(value, name)
-	if err != nil {
-		return flow{}, false
-	}
 	var f flow
-	err = json.Unmarshal(text, &f)
+	text, err := ring.Open(value, name)
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
 	return f, err == nil
 }
 
@@ -81,17 +133,16 @@ func (c cookies) flow(ring *seal.Ring, state string) (f flow, expired, ok bool) 
 	return f, false, true
 }
 
-// pendingFlows returns the flows in progress in this browser, the newest first. It is for answers of Coder
+// pendingFlow returns the newest flow in progress in this browser that matches, or none. It is for answers of Coder
 // without a state.
-func (c cookies) pendingFlows(ring *seal.Ring) []flow {
-	var flows []flow
+func (c cookies) pendingFlow(ring *seal.Ring, match func(flow) bool) (newest flow) {
 	for _, name := range c.flowNames() {
-		if f, ok := openFlow(ring, name, c[name]); ok && time.Now().Unix() < f.Expires {
-			flows = append(flows, f)
+		f, ok := openFlow(ring, name, c[name])
+		if ok && f.Expires > max(time.Now().Unix(), newest.Expires) && match(f) {
+			newest = f
 		}
 	}
-	slices.SortFunc(flows, func(a, b flow) int { return int(b.Expires - a.Expires) })
-	return flows
+	return newest
 }
 
 // flowNames returns the sorted names of the flow cookies.
@@ -121,14 +172,7 @@ func (j *cookieJar) endFlow(state string) { j.write(flowCookie(state), "", j.pol
 // pruneFlows removes flows until at most keep are left, in at most room bytes: first those that do not open, then
 // the oldest.
 func (j *cookieJar) pruneFlows(ring *seal.Ring, keep, room int) {
-	names, size := j.flowNames(), 0
-	for _, name := range names {
-		size += len(name) + len(j.cookies[name])
-	}
-	if len(names) <= keep && size <= room {
-		return // the usual case, without opening any
-	}
-	expires := make(map[string]int64, len(names))
+	names, expires := j.flowNames(), make(map[string]int64)
 	for _, name := range names {
 		f, _ := openFlow(ring, name, j.cookies[name])
 		expires[name] = f.Expires // 0 if it does not open

@@ -69,13 +69,10 @@ func (h *handler) flowWithoutState(r *request) flow {
 		return flow{}
 	}
 	env := r.query.Get("env")
-	for _, f := range r.cookies.pendingFlows(h.ring) {
+	return r.cookies.pendingFlow(h.ring, func(f flow) bool {
 		_, known := h.environments[f.Env]
-		if known && (env == "" || env == f.Env) && (f.Origin == "" || h.settings.allows(f.Origin)) {
-			return f
-		}
-	}
-	return flow{}
+		return known && (env == "" || env == f.Env) && (f.Origin == "" || h.settings.allows(f.Origin))
+	})
 }
 
 // checkAttempt makes Backstage's checks in Backstage's order, and one more: the state as a whole belongs to a
@@ -161,8 +158,8 @@ func rejection(query express.Query, proven bool) error {
 // code returns the code from the query, otherwise from the body, which response_mode=form_post uses.
 func (r *request) code() (string, error) {
 	form := r.body.Form
-	object, _ := r.body.JSON.(map[string]any)
-	if code, ok := object["code"].(string); ok {
+	if object, ok := r.body.JSON.(map[string]any); ok {
+		code, _ := object["code"].(string)
 		form = express.Query{"code": {code}}
 	}
 	for _, values := range []express.Query{r.query, form} {

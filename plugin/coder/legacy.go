@@ -3,7 +3,6 @@ package coder
 import (
 	"cmp"
 	"net/http"
-	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -15,18 +14,15 @@ import (
 // the bridge, or by that frontend itself, whose state proves nothing.
 func (h *handler) callback(w http.ResponseWriter, r *request) error {
 	code, state := r.query.Single("code"), r.query.Get("state")
-	if r.Method == http.MethodHead { // never spends a code
-		if code == "" {
-			return missingCode(w, r)
-		}
-		return page{}.serve(w, r, http.StatusOK, htmlUTF8)
-	}
-	if code == "" && r.query.Get("error") != "" {
+	head := r.Method == http.MethodHead // never spends a code
+	switch {
+	case code == "" && r.query.Get("error") != "" && !head:
 		return h.refusedAtCoder(w, r, state)
-	}
-	if code == "" {
+	case code == "":
 		h.log.Error("OAuth callback missing authorization code")
 		return missingCode(w, r)
+	case head:
+		return page{}.serve(w, r, http.StatusOK, htmlUTF8)
 	}
 	// The state is checked before the code is spent. One of the bridge that is not pending in this browser is never
 	// taken for one of the legacy frontend: their forms differ.
@@ -77,10 +73,7 @@ func (h *handler) refusedAtCoder(w http.ResponseWriter, r *request, state string
 	if proven {
 		h.jar(w, r, h.legacy.app, "").endFlow(state)
 	} else if state == "" {
-		pending := r.cookies.pendingFlows(h.ring)
-		if i := slices.IndexFunc(pending, func(p flow) bool { return p.Mode == bridgeMode }); i >= 0 {
-			f = pending[i]
-		}
+		f = r.cookies.pendingFlow(h.ring, func(f flow) bool { return f.Mode == bridgeMode })
 	}
 	code, description := refusal(r.query, proven)
 	text := "Coder refused the sign-in (" + code + ")."

@@ -10,10 +10,7 @@ import (
 
 // logout is POST /logout. The session always ends here, and at Coder if Coder answers in time.
 func (h *handler) logout(w http.ResponseWriter, r *request) error {
-	e, err := h.environment(r.query)
-	if err == nil {
-		err = checkCaller(r.Request)
-	}
+	e, err := h.callerEnvironment(r)
 	// Browsers send no Origin with some same-origin requests. X-Requested-With protects those.
 	from := r.Header.Get("Origin")
 	if err == nil && from != "" {
@@ -34,6 +31,6 @@ func (h *handler) logout(w http.ResponseWriter, r *request) error {
 	}
 	clearSession(jar)
 	noStore(w.Header())
-	w.WriteHeader(http.StatusOK)
+	w.WriteHeader(http.StatusOK) // begins an answer without a body, which gets no Vary header
 	return nil
 }

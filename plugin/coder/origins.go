@@ -1,7 +1,6 @@
 package coder
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,14 +14,6 @@ func (s *settings) allows(o string) bool {
 	return o == s.appOrigin || s.extraOrigins.Match(o)
 }
 
-// checkCaller refuses what a form or a link of another site could send.
-func checkCaller(r *http.Request) error {
-	if r.Header.Get("X-Requested-With") != "XMLHttpRequest" {
-		return apierror.Authentication("Invalid X-Requested-With header")
-	}
-	return nil
-}
-
 // checkAllowed returns Backstage's error if an origin is not allowed.
 func (s *settings) checkAllowed(o string) error {
 	if !s.allows(o) {
@@ -33,24 +24,15 @@ func (s *settings) checkAllowed(o string) error {
 
 // checkOrigin returns the allowed origin that an origin parameter names. invalid makes the error if it is no URL.
 func (s *settings) checkOrigin(raw string, invalid func(string) *apierror.Error) (string, error) {
-	o, err := appOrigin(raw)
+	raw, o := strings.TrimSpace(raw), "null" // as in JavaScript, for schemes that have no origins
+	u, err := url.Parse(raw)
+	if err == nil && (u.Scheme == "" || u.Scheme == "http" || u.Scheme == "https") {
+		o, err = origin.Of(raw)
+	}
 	if err != nil {
 		return "", invalid("App origin is invalid, failed to parse")
 	}
 	return o, s.checkAllowed(o)
-}
-
-// appOrigin returns the origin of a URL as JavaScript does: "null" for schemes that have none.
-func appOrigin(raw string) (string, error) {
-	raw = strings.TrimSpace(raw)
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme == "" {
-		return "", errors.New("not a URL")
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return "null", nil
-	}
-	return origin.Of(raw)
 }
 
 // checkRedirect refuses a redirectUrl that leads to an origin that is not allowed. A path is one of this backend.
@@ -72,11 +54,11 @@ func (s *settings) checkRedirect(raw string) error {
 // opener returns the origin of the app that opened the popup, or "" if the browser does not send it or it is not
 // allowed.
 func (s *settings) opener(r *http.Request) string {
-	o, err := origin.Of(r.Referer())
-	if err != nil || !s.allows(o) {
-		return ""
+	o, _ := origin.Of(r.Referer())
+	if s.allows(o) {
+		return o
 	}
-	return o
+	return ""
 }
 
 // listeners returns the origins that the legacy frontend may have: the one that began the flow if it is known.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	_ "embed"
-	"encoding/base64"
 	"html/template"
 	"net/http"
 	"strconv"
@@ -44,9 +43,7 @@ type message struct {
 // Cross-Origin-Opener-Policy would cut it off from its opener, so there is none.
 func (p page) serve(w http.ResponseWriter, r *request, status int, contentType string) error {
 	// The nonce differs for each answer, so that injected markup cannot know it.
-	random := make([]byte, 16)
-	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
-	p.Nonce = base64.RawURLEncoding.EncodeToString(random)
+	p.Nonce = rand.Text()
 	var body bytes.Buffer
 	if err := pageTemplate.Execute(&body, p); err != nil {
 		return err

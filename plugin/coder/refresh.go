@@ -2,6 +2,7 @@ package coder
 
 import (
 	"net/http"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -12,10 +13,7 @@ import (
 // refresh is GET and POST /refresh. The end of a session is a 401 that removes the cookies. A failure of Coder is
 // a 502 or 504 that keeps them.
 func (h *handler) refresh(w http.ResponseWriter, r *request) error {
-	e, err := h.environment(r.query)
-	if err == nil {
-		err = checkCaller(r.Request)
-	}
+	e, err := h.callerEnvironment(r)
 	if err != nil {
 		return err
 	}
@@ -54,10 +52,8 @@ func (h *handler) renewalFailed(jar *cookieJar, e *environment, renewal *upstrea
 	}
 	failure := refreshFailed(&apierror.Error{Name: "Error", Message: text})
 	if err.Kind != upstream.Refused {
-		failure.Status, failure.Name = err.GatewayStatus(), "BadGatewayError"
-		if failure.Status == http.StatusGatewayTimeout {
-			failure.Name = "GatewayTimeoutError"
-		}
+		failure.Status = err.GatewayStatus()
+		failure.Name = strings.ReplaceAll(http.StatusText(failure.Status), " ", "") + "Error"
 	}
 	return failure
 }

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -38,8 +37,7 @@ type Application struct {
 // Client talks to one Coder deployment as one of its OAuth2 applications. It is safe for concurrent use.
 type Client struct {
 	app      Application
-	http     *http.Client // does not follow redirects, limits bodies
-	timeout  time.Duration
+	pool     *Pool
 	metadata *metadata
 }
 
@@ -105,15 +103,17 @@ func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 	defer cancel()
 	// x/oauth2 has no revocation. The client authenticates as x/oauth2 does it for tokens.
 	form := url.Values{"token": {refreshToken}, "token_type_hint": {"refresh_token"}}
-	authenticate := func(r *http.Request) {
-		r.SetBasicAuth(url.QueryEscape(c.app.ClientID), url.QueryEscape(c.app.ClientSecret))
-	}
-	if c.config().Endpoint.AuthStyle == oauth2.AuthStyleInParams {
+	basic := c.config().Endpoint.AuthStyle == oauth2.AuthStyleInHeader
+	if !basic {
 		form.Set("client_id", c.app.ClientID)
 		form.Set("client_secret", c.app.ClientSecret)
-		authenticate = nil
 	}
-	_, err := call(ctx, c.http, "revoking", c.metadata.endpoints().revoke, form, authenticate)
+	_, err := c.pool.call(ctx, "revoking", c.metadata.endpoints().revoke, form, func(r *http.Request) {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if basic {
+			r.SetBasicAuth(url.QueryEscape(c.app.ClientID), url.QueryEscape(c.app.ClientSecret))
+		}
+	})
 	return err
 }
 
@@ -122,7 +122,7 @@ func (c *Client) Profile(ctx context.Context, accessToken string) (*Profile, err
 	const operation = "reading the user profile"
 	ctx, cancel := c.context(ctx, "application/json")
 	defer cancel()
-	body, err := call(ctx, c.http, operation, c.app.Deployment+"/api/v2/users/me", nil, func(r *http.Request) {
+	body, err := c.pool.call(ctx, operation, c.app.Deployment+"/api/v2/users/me", nil, func(r *http.Request) {
 		r.Header.Set("Authorization", "Bearer "+accessToken)
 	})
 	if err != nil {
@@ -160,15 +160,13 @@ func (c *Client) config() *oauth2.Config {
 
 // context limits the time of a call, and passes the HTTP client and the Accept header on to x/oauth2.
 func (c *Client) context(ctx context.Context, accept string) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, acceptKey{}, accept), c.timeout)
-	return context.WithValue(ctx, oauth2.HTTPClient, c.http), cancel
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, acceptKey{}, accept), c.pool.timeout)
+	return context.WithValue(ctx, oauth2.HTTPClient, c.pool.http), cancel
 }
 
 // call does a request that x/oauth2 has no function for, a POST if there is a form and a GET otherwise, and
-// returns the body of a 2xx answer. authenticate may be nil.
-func call(
-	ctx context.Context, c *http.Client, operation, address string, form url.Values, authenticate func(*http.Request),
-) ([]byte, error) {
+// returns the body of a 2xx answer. prepare sets headers; it may be nil.
+func (p *Pool) call(ctx context.Context, operation, address string, form url.Values, prepare func(*http.Request)) ([]byte, error) {
 	method := http.MethodGet
 	if form != nil {
 		method = http.MethodPost
@@ -177,13 +175,10 @@ func call(
 	if err != nil {
 		return nil, unreachable(ctx, operation, err)
 	}
-	if form != nil {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if prepare != nil {
+		prepare(request)
 	}
-	if authenticate != nil {
-		authenticate(request)
-	}
-	response, err := c.Do(request)
+	response, err := p.http.Do(request)
 	if err != nil {
 		return nil, unreachable(ctx, operation, err)
 	}

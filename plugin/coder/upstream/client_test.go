@@ -18,8 +18,9 @@ func TestMetadata(t *testing.T) {
 	var serve http.HandlerFunc
 	coder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r) }))
 	defer coder.Close()
-	c, closeIdle := newHTTPClient()
-	defer closeIdle()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	pool := NewPool(ctx, time.Minute, zap.NewNop())
 	document := func(change map[string]any) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			d := map[string]any{"issuer": coder.URL, "authorization_endpoint": coder.URL + "/a", "token_endpoint": coder.URL + "/t", "revocation_endpoint": coder.URL + "/r"}
@@ -46,7 +47,7 @@ func TestMetadata(t *testing.T) {
 	}
 	for name, test := range tests {
 		serve = test.serve
-		m := newMetadata(t.Context(), coder.URL, c, zap.NewNop())
+		m := newMetadata(pool, coder.URL)
 		m.update()
 		if got := *m.known.Load(); got != test.want {
 			t.Errorf("%s: %+v", name, got)

@@ -64,19 +64,17 @@ func (e *Error) Unwrap() error { return e.err }
 
 // UserText returns a text for the user, which holds Coder's error code at most.
 func (e *Error) UserText() string {
-	switch {
-	case e.Kind == Unreachable:
-		return "the Coder deployment cannot be reached"
-	case e.Kind == Timeout:
-		return "the Coder deployment did not answer in time"
-	case e.Kind == Malformed:
-		return "the Coder deployment gave an answer that is not understood"
-	case e.Kind == Refused && e.Code != "":
-		return "the Coder deployment refused with " + e.Code
-	case e.Kind == Refused:
-		return "the Coder deployment refused"
+	text := map[Kind]string{
+		Refused:     "refused",
+		Unreachable: "cannot be reached",
+		Timeout:     "did not answer in time",
+		Unavailable: "is in trouble",
+		Malformed:   "gave an answer that is not understood",
+	}[e.Kind]
+	if e.Kind == Refused && e.Code != "" {
+		text += " with " + e.Code
 	}
-	return "the Coder deployment is in trouble"
+	return "the Coder deployment " + text
 }
 
 // GatewayStatus returns the status, 502 or 504, of an answer that puts the blame on Coder.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -35,17 +34,15 @@ type endpoints struct {
 // metadata knows the endpoints of a deployment: those of its RFC 8414 document, or, until that is known and if
 // Coder does not serve one, the fixed paths that every version has. Requests never wait for the document.
 type metadata struct {
+	pool       *Pool
 	deployment string
-	http       *http.Client
-	log        *zap.Logger
-	ctx        context.Context // ends when the plugin's handler is no longer used
 	known      atomic.Pointer[endpoints]
 	due        atomic.Int64 // when to fetch again, in Unix seconds
 }
 
 // newMetadata returns metadata that knows the fixed paths. It does not fetch anything yet.
-func newMetadata(ctx context.Context, deployment string, c *http.Client, log *zap.Logger) *metadata {
-	m := &metadata{deployment: deployment, http: c, log: log.With(zap.String("deployment", deployment)), ctx: ctx}
+func newMetadata(pool *Pool, deployment string) *metadata {
+	m := &metadata{pool: pool, deployment: deployment}
 	m.known.Store(m.fixed())
 	return m
 }
@@ -60,7 +57,7 @@ func (m *metadata) fixed() *endpoints {
 func (m *metadata) endpoints() endpoints {
 	// The date is moved before the fetch, so that only one of many requests starts it.
 	now, due := time.Now().Unix(), m.due.Load()
-	if now >= due && m.ctx.Err() == nil && m.due.CompareAndSwap(due, now+int64(metadataRetry/time.Second)) {
+	if now >= due && m.pool.ctx.Err() == nil && m.due.CompareAndSwap(due, now+int64(metadataRetry/time.Second)) {
 		go m.update()
 	}
 	return *m.known.Load()
@@ -68,18 +65,19 @@ func (m *metadata) endpoints() endpoints {
 
 // update fetches the document once. If that fails, it keeps what is known.
 func (m *metadata) update() {
-	ctx, cancel := context.WithTimeout(m.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(m.pool.ctx, 10*time.Second)
 	defer cancel()
+	log := m.pool.log.With(zap.String("deployment", m.deployment))
 	found, err := m.fetch(ctx)
 	switch {
 	case errors.Is(err, errForeignEndpoint):
-		m.log.Warn("ignoring Coder's OAuth2 metadata", zap.Error(err))
+		log.Warn("ignoring Coder's OAuth2 metadata", zap.Error(err))
 	case err != nil: // usual: old versions of Coder have none
-		m.log.Debug("no OAuth2 metadata from Coder, using its fixed paths", zap.Error(err))
+		log.Debug("no OAuth2 metadata from Coder, using its fixed paths", zap.Error(err))
 		return
 	default:
 		if before := m.known.Swap(found); *before != *found {
-			m.log.Info("using Coder's OAuth2 metadata", zap.String("authorize", found.authorize), zap.String("token", found.token))
+			log.Info("using Coder's OAuth2 metadata", zap.String("authorize", found.authorize), zap.String("token", found.token))
 		}
 	}
 	m.due.Store(time.Now().Add(metadataLife).Unix())
@@ -88,8 +86,7 @@ func (m *metadata) update() {
 // fetch reads the document and completes it with the fixed paths.
 func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 	ctx = context.WithValue(ctx, acceptKey{}, "application/json")
-	const path = "/.well-known/oauth-authorization-server"
-	body, err := call(ctx, m.http, "reading metadata", m.deployment+path, nil, nil)
+	body, err := m.pool.call(ctx, "reading metadata", m.deployment+"/.well-known/oauth-authorization-server", nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +106,7 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 		}
 	}
 	if len(document.PKCE) > 0 && !slices.Contains(document.PKCE, "S256") {
-		m.log.Warn("Coder's OAuth2 metadata does not list the PKCE method S256")
+		m.pool.log.Warn("Coder's OAuth2 metadata does not list the PKCE method S256", zap.String("deployment", m.deployment))
 	}
 	fixed := m.fixed()
 	return &endpoints{

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/sha256"
+	"maps"
 	"sync"
 	"time"
 
@@ -88,11 +89,9 @@ func (s *Sessions) remember(key tokenKey, r Renewal) {
 	if s.recent == nil {
 		s.recent = make(map[tokenKey]Renewal)
 	}
-	for other, old := range s.recent {
-		if len(s.recent) >= maxRecent || now.After(old.until) {
-			delete(s.recent, other)
-		}
-	}
+	maps.DeleteFunc(s.recent, func(_ tokenKey, old Renewal) bool {
+		return len(s.recent) >= maxRecent || now.After(old.until)
+	})
 	s.recent[key] = r
 }
 
@@ -112,10 +111,8 @@ func (s *Sessions) End(refreshToken string) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for other, r := range s.recent {
-		if other == key || r.Tokens.Refresh == refreshToken {
-			delete(s.recent, other)
-		}
-	}
+	maps.DeleteFunc(s.recent, func(other tokenKey, r Renewal) bool {
+		return other == key || r.Tokens.Refresh == refreshToken
+	})
 	return refreshToken
 }

@@ -26,8 +26,8 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 func offline(t *testing.T, answer roundTrip) *Client {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	c := &http.Client{Transport: answer}
-	return &Client{http: c, timeout: time.Minute, metadata: newMetadata(ctx, "http://coder.example", c, zap.NewNop())}
+	pool := &Pool{ctx: ctx, http: &http.Client{Transport: answer}, timeout: time.Minute, log: zap.NewNop()}
+	return &Client{pool: pool, metadata: newMetadata(pool, "http://coder.example")}
 }
 
 func TestRenewalIsRememberedForAWhile(t *testing.T) {

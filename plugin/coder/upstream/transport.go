@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"time"
 
@@ -27,8 +26,18 @@ type Pool struct {
 // NewPool returns a pool whose clients give each call to Coder no longer than timeout. When ctx ends, idle
 // connections are closed and no more metadata is fetched.
 func NewPool(ctx context.Context, timeout time.Duration, log *zap.Logger) *Pool {
-	c, closeIdle := newHTTPClient()
-	context.AfterFunc(ctx, closeIdle)
+	// With the default of two idle connections per host, most calls of a busy backend would need a handshake.
+	transport := &http.Transport{
+		Proxy:        http.ProxyFromEnvironment,
+		MaxIdleConns: 128, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+	}
+	context.AfterFunc(ctx, transport.CloseIdleConnections)
+	c := &http.Client{
+		Transport: limited{transport},
+		// A redirected request may carry the client secret, so redirects are not followed.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return &Pool{ctx: ctx, http: c, timeout: timeout, log: log, metadata: make(map[string]*metadata)}
 }
 
@@ -36,31 +45,10 @@ func NewPool(ctx context.Context, timeout time.Duration, log *zap.Logger) *Pool 
 // safe for concurrent use.
 func (p *Pool) Client(app Application) *Client {
 	if p.metadata[app.Deployment] == nil {
-		p.metadata[app.Deployment] = newMetadata(p.ctx, app.Deployment, p.http, p.log)
+		p.metadata[app.Deployment] = newMetadata(p, app.Deployment)
 		p.metadata[app.Deployment].endpoints()
 	}
-	return &Client{app: app, http: p.http, timeout: p.timeout, metadata: p.metadata[app.Deployment]}
-}
-
-// newHTTPClient returns an HTTP client that does not follow redirects: a redirected request may carry the
-// client secret.
-func newHTTPClient() (c *http.Client, closeIdle func()) {
-	// With the default of two idle connections per host, most calls of a busy backend would need a handshake.
-	transport := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           128,
-		MaxIdleConnsPerHost:    64,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    10 * time.Second,
-		ExpectContinueTimeout:  time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
-	return &http.Client{
-		Transport:     limited{transport},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, transport.CloseIdleConnections
+	return &Client{app, p, p.metadata[app.Deployment]}
 }
 
 // limited sets the headers that all calls have in common, and limits the size of answers after decompression.
