@@ -12,17 +12,14 @@ package host
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -65,11 +62,11 @@ type Host struct {
 	redactor  *logging.Redactor
 	schema    *schema.Schema // the host's and those of all plugins and extensions
 	secrets   []string       // of all configurations so far
+	hidden    int            // how many of them are struck out
 	layers    []appconfig.Layer
 	mounts    []*mount
 	apiRouter http.Handler
-	handler   atomic.Pointer[http.Handler] // the apiRouter with what the server options put around it
-	tls       atomic.Pointer[tls.Config]
+	live      httpserver.Live // the apiRouter with what the server options put around it
 	health    httpserver.Health
 	server    *httpserver.Server
 	listening httpserver.Options           // as they were at the start
@@ -126,13 +123,12 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	if err != nil {
 		return loadError(err)
 	}
-	h.hide(loaded)
 	if err := h.mountPlugins(); err != nil {
 		return err
 	}
 	first, err := h.prepare(loaded)
 	if err != nil {
-		h.warnUnset(loaded)
+		h.note(loaded)
 		return errors.Join(err, h.otherProblems(running, first))
 	}
 	listener, err := httpserver.Listen(ctx, first.server)
@@ -148,10 +144,17 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	if err := h.addLayers(ctx, loaded, listener.Addr()); err != nil {
 		return err
 	}
-	if err := h.apply(running, loaded); err != nil {
+	config := h.layered(loaded)
+	h.note(config)
+	s, err := h.prepare(config)
+	if err != nil {
 		return err
 	}
-	h.serve(listener)
+	if _, err := h.use(running, s); err != nil {
+		return err
+	}
+	h.server = httpserver.Serve(listener, h.live.TLS(), h.access, &h.live)
+	h.health.SetReady()
 	h.report(loaded)
 	h.watch(running, loaded)
 	return nil
@@ -170,7 +173,8 @@ func (h *Host) otherProblems(ctx context.Context, s *state) error {
 		}
 	}
 	if errs == nil {
-		return h.use(ctx, s)
+		_, err := h.use(ctx, s)
+		return err
 	}
 	return errors.Join(errs...)
 }
@@ -185,21 +189,6 @@ func (h *Host) openLog() error {
 	h.root, h.redactor, h.log = root, redactor, root.With(zap.String("service", "host"))
 	h.access = root.With(zap.String("service", "rootHttpRouter"))
 	return nil
-}
-
-// serve answers with the handler, and over TLS with the certificate, of the newest configuration: one that is
-// renewed is used without a restart.
-func (h *Host) serve(listener net.Listener) {
-	var certificate *tls.Config
-	if h.listening.TLS != nil {
-		certificate = &tls.Config{
-			MinVersion:         h.listening.TLS.MinVersion,
-			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return h.tls.Load(), nil },
-		}
-	}
-	h.server = httpserver.Serve(listener, certificate, h.access, http.HandlerFunc(
-		func(w http.ResponseWriter, r *http.Request) { (*h.handler.Load()).ServeHTTP(w, r) }))
-	h.health.SetReady()
 }
 
 // URL returns a URL at which the open host answers on this machine, "" before Open.

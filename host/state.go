@@ -39,7 +39,6 @@ type reloader struct {
 func (h *Host) reloaders() []reloader {
 	list := []reloader{
 		{"server", h.useServer},
-		{"certificate", h.useCertificate},
 		{"extensions", h.useExtensions},
 	}
 	for _, m := range h.mounts {
@@ -48,60 +47,34 @@ func (h *Host) reloaders() []reloader {
 	return list
 }
 
-// use puts a state into use, one part after the other. Its error holds a *partError for each that failed.
-func (h *Host) use(ctx context.Context, s *state) error {
+// use puts a state into use, one part after the other. It returns the names of the parts that failed.
+func (h *Host) use(ctx context.Context, s *state) (failed []string, err error) {
 	var errs []error
 	for _, r := range h.reloaders() {
 		if err := r.use(ctx, s); err != nil {
-			errs = append(errs, &partError{r.name, err})
+			failed, errs = append(failed, r.name), append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return failed, errors.Join(errs...)
 }
 
-// apply puts a loaded configuration into use, with the host's own layers on top.
-func (h *Host) apply(ctx context.Context, loaded *appconfig.Config) error {
-	config := h.layered(loaded)
-	h.hide(config)
-	h.warnUnset(config)
-	s, err := h.prepare(config)
-	if err != nil {
-		return err
-	}
-	return h.use(ctx, s)
-}
-
-// partError says that one part of a configuration is not used, while others are.
-type partError struct {
-	part string
-	err  error
-}
-
-func (e *partError) Error() string { return e.err.Error() }
-func (e *partError) Unwrap() error { return e.err }
-
-// hide strikes the secrets of config out of the log, from now on and for good: a handler of an earlier
-// configuration may still be at work.
-func (h *Host) hide(config *appconfig.Config) {
+// note tells the log of a configuration: its secrets are struck out from now on and for good, as a handler of an
+// earlier configuration may still be at work; and variables that are not set are named, with the keys that vanished
+// with them. Backstage drops these without a word.
+func (h *Host) note(config *appconfig.Config) {
 	h.secrets = slices.Compact(slices.Sorted(slices.Values(append(h.secrets, h.schema.Secrets(config)...))))
-	h.redactor.SetSecrets(h.secrets)
+	h.hidden = h.redactor.SetSecrets(h.secrets)
+	for _, unset := range config.Unset() {
+		h.log.Warn("environment variable is not set: the config lacks the keys that use it",
+			zap.String("variable", unset.Name), zap.Strings("keys", unset.Keys))
+	}
 }
 
-// useServer makes the handler of the server options the one in use. The address stays as it is.
+// useServer makes the server options those of all requests. The address stays as it is.
 func (h *Host) useServer(_ context.Context, s *state) error {
-	handler := httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter)
-	h.handler.Store(&handler)
+	h.live.Use(s.server, httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter))
 	if now := s.server; now.Host != h.listening.Host || now.Port != h.listening.Port || (now.TLS == nil) != (h.listening.TLS == nil) {
 		h.log.Warn("backend.listen or backend.https changed: restart the host to put it into use")
-	}
-	return nil
-}
-
-// useCertificate takes a certificate that the configuration gives. One that was made up stays: people have told
-// their browsers to trust it.
-func (h *Host) useCertificate(_ context.Context, s *state) error {
-	if given, _ := s.config.Has("backend.https.certificate"); given || h.tls.Load() == nil {
-		h.tls.Store(s.server.TLS)
 	}
 	return nil
 }
@@ -138,11 +111,13 @@ func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 
 // reload puts a changed configuration into use. What is wrong with it is logged, and the last good state goes on.
 func (h *Host) reload(ctx context.Context, loaded *appconfig.Config) {
-	err := h.apply(ctx, loaded)
-	if _, partial := errors.AsType[*partError](err); partial {
-		h.log.Error("a part of the changed config is not used: it has an error", zap.Error(err))
-	} else if err != nil {
+	config := h.layered(loaded)
+	h.note(config)
+	s, err := h.prepare(config)
+	if err != nil {
 		h.log.Error("the changed config is not used: it has an error", zap.Error(err))
+	} else if failed, err := h.use(ctx, s); err != nil {
+		h.log.Error("a part of the changed config is not used: it has an error", zap.Strings("parts", failed), zap.Error(err))
 	} else {
 		h.log.Info("the changed config is in use")
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -18,31 +19,35 @@ import (
 
 // readTLS reads backend.https: true for a self-signed certificate that lasts until the host stops, or
 // certificate.cert and certificate.key in PEM form. It returns nil for plain HTTP.
-func readTLS(config *appconfig.Config) (*tls.Config, error) {
+func readTLS(config *appconfig.Config) (o *tls.Config, made bool, err error) {
 	value, ok, err := config.GetOptional("backend.https")
 	if err != nil || !ok || value == false {
-		return nil, err
+		return nil, false, err
 	}
 	var pair tls.Certificate
-	if value == true {
-		if pair, err = selfSigned(config); err != nil {
-			return nil, err
-		}
+	if made = value == true; made {
+		pair, err = selfSigned(config)
 	} else {
-		cert, err := config.GetString("backend.https.certificate.cert")
-		if err != nil {
-			return nil, err
-		}
-		key, err := config.GetString("backend.https.certificate.key")
-		if err != nil {
-			return nil, err
-		}
-		if pair, err = tls.X509KeyPair([]byte(cert), []byte(key)); err != nil {
-			return nil, fmt.Errorf("config key 'backend.https.certificate' in '%s' does not hold a certificate and its key in PEM form: %w",
-				config.LayerOf("backend.https.certificate"), err)
-		}
+		pair, err = readCertificate(config)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	if err != nil {
+		return nil, false, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, made, nil
+}
+
+func readCertificate(config *appconfig.Config) (tls.Certificate, error) {
+	cert, err1 := config.GetString("backend.https.certificate.cert")
+	key, err2 := config.GetString("backend.https.certificate.key")
+	if err := errors.Join(err1, err2); err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
+	if err != nil {
+		err = fmt.Errorf("config key 'backend.https.certificate' in '%s' does not hold a certificate and its key in PEM form: %w",
+			config.LayerOf("backend.https.certificate"), err)
+	}
+	return pair, err
 }
 
 // selfSigned makes a certificate for the host of backend.baseUrl and for this machine. Browsers warn of it: it is

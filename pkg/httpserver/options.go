@@ -21,6 +21,8 @@ type Options struct {
 	Port int         // 0 takes any free port
 	TLS  *tls.Config // backend.https; nil is plain HTTP
 
+	selfSigned bool // TLS is a certificate that ReadOptions made
+
 	csp      string       // the Content-Security-Policy, or "" for none
 	referrer string       // the Referrer-Policy
 	cors     *corsOptions // nil if there is no backend.cors
@@ -32,7 +34,7 @@ func ReadOptions(config *appconfig.Config) (Options, error) {
 	var o Options
 	var errs [4]error
 	o.Host, o.Port, errs[0] = readListen(config)
-	o.TLS, errs[1] = readTLS(config)
+	o.TLS, o.selfSigned, errs[1] = readTLS(config)
 	o.csp, o.referrer, errs[2] = readPolicies(config)
 	o.cors, errs[3] = readCORS(config)
 	return o, errors.Join(errs[:]...)
