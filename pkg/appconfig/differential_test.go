@@ -82,7 +82,7 @@ func TestDifferential(t *testing.T) {
 		run(t, dir, "node", "fuzz.mjs", "--count", fmt.Sprint(perSeed), "--seed", seed, "--out", filepath.Join(out, "cases.jsonl"))
 		for _, c := range readCases(t, out) {
 			diff := runCase(t, c)
-			switch reason := listed.reason(c); {
+			switch reason := listed.reason(c, diff, true); {
 			case diff == "":
 				same++
 			case reason != "":

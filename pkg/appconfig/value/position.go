@@ -24,8 +24,6 @@ type SyntaxError struct {
 	Line    int    // from 1; 0 where the document as a whole is meant
 	Column  int    // from 1, in characters; 0 where not known
 	Problem string
-
-	Late bool // npm's yaml tells of it only where there is nothing else to tell
 }
 
 func (e *SyntaxError) Error() string {

@@ -6,6 +6,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // constructor makes config values of YAML nodes, as npm's yaml makes them with its core schema, or with the
@@ -16,21 +17,24 @@ type constructor struct {
 	anchors map[*yaml.Node]*anchor
 	copying int // inside the value of an alias, whose own aliases are counted already
 	values  int
-	err     *value.SyntaxError
+	err     error
 }
 
 // construct makes the value of a document whose root is given, nil for an empty one.
-func (d *document) construct(root *yaml.Node, from *value.Source) (any, value.Position, *value.SyntaxError) {
+func construct(root *yaml.Node, d *document, from *value.Source) (any, value.Position, error) {
 	if root == nil {
 		return nil, value.Position{Source: from, Line: 1, Column: 1}, nil
 	}
-	if len(d.hidden) > 0 {
+	if len(d.standIns) > 0 {
 		double, other := d.restorers()
 		restore(root, double, other)
 	}
 	c := &constructor{from: from, old: d.old}
-	value, pos := c.value(root)
-	return value, pos, c.err
+	made, pos := c.value(root)
+	if c.err != nil {
+		return nil, value.Position{}, c.err
+	}
+	return made, pos, nil
 }
 
 // restore puts what is hidden back into all scalars.
@@ -55,17 +59,10 @@ type anchor struct {
 // maxAliasCount is npm yaml's default.
 const maxAliasCount = 100
 
+// fail keeps the first problem.
 func (c *constructor) fail(node *yaml.Node, problem string) {
-	if c.err == nil || c.err.Late {
-		c.err = &value.SyntaxError{Line: node.Line, Column: node.Column, Problem: problem}
-	}
-}
-
-// failLate is fail for what npm's yaml finds only when it makes values of the nodes.
-func (c *constructor) failLate(node *yaml.Node, problem string) {
 	if c.err == nil {
-		c.fail(node, problem)
-		c.err.Late = true
+		c.err = problemAt(node, problem)
 	}
 }
 
@@ -75,7 +72,7 @@ func (c *constructor) value(node *yaml.Node) (any, value.Position) {
 	if c.values++; c.values > value.MaxValues {
 		c.fail(node, "more than "+strconv.Itoa(value.MaxValues)+" values")
 	}
-	if c.err != nil && !c.err.Late {
+	if c.err != nil {
 		return nil, pos
 	}
 	if node.Kind == yaml.AliasNode {
@@ -100,19 +97,12 @@ func (c *constructor) value(node *yaml.Node) (any, value.Position) {
 
 func (c *constructor) alias(node *yaml.Node) (any, value.Position) {
 	a := c.anchors[node.Alias]
-	switch {
-	case a == nil:
-		c.failLate(node, "Unresolved alias (the anchor must be set before the alias): "+node.Value)
-		return nil, value.Position{}
-	case a.open:
-		c.failLate(node, "alias inside the collection that it names: "+node.Value)
+	if a == nil || a.open {
+		c.fail(node, "alias inside the collection that it names: "+node.Value)
 		return nil, value.Position{}
 	}
 	if c.copying == 0 {
 		c.count(node, a)
-	}
-	if c.err != nil {
-		return nil, value.Position{}
 	}
 	c.copying++
 	defer func() { c.copying-- }()
@@ -125,7 +115,7 @@ func (c *constructor) count(node *yaml.Node, a *anchor) {
 		a.depth = c.aliasDepth(node.Alias)
 	}
 	if a.count*a.depth > maxAliasCount {
-		c.failLate(node, "Excessive alias count indicates a resource exhaustion attack")
+		c.fail(node, "Excessive alias count indicates a resource exhaustion attack")
 	}
 }
 
@@ -151,116 +141,34 @@ func (c *constructor) sequence(node *yaml.Node, pos value.Position) (any, value.
 	pos.Items = make([]value.Position, len(node.Content))
 	for i, item := range node.Content {
 		array[i], pos.Items[i] = c.value(item)
-		if isBareKey(node, item) {
-			pair := &value.Object{}
-			pair.SetAt("", nil, pos.Items[i])
-			array[i] = pair
-		}
 	}
-	if tag := tagOf(node); tag == "!!omap" || tag == "!!pairs" {
-		return c.pairs(node, array, pos, tag)
-	}
-	return array, pos
-}
-
-// pairs makes what !!pairs and !!omap stand for. JavaScript's Map has no properties of its own, so nothing
-// is left of an !!omap.
-func (c *constructor) pairs(node *yaml.Node, array []any, pos value.Position, tag string) (any, value.Position) {
-	keys := keySet{}
-	for i, item := range node.Content {
-		key := item
-		switch {
-		case item.Kind == yaml.MappingNode && len(item.Content) > 2:
-			c.fail(node, "Each pair must have its own sequence indicator")
-		case item.Kind == yaml.MappingNode && len(item.Content) == 2:
-			key = item.Content[0]
-		default:
-			pair, name := &value.Object{}, ""
-			if item.Kind != yaml.MappingNode {
-				name = c.key(node, item)
-			}
-			pair.Set(name, nil)
-			array[i] = pair
-		}
-		if key.Kind == yaml.ScalarNode && tag == "!!omap" {
-			if value := c.scalar(key); keys.add(value) {
-				c.fail(node, "Ordered maps must not include duplicate keys: "+keyText(value))
-			}
-		}
-	}
-	if tag == "!!omap" {
-		pos.Items = nil
-		return &value.Object{}, pos
+	if tagOf(node) == "!!omap" {
+		return &value.Object{}, pos // a JavaScript Map has no properties of its own
 	}
 	return array, pos
 }
 
 func (c *constructor) mapping(node *yaml.Node, pos value.Position) (any, value.Position) {
 	object := value.NewObject(len(node.Content) / 2)
-	var keys keySet // made when two keys have the same text, hence hardly ever
-	isSet := tagOf(node) == "!!set"
+	merged := map[string]bool{} // keys that a merge brought: those may follow by themselves
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
+		key, item := node.Content[i], node.Content[i+1]
 		if c.isMerge(key) {
-			c.mergeInto(object, value)
+			c.mergeInto(object, merged, item)
 			continue
 		}
-		name := c.key(node, key)
-		if keys == nil && object.Has(name) {
-			keys = keySet{}
-			for j := 0; j < i; j += 2 {
-				c.isRepeated(keys, node, j)
-			}
+		name := c.key(key)
+		if key.Kind == yaml.ScalarNode && object.Has(name) && !merged[name] {
+			c.fail(key, "Map keys must be unique")
 		}
-		if keys != nil && c.isRepeated(keys, node, i) {
-			c.fail(keyStart(node, i), "Map keys must be unique")
-		}
-		made, at := c.value(value)
-		if isSet && made != nil {
-			c.fail(node, "Set items must all have null values")
-		}
+		delete(merged, name)
+		made, at := c.value(item)
 		object.SetAt(name, made, at)
 	}
-	if isSet {
-		return &value.Object{}, pos // a JavaScript Set has no properties of its own
+	if tagOf(node) == "!!set" {
+		return &value.Object{}, pos // neither has a JavaScript Set
 	}
 	return object, pos
-}
-
-// keyStart returns the node that npm's yaml names for a key: the value before it where that is missing and ends the
-// line before.
-func keyStart(mapping *yaml.Node, place int) *yaml.Node {
-	key := mapping.Content[place]
-	if place == 0 || mapping.Style&yaml.FlowStyle != 0 || key.Anchor != "" || tagOf(key) != "" {
-		return key
-	}
-	last := lastNode(mapping.Content[place-1])
-	if isMissing(last) && last.Line == key.Line-1 && mapping.Content[place-2].LineComment == "" {
-		return last
-	}
-	return key
-}
-
-// keySet holds the values of the scalar keys of a mapping: 16 and 0x10 are the same, 1 and "1" are not.
-type keySet map[any]bool
-
-// add adds a value, and tells whether it was there.
-func (s keySet) add(value any) bool {
-	known := s[value]
-	s[value] = true
-	return known
-}
-
-// isRepeated adds the value of the scalar key at a place of a mapping, and tells whether it was there.
-func (c *constructor) isRepeated(keys keySet, node *yaml.Node, place int) bool {
-	switch key := node.Content[place]; {
-	case key.Kind != yaml.ScalarNode || c.isMerge(key):
-		return false
-	case isBareKey(node, key):
-		return keys.add(nil)
-	default:
-		return keys.add(c.scalar(key))
-	}
 }
 
 // isMerge tells whether a key merges mappings: only one that is tagged so does in YAML 1.2.
@@ -272,7 +180,7 @@ func (c *constructor) isMerge(key *yaml.Node) bool {
 }
 
 // mergeInto adds to object what it lacks of a mapping, or of each mapping in a sequence.
-func (c *constructor) mergeInto(object *value.Object, node *yaml.Node) {
+func (c *constructor) mergeInto(object *value.Object, merged map[string]bool, node *yaml.Node) {
 	sources := []*yaml.Node{node}
 	if target := resolveAlias(node); target.Kind == yaml.SequenceNode {
 		sources = target.Content
@@ -281,12 +189,13 @@ func (c *constructor) mergeInto(object *value.Object, node *yaml.Node) {
 		made, _ := c.value(item)
 		from, ok := made.(*value.Object)
 		if !ok {
-			c.failLate(item, "Merge sources must be maps or map aliases")
+			c.fail(item, "Merge sources must be maps or map aliases")
 			return
 		}
 		for key, part := range from.All() {
 			if !object.Has(key) {
 				object.SetAt(key, part, from.Position(key))
+				merged[key] = true
 			}
 		}
 	}
@@ -297,4 +206,26 @@ func resolveAlias(node *yaml.Node) *yaml.Node {
 		return node.Alias
 	}
 	return node
+}
+
+// key makes the string that a key is in JavaScript. A collection is written as JSON.
+func (c *constructor) key(node *yaml.Node) string {
+	if node.Kind == yaml.ScalarNode && node.Anchor == "" && c.isString(node) {
+		return node.Value // nearly all are
+	}
+	made, _ := c.value(node)
+	switch made := made.(type) {
+	case nil:
+		return ""
+	case string:
+		return made
+	case bool:
+		return strconv.FormatBool(made)
+	case float64:
+		return js.FormatNumber(made)
+	}
+	if tagOf(node) == "!!binary" {
+		return js.DecodeUTF8(decodeBase64(node.Value))
+	}
+	return string(value.FormatJSON(made))
 }

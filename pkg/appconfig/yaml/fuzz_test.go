@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
@@ -38,8 +39,8 @@ func addCases(f *testing.F, extensions ...string) {
 	}
 }
 
-// FuzzParse parses any text as YAML: it must come to an end without a panic, tell a problem by a SyntaxError that
-// names a line of the text, and what it makes must be writable and readable again.
+// FuzzParse parses any text as YAML: it must come to an end without a panic, report a problem as a SyntaxError at a place
+// in the text, and what it makes must be writable and readable again.
 func FuzzParse(f *testing.F) {
 	addCases(f, ".yaml", ".yml", ".json")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -49,8 +50,10 @@ func FuzzParse(f *testing.F) {
 			if !errors.As(err, &problem) {
 				t.Fatalf("%T: %v", err, err)
 			}
-			if lines := strings.Count(text, "\n") + 1; problem.Line < 0 || problem.Line > lines+1 {
-				t.Fatalf("line %d of %d: %v", problem.Line, lines, err)
+			lines := strings.Split(text, "\n")
+			if problem.Line < 0 || problem.Line > len(lines) ||
+				problem.Line > 0 && problem.Column > utf8.RuneCountInString(lines[problem.Line-1])+1 {
+				t.Fatalf("not in the text: %v", err)
 			}
 			return
 		}

@@ -53,8 +53,8 @@ func (c *constructor) scalar(node *yaml.Node) any {
 	return node.Value
 }
 
-// isText tells whether a scalar is plainly a text: it is quoted, or begins like nothing else.
-func (c *constructor) isText(node *yaml.Node) bool {
+// isString reports whether a scalar is plainly a string: it is quoted, or begins like nothing else.
+func (c *constructor) isString(node *yaml.Node) bool {
 	if tagOf(node) != "" || node.Value == "" && node.Style&quoted == 0 {
 		return false
 	}

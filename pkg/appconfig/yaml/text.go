@@ -1,6 +1,7 @@
 package yaml
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -10,133 +11,68 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"go.yaml.in/yaml/v4"
 )
 
-// document is a YAML text made ready for go-yaml, which differs from npm's yaml in what it takes for a line
-// break, for a character that may stand in a text, and for a directive. This file is the one place where such
-// differences in the text are closed; those in what the parsed nodes mean are closed in construct.go.
+// document is a YAML text made ready for go-yaml.
 type document struct {
-	text   string
-	old    bool              // %YAML 1.1
-	ended  bool              // a line end was added
-	hidden map[string]hidden // by what stands in for it
+	text     string
+	old      bool               // %YAML 1.1
+	standIns map[string]standIn // by what is in the text
 }
 
-// hidden is what a stand-in in the text stands for.
-type hidden struct {
+// standIn is what something in the text stands for.
+type standIn struct {
 	text  string // in the document
-	value string // in a double-quoted text, where it may be an escape
+	value string // in a double-quoted string, where it may be an escape
 }
 
-// restorers return functions that put the hidden back into a scalar, a double-quoted one and any other.
-func (d *document) restorers() (quoted, other func(string) string) {
+// restorers return functions that put back what is hidden in a scalar: in a double-quoted one and in any other.
+func (d *document) restorers() (double, other func(string) string) {
 	var texts, values []string
-	// A stand-in that is the beginning of another comes behind it.
-	for _, standIn := range slices.Backward(slices.Sorted(maps.Keys(d.hidden))) {
-		h := d.hidden[standIn]
-		texts, values = append(texts, standIn, h.text), append(values, standIn, h.value)
+	for _, name := range slices.Sorted(maps.Keys(d.standIns)) {
+		s := d.standIns[name]
+		texts, values = append(texts, name, s.text), append(values, name, s.value)
 	}
 	return strings.NewReplacer(values...).Replace, strings.NewReplacer(texts...).Replace
 }
 
-// prepare hides what go-yaml would not take and npm's yaml does.
-func prepare(text string) (document, *value.SyntaxError) {
-	doc := document{text: strings.TrimPrefix(text, "\ufeff"), hidden: map[string]hidden{}}
-	if err := doc.directives(); err != nil {
-		return doc, err
+// prepare changes what go-yaml does not take, or takes for something else than npm's yaml.
+func prepare(text string) *document {
+	d := &document{text: strings.TrimPrefix(text, "\ufeff"), standIns: map[string]standIn{}}
+	d.directives()
+	d.hideCharacters()
+	d.hideAnchors()
+	if !strings.HasSuffix(d.text, "\n") {
+		d.text += "\n" // which a block scalar at the end has
 	}
-	doc.hideCharacters()
-	doc.hideAnchors()
-	if rest := strings.TrimRight(doc.text, " "); strings.HasSuffix(rest, "\n") && !isDeeper(doc.text[len(rest):], rest) {
-		doc.text = rest
-	} else {
-		doc.text, doc.ended = doc.text+"\n", true // so that a block scalar at the end has one, as it has there
-	}
-	return doc, nil
+	return d
 }
 
-// isDeeper tells whether blanks are more than the last line of a text is indented by.
-func isDeeper(blanks, text string) bool {
-	text = strings.TrimRight(text, " \n")
-	line := text[strings.LastIndexByte(text, '\n')+1:]
-	return len(blanks) > len(line)-len(strings.TrimLeft(line, " "))
-}
-
-var tagHandle = regexp.MustCompile(`^!(?:[-\w]*!)?$`)
-
-var unsupportedVersion = regexp.MustCompile(`^\d+\.\d+$`)
-
-// directives interprets the %YAML directive and makes comments of it and of unknown ones, which go-yaml
-// refuses. %TAG is left to go-yaml.
-func (d *document) directives() *value.SyntaxError {
-	if !strings.Contains(d.text, "%") {
-		return nil
-	}
-	rest, number, seen := d.text, 0, false
-	var done []byte
-	handles := map[string]int{} // where they are declared
+// directives takes note of %YAML and makes comments of all directives except %TAG: go-yaml refuses versions and
+// directives that it does not know.
+func (d *document) directives() {
+	var done strings.Builder
+	rest := d.text
 	for rest != "" {
-		line, tail, more := strings.Cut(rest, "\n")
-		number++
-		switch bare := strings.TrimLeft(line, " \t"); {
-		case strings.HasPrefix(line, "%"):
-			seen = true
-			fail := func(column int, problem string) *value.SyntaxError {
-				return &value.SyntaxError{Line: number, Column: column, Problem: problem}
-			}
-			words := strings.Fields(cutComment(line))
-			switch {
-			case words[0] == "%YAML" && len(words) != 2:
-				return fail(1, "%YAML directive should contain exactly one part")
-			case words[0] == "%YAML" && words[1] != "1.1" && words[1] != "1.2" && !unsupportedVersion.MatchString(words[1]):
-				return fail(7, "Unsupported YAML version "+words[1])
-			case words[0] == "%YAML":
-				d.old = words[1] == "1.1" || d.old && words[1] != "1.2"
-			case words[0] == "%TAG" && len(words) != 3:
-				return fail(1, "%TAG directive should contain exactly two parts")
-			}
-			if words[0] != "%TAG" || !tagHandle.MatchString(words[1]) {
-				line = "#" + line[1:]
-			} else {
-				if at, ok := handles[words[1]]; ok {
-					done[at] = '#' // the last one counts
-				}
-				handles[words[1]] = len(done)
-			}
-		case bare == "" || bare == "\r" || bare[0] == '#':
-		case seen && (rest[0] != '-' || !isMarker(rest)):
-			return &value.SyntaxError{Line: number, Column: 1, Problem: "Missing directives-end/doc-start indicator line"}
-		default:
-			if seen {
-				d.text = string(done) + rest
-			}
-			return nil
+		line, tail, _ := strings.Cut(rest, "\n")
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || words[0][0] == '#':
+		case line[0] != '%':
+			d.text = done.String() + rest
+			return
+		case words[0] != "%TAG":
+			d.old = words[0] == "%YAML" && len(words) > 1 && words[1] == "1.1"
+			line = "#" + line[1:]
 		}
-		done = append(done, line...)
-		if more {
-			done = append(done, '\n')
-		}
+		done.WriteString(line + "\n")
 		rest = tail
 	}
-	if seen {
-		return &value.SyntaxError{Line: strings.Count(d.text, "\n") + 1, Column: 1, Problem: "Missing directives-end indicator line"}
-	}
-	return nil
 }
 
-// cutComment returns a directive's line without the comment at its end.
-func cutComment(line string) string {
-	for i := 1; i < len(line); i++ {
-		if line[i] == '#' && (line[i-1] == ' ' || line[i-1] == '\t') {
-			return line[:i]
-		}
-	}
-	return line
-}
-
-// isForeign tells whether a character is an ordinary one to npm's yaml, but not to go-yaml: control
-// characters, which that refuses, and line breaks other than \n and \r\n.
+// isForeign reports whether a character is an ordinary one to npm's yaml, but not to go-yaml: control
+// characters, which go-yaml refuses, and line breaks other than \n and \r\n.
 func isForeign(r rune) bool {
 	switch r {
 	case 0x85, 0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff:
@@ -145,28 +81,17 @@ func isForeign(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\t'
 }
 
-func hasForeign(text string) bool {
-	for i := range len(text) {
-		if ch := text[i]; ch < ' ' && ch != '\n' && ch != '\t' || ch >= utf8.RuneSelf {
-			return strings.IndexFunc(text[i:], isForeign) >= 0
-		}
-	}
-	return false
-}
-
-var surrogate = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
-
-// escapedBreak is an escaped line break with blank lines behind it, which npm's yaml folds as if there were one less.
-var escapedBreak = regexp.MustCompile(`\\+\n(?:[ \t]*\n)+`)
-
-var fourDigits = regexp.MustCompile(`[0-9a-fA-F]{4}`)
+// hidden are foreign characters, and escaped surrogates, which go-yaml refuses even in pairs.
+var (
+	surrogate  = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
+	fourDigits = regexp.MustCompile(`[0-9a-fA-F]{4}`)
+)
 
 // hideCharacters puts characters of private use, that are not in the text, in the place of foreign ones and of
-// escaped surrogates, which go-yaml refuses even in pairs.
+// escaped surrogates.
 func (d *document) hideCharacters() {
 	escapes := strings.Contains(d.text, `\u`) && surrogate.MatchString(d.text)
-	breaks := strings.Contains(d.text, "\\\n") && escapedBreak.MatchString(d.text)
-	if !escapes && !breaks && !hasForeign(d.text) {
+	if !escapes && strings.IndexFunc(d.text, isForeign) < 0 {
 		return
 	}
 	const places = 0x400
@@ -176,33 +101,17 @@ func (d *document) hideCharacters() {
 			base = 0xf0000 // the block of private use goes on here
 		}
 	}
-	standIns := map[string]string{}
+	known := map[string]string{}
 	hide := func(text, value string) string {
-		standIn, ok := standIns[text]
+		name, ok := known[text]
 		if !ok {
-			if len(standIns) == places {
+			if len(known) == places {
 				return text // more different surrogates than anybody uses: go-yaml refuses them
 			}
-			standIn = string(base + rune(len(standIns)))
-			standIns[text], d.hidden[standIn] = standIn, hidden{text, value}
+			name = string(base + rune(len(known)))
+			known[text], d.standIns[name] = name, standIn{text, value}
 		}
-		return standIn
-	}
-	if breaks {
-		d.text = escapedBreak.ReplaceAllStringFunc(d.text, func(text string) string {
-			slashes, blank, _ := strings.Cut(text, "\n")
-			if len(slashes)%2 == 0 {
-				return text
-			}
-			kind, fold := "break", " " // of the line breaks that follow npm's yaml takes the first as folded
-			if strings.Count(blank, "\n") > 1 {
-				kind, fold = "breaks", ""
-			}
-			standIn := hide(kind, `\`)
-			d.hidden[standIn] = hidden{`\`, `\`}
-			d.hidden[standIn+"\n"] = hidden{"\\\n", fold}
-			return slashes[1:] + standIn + "\n" + blank
-		})
+		return name
 	}
 	if escapes {
 		d.text = surrogate.ReplaceAllStringFunc(d.text, func(text string) string {
@@ -239,26 +148,48 @@ func (d *document) hideAnchors() {
 	if !strings.ContainsAny(d.text, "&*") || !anchorLike.MatchString(d.text) {
 		return
 	}
-	mark := "x0"
-	for strings.Contains(d.text, mark) {
-		mark += "0"
+	marks := []string{"x0x", "x1x", "x2x", "x3x"}
+	i := slices.IndexFunc(marks, func(mark string) bool { return !strings.Contains(d.text, mark) })
+	if i < 0 {
+		return // go-yaml refuses such anchors
 	}
 	d.text = anchorLike.ReplaceAllStringFunc(d.text, func(name string) string {
 		var b strings.Builder
 		colon := strings.LastIndexByte(name, ':')
-		for i, r := range name {
-			if atEnd := i == colon && i > strings.IndexAny(name, "&*") && i >= len(name)-2; r < utf8.RuneSelf && !atEnd {
+		for at, r := range name {
+			if atEnd := at == colon && at > strings.IndexAny(name, "&*") && at >= len(name)-2; r < utf8.RuneSelf && !atEnd {
 				b.WriteRune(r)
 				continue
 			}
-			standIn := fmt.Sprintf("%s-%x-", mark, r)
-			b.WriteString(standIn)
-			h, ok := d.hidden[string(r)] // a foreign character in an anchor is hidden twice
+			ascii := fmt.Sprintf("%s%x-", marks[i], r)
+			b.WriteString(ascii)
+			s, ok := d.standIns[string(r)] // a foreign character in an anchor is hidden twice
 			if !ok {
-				h = hidden{string(r), string(r)}
+				s = standIn{string(r), string(r)}
 			}
-			d.hidden[standIn] = h
+			d.standIns[ascii] = s
 		}
 		return b.String()
 	})
+}
+
+// separate puts a tab between each colon and a bracket right behind it, as in {a:[1]}, if that is what go-yaml
+// refused. Outside of flow collections such a colon is part of a string, which gets it back.
+func (d *document) separate(refused error) bool {
+	const mapping, sequence = ":\t{", ":\t["
+	var at *yaml.LoadError
+	if !errors.As(refused, &at) || strings.Contains(d.text, mapping) || strings.Contains(d.text, sequence) {
+		return false
+	}
+	lines := strings.SplitAfterN(d.text, "\n", at.Mark.Line+1)
+	if at.Mark.Line < 1 || at.Mark.Line > len(lines) {
+		return false
+	}
+	line := []rune(lines[at.Mark.Line-1])
+	if i := at.Mark.Column - 1; i < 1 || i >= len(line) || line[i-1] != ':' || line[i] != '[' && line[i] != '{' {
+		return false
+	}
+	d.text = strings.NewReplacer(":{", mapping, ":[", sequence).Replace(d.text)
+	d.standIns[mapping], d.standIns[sequence] = standIn{":{", ":{"}, standIn{":[", ":["}
+	return true
 }
