@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +12,26 @@ import (
 	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
+
+func TestCookiesOfACustomCallbackAreSentBack(t *testing.T) {
+	coder := newFakeCoder(t)
+	var base string
+	b := start(t, coder, func(at string) string {
+		base = at
+		return config(at, coder.URL, fmt.Sprintf("auth: {providers: {coder: {development: {clientId: backstage, clientSecret: %q, deploymentUrl: %q, callbackUrl: '%s/api/auth/custom/return'}}}}",
+			clientSecret, coder.URL, at))
+	})
+	answer := b.browser(t).get("/start?env=development")
+	for _, c := range answer.Cookies() {
+		if c.MaxAge > 0 && c.Path != "/api/auth/custom/return" {
+			t.Errorf("%s has path %s, where the callback %s is not", c.Name, c.Path, base+"/api/auth/custom/return")
+		}
+	}
+	e := b.handler.(*handler).environments["development"]
+	if path := e.app.policy(b.handler.(*handler).settings.mount, "").sessionPath; path != "/api/auth/coder" {
+		t.Errorf("the refresh token has path %s, where /refresh is not", path)
+	}
+}
 
 func testPolicy(callback, appOrigin string) cookiePolicy {
 	app := application{Application: upstream.Application{CallbackURL: callback}}

@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // legacyState is what the legacy frontend sends: btoa(JSON.stringify({returnTo: '/catalog'})).
@@ -40,20 +38,7 @@ func TestCallbackWithoutACode(t *testing.T) {
 	}
 }
 
-func TestL1_TokenGoesToTheAppsOriginsOnly(t *testing.T) {
-	b := both(t)
-	said := b.browser(t).get("/oauth/callback?code=" + b.coder.code("")).told(t)
-	if want := []string{appURL, "https://other.example"}; !cmp.Equal(want, said.Messages[0].Origins) {
-		t.Error(cmp.Diff(want, said.Messages[0].Origins))
-	}
-	coder := newFakeCoder(t)
-	alone := start(t, coder, func(base string) string { return config(base, coder.URL, "") })
-	if to := alone.browser(t).get("/oauth/callback?code=" + coder.code("")).told(t).to(); to != appURL {
-		t.Errorf("the token goes to %q, want %q alone", to, appURL)
-	}
-}
-
-func TestL2_StateIsCheckedBeforeTheCodeIsSpent(t *testing.T) {
+func TestLegacyStateIsCheckedBeforeTheCodeIsSpent(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	callback, state := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" +
@@ -104,59 +89,9 @@ func TestLegacyStateCanBeRefused(t *testing.T) {
 	}
 }
 
-func TestL3_TokenIsDataAndNeverScript(t *testing.T) {
-	b := both(t)
-	nasty := `a'b"c</script><img src=x onerror=alert(1)><!--` + accessPrefix
-	b.coder.set(func(f *fakeCoder) {
-		f.token = func(w http.ResponseWriter, _ *http.Request) bool {
-			answer(w, 200, map[string]any{"access_token": nasty})
-			return true
-		}
-	})
-	answer := b.browser(t).get("/oauth/callback?code=x")
-	if token := answer.told(t).token(); token != nasty {
-		t.Errorf("the token arrives as %q", token)
-	}
-	if strings.Contains(answer.body, "<img") || strings.Count(answer.body, "<script") != 2 || strings.Count(answer.body, "</script") != 2 {
-		t.Errorf("the token breaks out of its place: %s", answer.body)
-	}
-}
-
-func TestL4_PagePolicy(t *testing.T) {
-	b := both(t)
-	policies := map[string]bool{}
-	for _, path := range []string{"/oauth/callback?code=" + b.coder.code(""), "/oauth/callback?code=bad", "/oauth/callback?error=access_denied"} {
-		policy := b.browser(t).get(path).Header.Get("Content-Security-Policy")
-		for _, part := range []string{"default-src 'none'", "script-src 'nonce-", "style-src 'nonce-", "base-uri 'none'", "frame-ancestors 'none'"} {
-			if !strings.Contains(policy, part) {
-				t.Errorf("%s: no %s in %q", path, part, policy)
-			}
-		}
-		if strings.Contains(policy, "unsafe") || policies[policy] {
-			t.Errorf("%s: unsafe, or a nonce that was used before: %q", path, policy)
-		}
-		policies[policy] = true
-	}
-}
-
-func TestL5_RedirectURIIsConfigured(t *testing.T) {
-	b := both(t)
-	request, _ := http.NewRequest(http.MethodGet, b.URL+"/api/auth/coder/oauth/callback?code="+b.coder.code(""), nil)
-	request.Host = "evil.example"
-	request.Header.Set("X-Forwarded-Host", "evil.example")
-	answer, err := b.browser(t).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = answer.Body.Close()
-	if got, want := b.coder.seen("/oauth2/tokens")[0].form.Get("redirect_uri"), b.URL+"/api/auth/coder/oauth/callback"; got != want {
-		t.Errorf("redirect_uri %q, want %q", got, want)
-	}
-}
-
-// TestL6_FailedExchangesLogNoSecret relies on TestMain for the search; it sees to it that there is something
+// TestFailedExchangeIsLoggedWithAHint relies on TestMain for the search; it sees to it that there is something
 // to be found, and that an operator learns enough.
-func TestL6_FailedExchangesLogNoSecret(t *testing.T) {
+func TestFailedExchangeIsLoggedWithAHint(t *testing.T) {
 	b := both(t)
 	b.browser(t).get("/oauth/callback?code=" + codePrefix + "junk")
 	lines := b.logs.FilterMessage("OAuth token exchange failed").All()
@@ -166,14 +101,6 @@ func TestL6_FailedExchangesLogNoSecret(t *testing.T) {
 	fields := lines[0].ContextMap()
 	if fields["deployment"] != b.coder.URL || !strings.Contains(fields["error"].(string), "invalid_grant") || fields["hint"] == "" {
 		t.Errorf("the log line does not help: %v", fields)
-	}
-}
-
-func TestL7_ErrorURLsHoldNoCode(t *testing.T) {
-	b := both(t)
-	answer := b.browser(t).get("/oauth/nowhere?code=" + codePrefix + "x&state=abc&a=b")
-	if want := `"url":"/coder/oauth/nowhere?code=***&state=***&a=b"`; answer.StatusCode != 404 || !strings.Contains(answer.body, want) {
-		t.Errorf("status %d: %s", answer.StatusCode, answer.body)
 	}
 }
 
@@ -207,7 +134,7 @@ var upstreamFailures = map[string]struct {
 	"silent":             {silent, 504, "did not answer in time"},
 }
 
-func TestL8_UpstreamFailures(t *testing.T) {
+func TestCallbackUpstreamFailures(t *testing.T) {
 	t.Parallel()
 	b := both(t)
 	hasty := b.hasty(t)
@@ -233,7 +160,7 @@ func TestL8_UpstreamFailures(t *testing.T) {
 	}
 }
 
-func TestL9_UpstreamIsLimitedInTimeAndSize(t *testing.T) {
+func TestCallbackIsLimitedInTimeAndSize(t *testing.T) {
 	t.Parallel()
 	b := both(t).hasty(t)
 	for name, hook := range map[string]func(http.ResponseWriter, *http.Request) bool{"size": huge, "time": neverEnds} {
@@ -244,40 +171,7 @@ func TestL9_UpstreamIsLimitedInTimeAndSize(t *testing.T) {
 	}
 }
 
-func TestL10_HEADSpendsNothing(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	code := b.coder.code("")
-	if answer := br.do(http.MethodHead, "/oauth/callback?code="+code, nil); answer.StatusCode != 200 || answer.Header.Get("Content-Type") != htmlUTF8 {
-		t.Errorf("status %d", answer.StatusCode)
-	}
-	if answer := br.do(http.MethodHead, "/oauth/callback", nil); answer.StatusCode != 400 {
-		t.Errorf("without a code: status %d", answer.StatusCode)
-	}
-	callback, _ := br.begin("/start?env=development")
-	br.do(http.MethodHead, callback, nil)
-	if calls := b.coder.seen("/oauth2/tokens"); len(calls) != 0 {
-		t.Fatalf("HEAD spent %d codes", len(calls))
-	}
-	if br.get("/oauth/callback?code="+code).told(t).token() == "" || br.get(callback).told(t).token() == "" {
-		t.Error("HEAD spoiled the sign-in")
-	}
-}
-
-func TestL11_TokenPagesAreNotKept(t *testing.T) {
-	b := both(t)
-	answer := b.browser(t).get("/oauth/callback?code="+b.coder.code(""), "Accept-Encoding", "gzip")
-	for name, want := range map[string]string{
-		"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "Etag": "", "Content-Encoding": "",
-		"Cross-Origin-Opener-Policy": "",
-	} {
-		if got := answer.Header.Get(name); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
-		}
-	}
-}
-
-func TestL12_OnlyTextIsAToken(t *testing.T) {
+func TestOnlyAStringIsAToken(t *testing.T) {
 	b := both(t)
 	b.coder.set(func(f *fakeCoder) { f.token = failing(200, `{"access_token":{"nested":["`+accessPrefix+`"]}}`) })
 	answer := b.browser(t).get("/oauth/callback?code=x")
@@ -286,7 +180,7 @@ func TestL12_OnlyTextIsAToken(t *testing.T) {
 	}
 }
 
-func TestL13_CancelIsCalledCancelAndTheOpenerHears(t *testing.T) {
+func TestCancelIsShownAndPostedToTheOpener(t *testing.T) {
 	b := both(t)
 	for query, want := range map[string]string{
 		"error=access_denied&error_description=Call+this+number&state=x": "cancelled or denied",
@@ -308,115 +202,12 @@ func TestL13_CancelIsCalledCancelAndTheOpenerHears(t *testing.T) {
 	}
 }
 
-func TestACodeGoesBeforeAnError(t *testing.T) {
+func TestCodeTakesPrecedenceOverAnError(t *testing.T) {
 	b := both(t)
 	for _, query := range []string{"&error=access_denied", "&state=", "&state=" + strings.TrimRight(legacyState, "=")} {
 		if said := b.browser(t).get("/oauth/callback?code=" + b.coder.code("") + query).told(t); said.token() == "" {
 			t.Errorf("%s: the opener hears %q", query, said.failure())
 		}
-	}
-}
-
-func TestL14_BridgeAddsPKCEAndAState(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	back := b.URL + "/api/auth/coder/oauth/callback"
-	ask := "/oauth2/authorize?client_id=backstage&response_type=code&state=" + legacyState + "&redirect_uri=" + url.QueryEscape(back)
-	to, _ := url.Parse(br.get(ask).Header.Get("Location"))
-	query := to.Query()
-	if to.Host != b.coder.Listener.Addr().String() || to.Path != "/oauth2/authorize" || query.Get("redirect_uri") != back || query.Get("client_id") != "backstage" {
-		t.Errorf("the bridge leads to %s", to)
-	}
-	for name := range query {
-		if !strings.Contains(" response_type client_id redirect_uri state code_challenge code_challenge_method ", " "+name+" ") {
-			t.Errorf("Coder does not know the parameter %s", name)
-		}
-	}
-	if query.Get("code_challenge_method") != "S256" || len(query.Get("code_challenge")) != 43 || query.Get("state") == legacyState {
-		t.Errorf("no PKCE, or the old state: %v", query)
-	}
-	callback, _ := br.begin(ask)
-	if br.get(callback).told(t).token() == "" {
-		t.Error("a bridged sign-in fails")
-	}
-	calls := b.coder.seen("/oauth2/tokens")
-	if verifier := calls[len(calls)-1].form.Get("code_verifier"); len(verifier) != 43 {
-		t.Errorf("code_verifier %q", verifier)
-	}
-}
-
-func TestBridgeRefuses(t *testing.T) {
-	b := both(t)
-	back := url.QueryEscape(b.URL + "/api/auth/coder/oauth/callback")
-	for name, query := range map[string]string{
-		"client_id":     "client_id=other&response_type=code&redirect_uri=" + back,
-		"redirect_uri":  "client_id=backstage&response_type=code&redirect_uri=https%3A%2F%2Fevil.example",
-		"response_type": "client_id=backstage&response_type=token&redirect_uri=" + back,
-		"no query":      "",
-	} {
-		answer := b.browser(t).get("/oauth2/authorize?" + query)
-		if answer.StatusCode != 400 || answer.Header.Get("Location") != "" || answer.told(t).failure() != "invalid_request" {
-			t.Errorf("%s: status %d to %q", name, answer.StatusCode, answer.Header.Get("Location"))
-		}
-	}
-}
-
-func TestBridgePinsTheAppThatOpenedIt(t *testing.T) {
-	b := both(t)
-	for referrer, want := range map[string]string{
-		"https://pr-1.preview.example/x": "https://pr-1.preview.example",
-		"https://evil.example/":          appURL + " https://other.example",
-		"":                               appURL + " https://other.example",
-	} {
-		br := b.browser(t)
-		callback, _ := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri="+
-			url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"), "Referer", referrer)
-		if to := br.get(callback).told(t).to(); to != want {
-			t.Errorf("opened by %q: the token goes to %q, want %q", referrer, to, want)
-		}
-	}
-}
-
-func TestBridgeCancelWithAState(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	_, state := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" +
-		url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"))
-	answer := br.get("/oauth/callback?error=access_denied&error_description=The+user+said+no&state=" + state)
-	if !strings.Contains(answer.visible(), "Coder says: The user said no") || br.flows() != 0 {
-		t.Errorf("%d flows pending: %s", br.flows(), answer.visible())
-	}
-}
-
-func TestBridgeCancelWithoutAState(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri="+
-		url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"), "Referer", "https://pr-1.preview.example/")
-	said := br.get("/oauth/callback?error=access_denied").told(t)
-	if said.to() != "https://pr-1.preview.example" || said.failure() != "access_denied" {
-		t.Errorf("the app hears %+v", said)
-	}
-}
-
-func TestBridgedFrontendsLinksLeadToCoder(t *testing.T) {
-	coder := newFakeCoder(t)
-	b := start(t, coder, func(base string) string {
-		return strings.Replace(config(base, base+"/api/auth/coder", ""), "oauth: {", "oauth: {deploymentUrl: '"+coder.URL+"', ", 1)
-	})
-	for path, want := range map[string]string{
-		"/cli-auth":                            coder.URL + "/cli-auth",
-		"/templates/Dev/workspace?mode=manual": coder.URL + "/templates/Dev/workspace?mode=manual",
-		"/@Wren/My-Space":                      coder.URL + "/@Wren/My-Space",
-		"/health":                              "",
-		"/nowhere":                             "",
-	} {
-		if got := b.browser(t).get(path).Header.Get("Location"); got != want {
-			t.Errorf("%s leads to %q, want %q", path, got, want)
-		}
-	}
-	if got := both(t).browser(t).get("/cli-auth"); got.StatusCode != 404 {
-		t.Errorf("without the bridge: status %d", got.StatusCode)
 	}
 }
 

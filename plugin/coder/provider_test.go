@@ -3,12 +3,32 @@ package coder
 import (
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
+
+func TestSignInAlwaysUsesPKCE(t *testing.T) {
+	b := both(t)
+	br := b.browser(t)
+	to, _ := url.Parse(br.get("/start?env=staging&scope=x,a|y").Header.Get("Location"))
+	query := to.Query()
+	if query.Get("code_challenge_method") != "S256" || len(query.Get("code_challenge")) != 43 || query.Get("scope") != "x a y b" {
+		t.Errorf("asked for %v", query)
+	}
+	for name := range query {
+		if !strings.Contains(" response_type client_id redirect_uri scope state code_challenge code_challenge_method ", " "+name+" ") {
+			t.Errorf("Coder does not know the parameter %s", name)
+		}
+	}
+	br.signIn("development") // the fake refuses a wrong verifier
+	if verifier := b.coder.seen("/oauth2/tokens")[0].form.Get("code_verifier"); len(verifier) != 43 {
+		t.Errorf("code_verifier of %d characters", len(verifier))
+	}
+}
 
 func TestSignIn(t *testing.T) {
 	b := both(t)

@@ -1,10 +1,41 @@
 package coder
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 )
+
+func FuzzCallback(f *testing.F) {
+	b := both(f)
+	for _, query := range []string{"", "code=x", "code=x&state=" + legacyState, "error=access_denied", "code=%00&state=%ff", "a;b&%zz", "state[]=x&code[a]=b"} {
+		f.Add(query)
+	}
+	b.coder.set(func(c *fakeCoder) {
+		c.token = failing(400, `{"error":"invalid_grant","error_description":"`+upstreamProse+`"}`)
+	})
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, path := range []string{"/oauth/callback", "/handler/frame", "/start", "/oauth2/authorize"} {
+			r := &http.Request{Method: "GET", URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{}, Proto: "HTTP/1.1"}
+			w := &sink{header: http.Header{}}
+			b.handler.ServeHTTP(w, r.WithContext(t.Context()))
+			if strings.Contains(w.body.String(), clientSecret) || strings.Contains(w.body.String(), upstreamProse) || w.status == 0 {
+				t.Errorf("%s?%s: status %d: %s", path, query, w.status, w.body.String())
+			}
+		}
+	})
+}
+
+type sink struct {
+	header http.Header
+	status int
+	body   strings.Builder
+}
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) WriteHeader(status int)      { s.status = status }
+func (s *sink) Write(p []byte) (int, error) { return s.body.Write(p) }
 
 func TestHealth(t *testing.T) {
 	b := both(t)

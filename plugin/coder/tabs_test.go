@@ -1,10 +1,8 @@
 package coder
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -23,7 +21,7 @@ func TestTwoTabsSignInAtOnce(t *testing.T) {
 	}
 }
 
-func TestAFewFlowsPendTheOldestGoes(t *testing.T) {
+func TestOldestPendingFlowIsRemoved(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	for range maxFlows + 1 {
@@ -41,7 +39,7 @@ func TestAFewFlowsPendTheOldestGoes(t *testing.T) {
 
 // A browser drops a cookie that is too long, and a server refuses a request with too many long ones: a link
 // with a long URL in it, opened a few times, must not lock anybody out.
-func TestFlowsStaySmall(t *testing.T) {
+func TestFlowCookiesStaySmall(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	for _, parameter := range []string{"redirectUrl=" + url.QueryEscape(appURL+"/?"), "x=", "scope="} {
@@ -75,57 +73,5 @@ func TestCancelWithoutStateOrWords(t *testing.T) {
 	said := answer.told(t)
 	if said.to() != "https://other.example" || said.failure() != "Error: Authentication rejected, the sign-in was cancelled or denied at Coder" || said.Close != 100 {
 		t.Errorf("%q goes to %q", said.failure(), said.to())
-	}
-}
-
-func TestTwoTabsRefreshAtOnce(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	br.signIn("development")
-	old := "Cookie: " + refreshCookie + "=" + br.cookie("/refresh", refreshCookie) + "; " + bindingCookie + "=" + br.cookie("/refresh", bindingCookie)
-	asked := len(b.coder.seen("/oauth2/tokens"))
-	var wg sync.WaitGroup
-	tokens := make(chan string, 8)
-	for range 8 {
-		tab := b.browser(t) // with the cookies of the moment before
-		wg.Go(func() {
-			answer := tab.do("POST", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Cookie", strings.TrimPrefix(old, "Cookie: "))
-			tokens <- fmt.Sprint(answer.StatusCode, " ", tab.cookie("/refresh", refreshCookie))
-		})
-	}
-	wg.Wait()
-	close(tokens)
-	first := ""
-	for token := range tokens {
-		if first == "" {
-			first = token
-		}
-		if token != first || !strings.HasPrefix(token, "200 "+refreshPrefix) {
-			t.Errorf("a tab got %q, another %q", token, first)
-		}
-	}
-	if n := len(b.coder.seen("/oauth2/tokens")) - asked; n != 1 {
-		t.Errorf("Coder was asked %d times", n)
-	}
-	br.logout("development") // with the old token: what came of it is forgotten
-	if answer := b.browser(t).do("POST", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Cookie", strings.TrimPrefix(old, "Cookie: ")); answer.StatusCode != 401 {
-		t.Errorf("after logout: status %d", answer.StatusCode)
-	}
-}
-
-func TestRefreshWithoutRotation(t *testing.T) {
-	for name, omit := range map[string]bool{"the same token": false, "no token": true} {
-		b := both(t)
-		b.coder.set(func(f *fakeCoder) { f.rotate, f.noRotate = false, omit })
-		br := b.browser(t)
-		br.signIn("development")
-		for range 3 {
-			if answer := br.refresh("development"); answer.StatusCode != 200 || len(answer.Cookies()) != 0 {
-				t.Errorf("%s: status %d, cookies %v", name, answer.StatusCode, answer.Cookies())
-			}
-		}
-		if n := len(b.coder.seen("/oauth2/tokens")); n != 4 {
-			t.Errorf("%s: Coder was asked %d times, want 4", name, n)
-		}
 	}
 }
