@@ -10,7 +10,7 @@ func TestBridgeAddsPKCEAndAState(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	back := b.URL + "/api/auth/coder/oauth/callback"
-	ask := "/oauth2/authorize?client_id=backstage&response_type=code&state=" + legacyState + "&redirect_uri=" + url.QueryEscape(back)
+	ask := b.bridge() + "&state=" + legacyState
 	to, _ := url.Parse(br.get(ask).Header.Get("Location"))
 	query := to.Query()
 	if to.Host != b.coder.Listener.Addr().String() || to.Path != "/oauth2/authorize" || query.Get("redirect_uri") != back || query.Get("client_id") != "backstage" {
@@ -58,8 +58,7 @@ func TestBridgePinsTheAppThatOpenedIt(t *testing.T) {
 		"":                               appURL + " https://other.example",
 	} {
 		br := b.browser(t)
-		callback, _ := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri="+
-			url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"), "Referer", referrer)
+		callback, _ := br.begin(b.bridge(), "Referer", referrer)
 		if to := br.get(callback).told(t).to(); to != want {
 			t.Errorf("opened by %q: the token goes to %q, want %q", referrer, to, want)
 		}
@@ -69,8 +68,7 @@ func TestBridgePinsTheAppThatOpenedIt(t *testing.T) {
 func TestBridgeCancelWithAState(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
-	_, state := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" +
-		url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"))
+	_, state := br.begin(b.bridge())
 	answer := br.get("/oauth/callback?error=access_denied&error_description=The+user+said+no&state=" + state)
 	if !strings.Contains(answer.visible(), "Coder says: The user said no") || br.flows() != 0 {
 		t.Errorf("%d flows pending: %s", br.flows(), answer.visible())
@@ -80,8 +78,7 @@ func TestBridgeCancelWithAState(t *testing.T) {
 func TestBridgeCancelWithoutAState(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
-	br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri="+
-		url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"), "Referer", "https://pr-1.preview.example/")
+	br.begin(b.bridge(), "Referer", "https://pr-1.preview.example/")
 	said := br.get("/oauth/callback?error=access_denied").told(t)
 	if said.to() != "https://pr-1.preview.example" || said.failure() != "access_denied" {
 		t.Errorf("the app hears %+v", said)

@@ -1,11 +1,8 @@
 package coder
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"html"
 	"io"
 	"maps"
 	"net"
@@ -14,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +18,6 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/understudy-host/understudy/plugin/coder/upstream"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
@@ -121,6 +116,11 @@ func both(t testing.TB) *backend {
 	return start(t, coder, func(base string) string { return config(base, coder.URL, providers(coder.URL)) })
 }
 
+// bridge is the path that a legacy frontend opens at the bridge.
+func (b *backend) bridge() string {
+	return "/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" + url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback")
+}
+
 // hasty is a replica of b that waits for Coder no longer than a fifth of a second.
 func (b *backend) hasty(t testing.TB) *backend {
 	t.Helper()
@@ -203,14 +203,14 @@ func (br *browser) get(path string, headers ...string) response {
 	return br.do(http.MethodGet, path, nil, headers...)
 }
 
-func (br *browser) refresh(env string) response {
+func (br *browser) refresh(env string, headers ...string) response {
 	br.t.Helper()
-	return br.do(http.MethodPost, "/refresh?env="+env, nil, "X-Requested-With", "XMLHttpRequest")
+	return br.do(http.MethodPost, "/refresh?env="+env, nil, append(headers, "X-Requested-With", "XMLHttpRequest")...)
 }
 
-func (br *browser) logout(env string) response {
+func (br *browser) logout(env string, headers ...string) response {
 	br.t.Helper()
-	return br.do(http.MethodPost, "/logout?env="+env, nil, "X-Requested-With", "XMLHttpRequest")
+	return br.do(http.MethodPost, "/logout?env="+env, nil, append(headers, "X-Requested-With", "XMLHttpRequest")...)
 }
 
 // begin opens a sign-in and returns where Coder would send the browser back to, with a code.
@@ -230,11 +230,17 @@ func (br *browser) begin(path string, headers ...string) (callback, state string
 	return back + "?code=" + br.b.coder.code(query.Get("code_challenge")) + "&state=" + url.QueryEscape(state), state
 }
 
-// signIn does a whole sign-in in a popup and returns what it told the app.
-func (br *browser) signIn(env string) told {
+// signInPage does a whole sign-in in a popup and returns its page.
+func (br *browser) signInPage(env string) response {
 	br.t.Helper()
 	callback, _ := br.begin("/start?env=" + env)
-	return br.get(callback).told(br.t)
+	return br.get(callback)
+}
+
+// signIn does a whole sign-in in a popup and returns what its page posts to the app.
+func (br *browser) signIn(env string) told {
+	br.t.Helper()
+	return br.signInPage(env).told(br.t)
 }
 
 // cookie is the value of a cookie that the browser would send to the plugin's path.
@@ -264,67 +270,4 @@ func (br *browser) flowCookies() (n, size int) {
 		}
 	}
 	return n, size
-}
-
-// told is what a page posts to its opener.
-type told struct {
-	Messages []struct {
-		Data struct {
-			Type, Token, TargetOrigin, Message string
-			Response                           struct {
-				Profile      upstream.Profile
-				ProviderInfo struct {
-					AccessToken string
-					Scope       string
-				}
-			}
-			Error json.RawMessage
-		}
-		Origins []string
-	}
-	Close int
-	Alone string
-}
-
-// failure is the error of the last message, as "name: message" or as the legacy callback's code.
-func (m told) failure() string {
-	last := m.Messages[len(m.Messages)-1].Data
-	var e struct{ Name, Message string }
-	if json.Unmarshal(last.Error, &e) == nil && e.Name != "" {
-		return e.Name + ": " + e.Message
-	}
-	var code string
-	_ = json.Unmarshal(last.Error, &code)
-	return code
-}
-
-func (m told) token() string {
-	last := m.Messages[len(m.Messages)-1].Data
-	return last.Token + last.Response.ProviderInfo.AccessToken
-}
-
-// to is where the last message goes.
-func (m told) to() string { return strings.Join(m.Messages[len(m.Messages)-1].Origins, " ") }
-
-var tellScript = regexp.MustCompile(`(?s)<script type="application/json" id="tell">(.*?)</script>`)
-
-func (r response) told(t testing.TB) told {
-	t.Helper()
-	match := tellScript.FindStringSubmatch(r.body)
-	if match == nil {
-		t.Fatalf("status %d, no page that tells its opener: %s", r.StatusCode, r.body)
-	}
-	var out told
-	if err := json.NewDecoder(bytes.NewReader([]byte(match[1]))).Decode(&out); err != nil {
-		t.Fatalf("the page's data is not JSON: %v", err)
-	}
-	return out
-}
-
-var tags = regexp.MustCompile(`(?s)<(script|style)[^>]*>.*?</(script|style)>|<[^>]*>`)
-
-// visible is the text that a person reads.
-func (r response) visible() string {
-	_, body, _ := strings.Cut(r.body, "<body>")
-	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(body, " "))), " ")
 }

@@ -114,7 +114,7 @@ func TestWholeStateIsBoundToTheCookie(t *testing.T) {
 func TestFlowsOfOneKindAreNotTakenForTheOther(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
-	bridged, _ := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" + url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"))
+	bridged, _ := br.begin(b.bridge())
 	provided, _ := br.begin("/start?env=development")
 	if answer := br.get(strings.Replace(provided, "/handler/frame", "/oauth/callback", 1)); answer.StatusCode != 403 {
 		t.Errorf("a provider flow at the legacy callback: status %d", answer.StatusCode)

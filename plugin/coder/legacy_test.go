@@ -2,7 +2,6 @@ package coder
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 )
@@ -41,8 +40,7 @@ func TestCallbackWithoutACode(t *testing.T) {
 func TestLegacyStateIsCheckedBeforeTheCodeIsSpent(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
-	callback, state := br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" +
-		url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"))
+	callback, state := br.begin(b.bridge())
 	for name, path := range map[string]string{
 		"made up":             "/oauth/callback?code=x&state=abc",
 		"JSON without a path": "/oauth/callback?code=x&state=" + "e30=",

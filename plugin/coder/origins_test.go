@@ -65,10 +65,10 @@ func TestStartAndLogoutCheckTheOrigin(t *testing.T) {
 	}
 	br := b.browser(t)
 	br.signIn("development")
-	if answer := br.do("POST", "/logout?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Origin", "https://evil.example"); answer.StatusCode != 403 || br.cookie("/refresh", refreshCookie) == "" {
+	if answer := br.logout("development", "Origin", "https://evil.example"); answer.StatusCode != 403 || br.cookie("/refresh", refreshCookie) == "" {
 		t.Errorf("logout from a foreign origin: status %d", answer.StatusCode)
 	}
-	if answer := br.do("POST", "/logout?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Origin", appURL); answer.StatusCode != 200 {
+	if answer := br.logout("development", "Origin", appURL); answer.StatusCode != 200 {
 		t.Errorf("logout from the app: status %d", answer.StatusCode)
 	}
 }

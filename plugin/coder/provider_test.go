@@ -165,17 +165,11 @@ func TestFrameUpstreamFailures(t *testing.T) {
 				return // no failure of the profile
 			}
 			b.coder.set(func(f *fakeCoder) { f.token, f.me = nil, test.token })
-			if said := b.browser(t).doSignIn().told(t); !strings.HasPrefix(said.failure(), "Error: Authentication failed, the Coder user profile could not be read: ") {
+			if said := b.browser(t).signIn("development"); !strings.HasPrefix(said.failure(), "Error: Authentication failed, the Coder user profile could not be read: ") {
 				t.Errorf("profile: the app hears %q", said.failure())
 			}
 		})
 	}
-}
-
-func (br *browser) doSignIn() response {
-	br.t.Helper()
-	callback, _ := br.begin("/start?env=development")
-	return br.get(callback)
 }
 
 // Recorded from the published module: an ID token is passed on, and a profile may have members of odd types.
@@ -186,7 +180,7 @@ func TestOddButUsableAnswersOfCoder(t *testing.T) {
 		f.me = failing(200, `{"id":5,"username":"wren","name":null,"email":false,"avatar_url":""}`)
 	})
 	br := b.browser(t)
-	page := br.doSignIn()
+	page := br.signInPage("development")
 	if who := page.told(t).Messages[1].Data.Response.Profile; who != (upstream.Profile{DisplayName: "wren"}) {
 		t.Errorf("profile %+v", who)
 	}

@@ -38,7 +38,7 @@ func TestSessionOfANodeBackendBelongsToTheMainEnvironment(t *testing.T) {
 	b := both(t)
 	b.coder.set(func(f *fakeCoder) { f.refresh[refreshPrefix+"node"] = true })
 	for env, status := range map[string]int{"staging": 401, "development": 200} {
-		answer := b.browser(t).do("POST", "/refresh?env="+env, nil, "X-Requested-With", "XMLHttpRequest", "Cookie", refreshCookie+"="+refreshPrefix+"node")
+		answer := b.browser(t).refresh(env, "Cookie", refreshCookie+"="+refreshPrefix+"node")
 		if answer.StatusCode != status {
 			t.Errorf("%s: status %d: %s", env, answer.StatusCode, answer.body)
 		}
@@ -108,11 +108,11 @@ func TestRefreshDistinguishesTheEndOfASessionFromAnOutage(t *testing.T) {
 func TestOddTokensAreNotPassedOn(t *testing.T) {
 	b := both(t)
 	b.coder.set(func(f *fakeCoder) { f.token = failing(200, `{"access_token":{"a":1},"refresh_token":"x"}`) })
-	if said := b.browser(t).doSignIn().told(t); said.token() != "" || said.failure() == "" {
+	if said := b.browser(t).signIn("development"); said.token() != "" || said.failure() == "" {
 		t.Errorf("an object as token: %+v", said)
 	}
 	b.coder.set(func(f *fakeCoder) { f.token, f.calls = nil, nil })
-	b.browser(t).do("POST", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Cookie", refreshCookie+`=j:{"a":1}`)
+	b.browser(t).refresh("development", "Cookie", refreshCookie+`=j:{"a":1}`)
 	if got := b.coder.seen("/oauth2/tokens")[0].form.Get("refresh_token"); got != `j:{"a":1}` {
 		t.Errorf("a j: cookie is sent as %q", got)
 	}
@@ -153,14 +153,14 @@ func TestTwoTabsRefreshAtOnce(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	br.signIn("development")
-	old := "Cookie: " + refreshCookie + "=" + br.cookie("/refresh", refreshCookie) + "; " + bindingCookie + "=" + br.cookie("/refresh", bindingCookie)
+	old := refreshCookie + "=" + br.cookie("/refresh", refreshCookie) + "; " + bindingCookie + "=" + br.cookie("/refresh", bindingCookie)
 	asked := len(b.coder.seen("/oauth2/tokens"))
 	var wg sync.WaitGroup
 	tokens := make(chan string, 8)
 	for range 8 {
 		tab := b.browser(t) // with the cookies of the moment before
 		wg.Go(func() {
-			answer := tab.do("POST", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Cookie", strings.TrimPrefix(old, "Cookie: "))
+			answer := tab.refresh("development", "Cookie", old)
 			tokens <- fmt.Sprint(answer.StatusCode, " ", tab.cookie("/refresh", refreshCookie))
 		})
 	}
@@ -179,7 +179,7 @@ func TestTwoTabsRefreshAtOnce(t *testing.T) {
 		t.Errorf("Coder was asked %d times", n)
 	}
 	br.logout("development") // with the old token: what came of it is forgotten
-	if answer := b.browser(t).do("POST", "/refresh?env=development", nil, "X-Requested-With", "XMLHttpRequest", "Cookie", strings.TrimPrefix(old, "Cookie: ")); answer.StatusCode != 401 {
+	if answer := b.browser(t).refresh("development", "Cookie", old); answer.StatusCode != 401 {
 		t.Errorf("after logout: status %d", answer.StatusCode)
 	}
 }

@@ -26,7 +26,7 @@ func TestOldestPendingFlowIsRemoved(t *testing.T) {
 	br := b.browser(t)
 	for range maxFlows + 1 {
 		br.begin("/start?env=development")
-		br.begin("/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" + url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback"))
+		br.begin(b.bridge())
 	}
 	if n := br.flows(); n != maxFlows {
 		t.Errorf("%d flows pending, want %d", n, maxFlows)

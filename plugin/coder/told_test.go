@@ -1,0 +1,75 @@
+package coder
+
+import (
+	"bytes"
+	"encoding/json"
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
+)
+
+// told is what a page posts to its opener.
+type told struct {
+	Messages []struct {
+		Data struct {
+			Type, Token, TargetOrigin, Message string
+			Response                           struct {
+				Profile      upstream.Profile
+				ProviderInfo struct {
+					AccessToken string
+					Scope       string
+				}
+			}
+			Error json.RawMessage
+		}
+		Origins []string
+	}
+	Close int
+	Alone string
+}
+
+// failure is the error of the last message, as "name: message" or as the legacy callback's code.
+func (m told) failure() string {
+	last := m.Messages[len(m.Messages)-1].Data
+	var e struct{ Name, Message string }
+	if json.Unmarshal(last.Error, &e) == nil && e.Name != "" {
+		return e.Name + ": " + e.Message
+	}
+	var code string
+	_ = json.Unmarshal(last.Error, &code)
+	return code
+}
+
+func (m told) token() string {
+	last := m.Messages[len(m.Messages)-1].Data
+	return last.Token + last.Response.ProviderInfo.AccessToken
+}
+
+// to is where the last message goes.
+func (m told) to() string { return strings.Join(m.Messages[len(m.Messages)-1].Origins, " ") }
+
+var tellScript = regexp.MustCompile(`(?s)<script type="application/json" id="tell">(.*?)</script>`)
+
+func (r response) told(t testing.TB) told {
+	t.Helper()
+	match := tellScript.FindStringSubmatch(r.body)
+	if match == nil {
+		t.Fatalf("status %d, no page that tells its opener: %s", r.StatusCode, r.body)
+	}
+	var out told
+	if err := json.NewDecoder(bytes.NewReader([]byte(match[1]))).Decode(&out); err != nil {
+		t.Fatalf("the page's data is not JSON: %v", err)
+	}
+	return out
+}
+
+var tags = regexp.MustCompile(`(?s)<(script|style)[^>]*>.*?</(script|style)>|<[^>]*>`)
+
+// visible is the text that a person reads.
+func (r response) visible() string {
+	_, body, _ := strings.Cut(r.body, "<body>")
+	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(body, " "))), " ")
+}
