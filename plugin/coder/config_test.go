@@ -17,15 +17,15 @@ func read(t *testing.T, yaml string) (*settings, error) {
 	return readSettings(plugintest.Config(t, yaml), "http://backend.example/api/auth/coder")
 }
 
-func TestEachSpellingServesBothGenerations(t *testing.T) {
-	const older = `coder: {deployment: {accessUrl: 'https://coder.example/'}, oauth: {clientId: old, clientSecret: s}}`
-	const newer = `auth: {environment: production, providers: {coder: {development: {clientId: dev, clientSecret: s, deploymentUrl: 'https://dev.example'},
+func TestEachSpellingServesBothFrontends(t *testing.T) {
+	const legacy = `coder: {deployment: {accessUrl: 'https://coder.example/'}, oauth: {clientId: old, clientSecret: s}}`
+	const current = `auth: {environment: production, providers: {coder: {development: {clientId: dev, clientSecret: s, deploymentUrl: 'https://dev.example'},
   production: {clientId: prod, clientSecret: s, deploymentUrl: 'https://prod.example'}}}}`
-	tests := map[string]struct{ yaml, olderKey, olderID, env, envID string }{
-		"older":          {older, "coder.oauth", "old", "development", "old"},
-		"older with env": {older + "\nauth: {environment: production}", "coder.oauth", "old", "production", "old"},
-		"newer":          {newer, "auth.providers.coder.production", "prod", "production", "prod"},
-		"both":           {older + "\n" + newer, "coder.oauth", "old", "development", "dev"},
+	tests := map[string]struct{ yaml, legacyKey, legacyID, env, envID string }{
+		"legacy":          {legacy, "coder.oauth", "old", "development", "old"},
+		"legacy with env": {legacy + "\nauth: {environment: production}", "coder.oauth", "old", "production", "old"},
+		"current":         {current, "auth.providers.coder.production", "prod", "production", "prod"},
+		"both":            {legacy + "\n" + current, "coder.oauth", "old", "development", "dev"},
 	}
 	for name, test := range tests {
 		s, err := read(t, "app: {baseUrl: 'https://app.example'}\n"+test.yaml)
@@ -33,8 +33,8 @@ func TestEachSpellingServesBothGenerations(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if s.legacy.key != test.olderKey || s.legacy.ClientID != test.olderID || s.byEnv[test.env].ClientID != test.envID {
-			t.Errorf("%s: older routes use %s of %s, environment %s uses %s", name, s.legacy.ClientID, s.legacy.key, test.env, s.byEnv[test.env].ClientID)
+		if s.legacy.key != test.legacyKey || s.legacy.ClientID != test.legacyID || s.byEnv[test.env].ClientID != test.envID {
+			t.Errorf("%s: legacy routes use %s of %s, environment %s uses %s", name, s.legacy.ClientID, s.legacy.key, test.env, s.byEnv[test.env].ClientID)
 		}
 		if s.legacy.CallbackURL != "http://backend.example/api/auth/coder/oauth/callback" || s.byEnv[test.env].CallbackURL != "http://backend.example/api/auth/coder/handler/frame" {
 			t.Errorf("%s: callbacks %s and %s", name, s.legacy.CallbackURL, s.byEnv[test.env].CallbackURL)
