@@ -34,7 +34,7 @@ var sameSite = map[http.SameSite]string{
 
 // SetCookie adds a Set-Cookie line to header as npm's cookie serializes it: the value percent-encoded, and the
 // attributes in its order. As in net/http, a MaxAge of 0 is left out and a negative one is written as 0.
-func SetCookie(header http.Header, c http.Cookie) {
+func SetCookie(header http.Header, c *http.Cookie) {
 	line := c.Name + "=" + js.EncodeURIComponent(c.Value)
 	if c.MaxAge != 0 {
 		line += "; Max-Age=" + strconv.Itoa(max(c.MaxAge, 0))

@@ -36,7 +36,7 @@ func TestSetCookie(t *testing.T) {
 	}
 	for _, test := range tests {
 		header := http.Header{"Set-Cookie": {"before"}}
-		express.SetCookie(header, test.cookie)
+		express.SetCookie(header, &test.cookie)
 		if diff := cmp.Diff([]string{"before", test.want}, header["Set-Cookie"]); diff != "" {
 			t.Error(diff)
 		}

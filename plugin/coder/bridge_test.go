@@ -25,7 +25,7 @@ func TestBridgeAddsPKCEAndAState(t *testing.T) {
 		t.Errorf("no PKCE, or the old state: %v", query)
 	}
 	callback, _ := br.begin(ask)
-	if br.get(callback).told(t).token() == "" {
+	if br.get(callback).posted(t).token() == "" {
 		t.Error("a bridged sign-in fails")
 	}
 	calls := b.coder.seen("/oauth2/tokens")
@@ -44,7 +44,7 @@ func TestBridgeRefuses(t *testing.T) {
 		"no query":      "",
 	} {
 		answer := b.browser(t).get("/oauth2/authorize?" + query)
-		if answer.StatusCode != 400 || answer.Header.Get("Location") != "" || answer.told(t).failure() != "invalid_request" {
+		if answer.StatusCode != 400 || answer.Header.Get("Location") != "" || answer.posted(t).failure() != "invalid_request" {
 			t.Errorf("%s: status %d to %q", name, answer.StatusCode, answer.Header.Get("Location"))
 		}
 	}
@@ -59,7 +59,7 @@ func TestBridgePinsTheAppThatOpenedIt(t *testing.T) {
 	} {
 		br := b.browser(t)
 		callback, _ := br.begin(b.bridge(), "Referer", referrer)
-		if to := br.get(callback).told(t).to(); to != want {
+		if to := br.get(callback).posted(t).to(); to != want {
 			t.Errorf("opened by %q: the token goes to %q, want %q", referrer, to, want)
 		}
 	}
@@ -79,9 +79,9 @@ func TestBridgeCancelWithoutAState(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	br.begin(b.bridge(), "Referer", "https://pr-1.preview.example/")
-	said := br.get("/oauth/callback?error=access_denied").told(t)
+	said := br.get("/oauth/callback?error=access_denied").posted(t)
 	if said.to() != "https://pr-1.preview.example" || said.failure() != "access_denied" {
-		t.Errorf("the app hears %+v", said)
+		t.Errorf("the app gets %+v", said)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	for _, found := range suite.found {
-		fmt.Println("a secret got out:", found)
+		fmt.Println("a secret leaked:", found)
 		code = 1
 	}
 	if err := goleak.Find(); err != nil && code == 0 {
@@ -61,7 +61,7 @@ type backend struct {
 
 const appURL = "http://app.example:3000"
 
-// config is a configuration for both generations; extra is appended to it.
+// config is a configuration for both frontends; extra is appended to it.
 func config(base, deployment, extra string) string {
 	return fmt.Sprintf(`
 app: {baseUrl: %q}
@@ -109,7 +109,7 @@ func start(t testing.TB, coder *fakeCoder, yaml func(base string) string) *backe
 	return b
 }
 
-// both starts the plugin with both generations configured.
+// both starts the plugin with both frontends configured.
 func both(t testing.TB) *backend {
 	t.Helper()
 	coder := newFakeCoder(t)
@@ -121,8 +121,8 @@ func (b *backend) bridge() string {
 	return "/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" + url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback")
 }
 
-// hasty is a replica of b that waits for Coder no longer than a fifth of a second.
-func (b *backend) hasty(t testing.TB) *backend {
+// impatient is a replica of b that waits for Coder at most 200 ms.
+func (b *backend) impatient(t testing.TB) *backend {
 	t.Helper()
 	return start(t, b.coder, func(string) string {
 		return strings.Replace(config(b.URL, b.coder.URL, providers(b.coder.URL)), "oauth: {", "oauth: {timeout: 200ms, ", 1)
@@ -238,9 +238,9 @@ func (br *browser) signInPage(env string) response {
 }
 
 // signIn does a whole sign-in in a popup and returns what its page posts to the app.
-func (br *browser) signIn(env string) told {
+func (br *browser) signIn(env string) posted {
 	br.t.Helper()
-	return br.signInPage(env).told(br.t)
+	return br.signInPage(env).posted(br.t)
 }
 
 // cookie is the value of a cookie that the browser would send to the plugin's path.

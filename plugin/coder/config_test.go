@@ -222,7 +222,7 @@ func TestReplicasShareSignIns(t *testing.T) {
 	callback, _ := br.begin("/start?env=development")
 	br.b = other
 	there := strings.Replace(callback, one.URL, other.URL, 1) // cookies do not know ports
-	if said := br.get(there).told(t); said.token() == "" {
+	if said := br.get(there).posted(t); said.token() == "" {
 		t.Errorf("the other replica says %s", said.failure())
 	}
 	if answer := br.refresh("development"); answer.StatusCode != 200 {

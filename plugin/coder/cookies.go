@@ -50,8 +50,8 @@ func (app *application) policy(mount, appOrigin string) cookiePolicy {
 }
 
 // cookie returns a cookie with the attributes of the policy. A life of 0 removes the cookie.
-func (p cookiePolicy) cookie(name, value, path string, life time.Duration) http.Cookie {
-	c := http.Cookie{
+func (p cookiePolicy) cookie(name, value, path string, life time.Duration) *http.Cookie {
+	c := &http.Cookie{ //nolint:gosec // Secure follows the scheme of the callback
 		Name: name, Value: value, Path: path, MaxAge: int(life / time.Second), Expires: time.Now().Add(life),
 		HttpOnly: true, Secure: p.secure, SameSite: p.sameSite,
 	}
@@ -110,7 +110,7 @@ func (h *handler) jar(w http.ResponseWriter, r *request, app application, appOri
 // which browsers would send beside it, and the other form. The order is Backstage's.
 func (j *cookieJar) set(name, value, path string, life time.Duration) {
 	remove := func(name, domain string) {
-		old := j.plain.cookie(name, "", j.plain.sessionPath, 0)
+		old := j.plain.cookie(name, "", j.plain.sessionPath, 0) //nolint:gosec // as in cookie
 		old.Domain = domain
 		express.SetCookie(j.header, old)
 	}

@@ -173,7 +173,7 @@ func answer(w http.ResponseWriter, status int, value any) {
 	_ = json.NewEncoder(w).Encode(value)
 }
 
-// The ways in which an upstream can fail, each as a hook of fakeCoder.
+// The ways in which Coder can fail, each as a hook of fakeCoder.
 
 func failing(status int, body string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, _ *http.Request) bool {

@@ -25,24 +25,24 @@ func TestNoCharacterOfTheStateCanBeChanged(t *testing.T) {
 			}
 			// With env in the query the state alone decides.
 			answer := br.get("/handler/frame?env=development&code=x&state=" + changed)
-			if said := answer.told(t); !strings.HasPrefix(said.failure(), "NotAllowedError: ") {
+			if said := answer.posted(t); !strings.HasPrefix(said.failure(), "NotAllowedError: ") {
 				t.Fatalf("character %d changed to %c: %q", i, c, said.failure())
 			}
 		}
 	}
 	for name, changed := range map[string]string{"upper case": strings.ToUpper(state), "longer": state + "00", "shorter": state[:len(state)-2], "blank": state + "%20"} {
-		if said := br.get("/handler/frame?env=development&code=x&state=" + changed).told(t); !strings.HasPrefix(said.failure(), "NotAllowedError: ") {
+		if said := br.get("/handler/frame?env=development&code=x&state=" + changed).posted(t); !strings.HasPrefix(said.failure(), "NotAllowedError: ") {
 			t.Errorf("%s: %q", name, said.failure())
 		}
 	}
 	staging := strings.Replace(callback, "?", "?env=staging&", 1)
-	if said := br.get(staging).told(t); said.failure() != "NotAllowedError: OAuth state is invalid, it belongs to another environment" {
+	if said := br.get(staging).posted(t); said.failure() != "NotAllowedError: OAuth state is invalid, it belongs to another environment" {
 		t.Errorf("env in the query: %q", said.failure())
 	}
 	if calls := b.coder.seen("/oauth2/tokens"); len(calls) != 0 {
 		t.Fatalf("Coder was asked %d times", len(calls))
 	}
-	if br.get(callback).told(t).token() == "" {
+	if br.get(callback).posted(t).token() == "" {
 		t.Error("the state as it was is refused")
 	}
 }
@@ -53,7 +53,7 @@ func TestReplayedCallbackNeverReachesCoder(t *testing.T) {
 	callback, _ := br.begin("/start?env=development")
 	br.get(callback)
 	asked := len(b.coder.seen("/oauth2/tokens"))
-	if said := br.get(callback).told(t); said.failure() != "NotAllowedError: Invalid nonce" || len(b.coder.seen("/oauth2/tokens")) != asked {
+	if said := br.get(callback).posted(t); said.failure() != "NotAllowedError: Invalid nonce" || len(b.coder.seen("/oauth2/tokens")) != asked {
 		t.Errorf("the replay: %q, %d requests", said.failure(), len(b.coder.seen("/oauth2/tokens"))-asked)
 	}
 }
@@ -87,7 +87,7 @@ func TestExpiredState(t *testing.T) {
 	text, _ := json.Marshal(f)
 	name := flowCookie(state)
 	answer := b.browser(t).get("/handler/frame?code=x&state="+state, "Cookie", nonceCookie+"="+url.QueryEscape(nonce)+"; "+name+"="+h.ring.Seal(text, name))
-	if got := answer.told(t).failure(); got != "NotAllowedError: The sign-in took longer than ten minutes, please try again" {
+	if got := answer.posted(t).failure(); got != "NotAllowedError: The sign-in took longer than ten minutes, please try again" {
 		t.Error(got)
 	}
 	if len(b.coder.seen("/oauth2/tokens")) != 0 {
@@ -119,7 +119,7 @@ func TestFlowsOfOneKindAreNotTakenForTheOther(t *testing.T) {
 	if answer := br.get(strings.Replace(provided, "/handler/frame", "/oauth/callback", 1)); answer.StatusCode != 403 {
 		t.Errorf("a provider flow at the legacy callback: status %d", answer.StatusCode)
 	}
-	if said := br.get(strings.Replace(bridged, "/oauth/callback?", "/handler/frame?env=development&", 1)).told(t); !strings.HasPrefix(said.failure(), "NotAllowedError") {
+	if said := br.get(strings.Replace(bridged, "/oauth/callback?", "/handler/frame?env=development&", 1)).posted(t); !strings.HasPrefix(said.failure(), "NotAllowedError") {
 		t.Errorf("a bridge flow at the frame: %s", said.failure())
 	}
 	if len(b.coder.seen("/oauth2/tokens")) != 0 {

@@ -16,10 +16,10 @@ func TestCallbackHandsTheTokenToTheApp(t *testing.T) {
 		if answer.StatusCode != 200 || answer.visible() != "Authentication successful! This window will close automatically..." {
 			t.Errorf("%s: status %d: %s", name, answer.StatusCode, answer.visible())
 		}
-		said := answer.told(t)
+		said := answer.posted(t)
 		if !strings.HasPrefix(said.token(), accessPrefix) || said.Messages[0].Data.Type != "coder-oauth-success" || said.Close != 500 ||
 			said.Alone != "Authentication successful! You can close this window." {
-			t.Errorf("%s: the page tells %+v", name, said)
+			t.Errorf("%s: the page posts %+v", name, said)
 		}
 	}
 }
@@ -53,14 +53,14 @@ func TestLegacyStateIsCheckedBeforeTheCodeIsSpent(t *testing.T) {
 			from, path = b.browser(t), callback
 		}
 		answer := from.get(path)
-		if said := answer.told(t); answer.StatusCode != 403 || said.failure() != "invalid_state" || said.token() != "" {
+		if said := answer.posted(t); answer.StatusCode != 403 || said.failure() != "invalid_state" || said.token() != "" {
 			t.Errorf("%s: status %d: %s", name, answer.StatusCode, answer.visible())
 		}
 	}
 	if calls := b.coder.seen("/oauth2/tokens"); len(calls) != 0 {
 		t.Fatalf("Coder was asked %d times", len(calls))
 	}
-	if said := br.get(callback).told(t); said.token() == "" {
+	if said := br.get(callback).posted(t); said.token() == "" {
 		t.Error("the right browser with the right state is refused")
 	}
 	if answer := br.get(callback); answer.StatusCode != 403 {
@@ -135,13 +135,13 @@ var upstreamFailures = map[string]struct {
 func TestCallbackUpstreamFailures(t *testing.T) {
 	t.Parallel()
 	b := both(t)
-	hasty := b.hasty(t)
+	impatient := b.impatient(t)
 	for name, test := range upstreamFailures {
 		t.Run(name, func(t *testing.T) {
 			b.coder.set(func(f *fakeCoder) { f.token = test.token })
 			br := b.browser(t)
 			if test.status == http.StatusGatewayTimeout {
-				br.b = hasty
+				br.b = impatient
 			}
 			answer := br.get("/oauth/callback?code=x")
 			if answer.StatusCode != test.status || !strings.Contains(answer.visible(), test.says) || !strings.HasPrefix(answer.visible(), "Authentication failed ") {
@@ -160,10 +160,10 @@ func TestCallbackUpstreamFailures(t *testing.T) {
 
 func TestCallbackIsLimitedInTimeAndSize(t *testing.T) {
 	t.Parallel()
-	b := both(t).hasty(t)
+	b := both(t).impatient(t)
 	for name, hook := range map[string]func(http.ResponseWriter, *http.Request) bool{"size": huge, "time": neverEnds} {
 		b.coder.set(func(f *fakeCoder) { f.token = hook })
-		if answer := b.browser(t).get("/oauth/callback?code=x"); answer.StatusCode < 502 || answer.told(t).token() != "" {
+		if answer := b.browser(t).get("/oauth/callback?code=x"); answer.StatusCode < 502 || answer.posted(t).token() != "" {
 			t.Errorf("%s: status %d", name, answer.StatusCode)
 		}
 	}
@@ -173,7 +173,7 @@ func TestOnlyAStringIsAToken(t *testing.T) {
 	b := both(t)
 	b.coder.set(func(f *fakeCoder) { f.token = failing(200, `{"access_token":{"nested":["`+accessPrefix+`"]}}`) })
 	answer := b.browser(t).get("/oauth/callback?code=x")
-	if answer.StatusCode != 502 || strings.Contains(answer.body, "object Object") || answer.told(t).token() != "" {
+	if answer.StatusCode != 502 || strings.Contains(answer.body, "object Object") || answer.posted(t).token() != "" {
 		t.Errorf("status %d: %s", answer.StatusCode, answer.visible())
 	}
 }
@@ -187,12 +187,12 @@ func TestCancelIsShownAndPostedToTheOpener(t *testing.T) {
 		"error=%3Cscript%3E&error_description=%22%3E%3Cimg%20src=x%3E%00%0a": "unknown_error",
 	} {
 		answer := b.browser(t).get("/oauth/callback?" + query)
-		said := answer.told(t)
+		said := answer.posted(t)
 		if answer.StatusCode != 400 || !strings.Contains(answer.visible(), want) || strings.Contains(answer.body, "Missing authorization code") {
 			t.Errorf("%s: status %d: %s", query, answer.StatusCode, answer.visible())
 		}
 		if said.Messages[0].Data.Type != "coder-oauth-error" || said.failure() == "" || !strings.HasPrefix(said.to(), appURL) {
-			t.Errorf("%s: the opener hears %+v", query, said)
+			t.Errorf("%s: the opener gets %+v", query, said)
 		}
 		if strings.Contains(answer.body, "<img") || strings.Contains(answer.body, "Call") {
 			t.Errorf("%s: a link's text gets through", query)
@@ -203,8 +203,8 @@ func TestCancelIsShownAndPostedToTheOpener(t *testing.T) {
 func TestCodeTakesPrecedenceOverAnError(t *testing.T) {
 	b := both(t)
 	for _, query := range []string{"&error=access_denied", "&state=", "&state=" + strings.TrimRight(legacyState, "=")} {
-		if said := b.browser(t).get("/oauth/callback?code=" + b.coder.code("") + query).told(t); said.token() == "" {
-			t.Errorf("%s: the opener hears %q", query, said.failure())
+		if said := b.browser(t).get("/oauth/callback?code=" + b.coder.code("") + query).posted(t); said.token() == "" {
+			t.Errorf("%s: the opener gets %q", query, said.failure())
 		}
 	}
 }
@@ -221,7 +221,7 @@ func TestCallbackWithOddInput(t *testing.T) {
 		"invalid UTF-8":      "code=%ff%fe",
 	} {
 		answer := b.browser(t).get("/oauth/callback?" + query)
-		if answer.StatusCode != 502 && answer.StatusCode != 403 || answer.told(t).token() != "" {
+		if answer.StatusCode != 502 && answer.StatusCode != 403 || answer.posted(t).token() != "" {
 			t.Errorf("%s: status %d: %s", name, answer.StatusCode, answer.visible())
 		}
 	}

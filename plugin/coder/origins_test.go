@@ -16,7 +16,7 @@ func TestStateOfAnotherBrowserNeverRedirects(t *testing.T) {
 	state := hex.EncodeToString([]byte("nonce=x&env=development&flow=redirect&redirectUrl=" + url.QueryEscape("https://evil.example/steal")))
 	for _, path := range []string{"/handler/frame?code=x&state=" + state, "/handler/frame?error=access_denied&state=" + state} {
 		answer := br.get(path)
-		if answer.StatusCode != 200 || answer.Header.Get("Location") != "" || answer.told(t).failure() != "NotAllowedError: Auth response is missing cookie nonce" {
+		if answer.StatusCode != 200 || answer.Header.Get("Location") != "" || answer.posted(t).failure() != "NotAllowedError: Auth response is missing cookie nonce" {
 			t.Errorf("status %d to %q: %s", answer.StatusCode, answer.Header.Get("Location"), answer.visible())
 		}
 	}
@@ -48,8 +48,8 @@ func TestRedirectsStayOnAllowedOrigins(t *testing.T) {
 	}
 	br := b.browser(t)
 	callback, _ := br.begin("/start?env=development&flow=redirect")
-	if said := br.get(callback).told(t); said.failure() != "InputError: No redirectUrl provided in request query parameters" {
-		t.Errorf("no URL: the app hears %q", said.failure())
+	if said := br.get(callback).posted(t); said.failure() != "InputError: No redirectUrl provided in request query parameters" {
+		t.Errorf("no URL: the app gets %q", said.failure())
 	}
 }
 
@@ -80,7 +80,7 @@ func TestNothingIsPostedToARefusedOrigin(t *testing.T) {
 		"no-url":               "NotAllowedError: App origin is invalid, failed to parse",
 	} {
 		state := hex.EncodeToString([]byte("nonce=x&env=development&origin=" + url.QueryEscape(origin)))
-		said := b.browser(t).get("/handler/frame?code=x&state=" + state).told(t)
+		said := b.browser(t).get("/handler/frame?code=x&state=" + state).posted(t)
 		if said.to() != appURL || said.failure() != want || said.Messages[0].Data.TargetOrigin != appURL {
 			t.Errorf("%s: %q goes to %q", origin, said.failure(), said.to())
 		}
@@ -99,13 +99,13 @@ func TestOnlyTheExpectedOriginIsPostedToAnyOrigin(t *testing.T) {
 
 func TestLegacyTokenIsPostedToAllowedOriginsOnly(t *testing.T) {
 	b := both(t)
-	said := b.browser(t).get("/oauth/callback?code=" + b.coder.code("")).told(t)
+	said := b.browser(t).get("/oauth/callback?code=" + b.coder.code("")).posted(t)
 	if want := []string{appURL, "https://other.example"}; !cmp.Equal(want, said.Messages[0].Origins) {
 		t.Error(cmp.Diff(want, said.Messages[0].Origins))
 	}
 	coder := newFakeCoder(t)
 	alone := start(t, coder, func(base string) string { return config(base, coder.URL, "") })
-	if to := alone.browser(t).get("/oauth/callback?code=" + coder.code("")).told(t).to(); to != appURL {
+	if to := alone.browser(t).get("/oauth/callback?code=" + coder.code("")).posted(t).to(); to != appURL {
 		t.Errorf("the token goes to %q, want %q alone", to, appURL)
 	}
 }

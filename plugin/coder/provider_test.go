@@ -35,7 +35,7 @@ func TestSignIn(t *testing.T) {
 	br := b.browser(t)
 	said := br.signIn("development")
 	if !strings.HasPrefix(said.token(), accessPrefix) || said.to() != appURL || said.Close != 100 {
-		t.Errorf("the app hears %+v", said)
+		t.Errorf("the app gets %+v", said)
 	}
 	if who := said.Messages[1].Data.Response.Profile; who != (upstream.Profile{Email: "wren@example.com", Picture: "https://x.example/a.png", DisplayName: "Wren Tester"}) {
 		t.Errorf("profile %+v", who)
@@ -129,9 +129,9 @@ func TestFrameErrors(t *testing.T) {
 		br := b.browser(t)
 		_, state := br.begin("/start?env=development&origin=https://other.example")
 		answer := br.get("/handler/frame?state=" + state + test.query)
-		said := answer.told(t)
+		said := answer.posted(t)
 		if answer.StatusCode != 200 || said.failure() != test.want || said.to() != "https://other.example" || said.Close != 100 {
-			t.Errorf("%s: status %d, the app hears %q at %q", name, answer.StatusCode, said.failure(), said.to())
+			t.Errorf("%s: status %d, the app gets %q at %q", name, answer.StatusCode, said.failure(), said.to())
 		}
 		if _, message, _ := strings.Cut(test.want, ": "); !strings.Contains(answer.visible(), message) {
 			t.Errorf("%s: the popup shows %q", name, answer.visible())
@@ -145,18 +145,18 @@ func TestFrameErrors(t *testing.T) {
 func TestFrameUpstreamFailures(t *testing.T) {
 	t.Parallel()
 	b := both(t)
-	hasty := b.hasty(t)
+	impatient := b.impatient(t)
 	for name, test := range upstreamFailures {
 		t.Run(name, func(t *testing.T) {
 			b.coder.set(func(f *fakeCoder) { f.token, f.me = test.token, nil })
 			br := b.browser(t)
 			callback, _ := br.begin("/start?env=development")
 			if test.status == http.StatusGatewayTimeout {
-				callback = strings.Replace(callback, b.URL, hasty.URL, 1)
+				callback = strings.Replace(callback, b.URL, impatient.URL, 1)
 			}
 			answer := br.get(callback)
-			if said := answer.told(t); answer.StatusCode != 200 || !strings.HasPrefix(said.failure(), "Error: Authentication failed, ") || said.token() != "" {
-				t.Errorf("token: status %d, the app hears %q", answer.StatusCode, said.failure())
+			if said := answer.posted(t); answer.StatusCode != 200 || !strings.HasPrefix(said.failure(), "Error: Authentication failed, ") || said.token() != "" {
+				t.Errorf("token: status %d, the app gets %q", answer.StatusCode, said.failure())
 			}
 			if strings.Contains(answer.body, upstreamProse) {
 				t.Errorf("Coder's words are shown: %s", answer.body)
@@ -166,7 +166,7 @@ func TestFrameUpstreamFailures(t *testing.T) {
 			}
 			b.coder.set(func(f *fakeCoder) { f.token, f.me = nil, test.token })
 			if said := b.browser(t).signIn("development"); !strings.HasPrefix(said.failure(), "Error: Authentication failed, the Coder user profile could not be read: ") {
-				t.Errorf("profile: the app hears %q", said.failure())
+				t.Errorf("profile: the app gets %q", said.failure())
 			}
 		})
 	}
@@ -181,7 +181,7 @@ func TestOddButUsableAnswersOfCoder(t *testing.T) {
 	})
 	br := b.browser(t)
 	page := br.signInPage("development")
-	if who := page.told(t).Messages[1].Data.Response.Profile; who != (upstream.Profile{DisplayName: "wren"}) {
+	if who := page.posted(t).Messages[1].Data.Response.Profile; who != (upstream.Profile{DisplayName: "wren"}) {
 		t.Errorf("profile %+v", who)
 	}
 	for _, body := range []string{page.body, br.refresh("development").body} {

@@ -62,7 +62,7 @@ func TestTokenInAPageIsDataAndNeverScript(t *testing.T) {
 		}
 	})
 	answer := b.browser(t).get("/oauth/callback?code=x")
-	if token := answer.told(t).token(); token != nasty {
+	if token := answer.posted(t).token(); token != nasty {
 		t.Errorf("the token arrives as %q", token)
 	}
 	if strings.Contains(answer.body, "<img") || strings.Count(answer.body, "<script") != 2 || strings.Count(answer.body, "</script") != 2 {
@@ -110,7 +110,7 @@ func TestHEADSpendsNoCode(t *testing.T) {
 	if calls := b.coder.seen("/oauth2/tokens"); len(calls) != 0 {
 		t.Fatalf("HEAD spent %d codes", len(calls))
 	}
-	if br.get("/oauth/callback?code="+code).told(t).token() == "" || br.get(callback).told(t).token() == "" {
+	if br.get("/oauth/callback?code="+code).posted(t).token() == "" || br.get(callback).posted(t).token() == "" {
 		t.Error("HEAD spoiled the sign-in")
 	}
 }

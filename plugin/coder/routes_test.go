@@ -84,7 +84,7 @@ func TestCodeInTheBody(t *testing.T) {
 		callback, state := br.begin("/start?env=development")
 		at, _ := url.Parse(callback)
 		answer := br.do("POST", "/handler/frame?state="+state, strings.NewReader(body(at.Query().Get("code"))), "Content-Type", contentType)
-		if answer.told(t).token() == "" {
+		if answer.posted(t).token() == "" {
 			t.Errorf("%s: %s", contentType, answer.visible())
 		}
 	}

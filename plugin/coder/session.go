@@ -41,8 +41,10 @@ func (h *handler) setSession(j *cookieJar, e *environment, refreshToken string) 
 	e.Forget(refreshToken)
 	j.set(refreshCookie, refreshToken, j.policy.sessionPath, e.app.session)
 	sum := sha256.Sum256([]byte(refreshToken))
-	binding := j.policy.cookie(bindingCookie, h.ring.Seal(sum[:], e.binding()), j.policy.sessionPath, e.app.session)
-	binding.MaxAge = 0 // Expires alone
+	sealed := h.ring.Seal(sum[:], e.binding())
+	binding := j.policy.cookie(bindingCookie, sealed, j.policy.sessionPath, e.app.session) //nolint:gosec // as in cookie
+	// Expires alone limits it.
+	binding.MaxAge = 0
 	express.SetCookie(j.header, binding)
 }
 

@@ -82,13 +82,13 @@ func TestRefreshShowsNoDetailsOfCoder(t *testing.T) {
 func TestRefreshDistinguishesTheEndOfASessionFromAnOutage(t *testing.T) {
 	t.Parallel()
 	b := both(t)
-	hasty := b.hasty(t)
+	impatient := b.impatient(t)
 	for name, test := range upstreamFailures {
 		br := b.browser(t)
 		b.coder.set(func(f *fakeCoder) { f.token = nil })
 		br.signIn("development")
 		if test.status == http.StatusGatewayTimeout {
-			br.b = hasty
+			br.b = impatient
 		}
 		b.coder.set(func(f *fakeCoder) { f.token = test.token })
 		answer := br.refresh("development")
@@ -123,7 +123,7 @@ func TestRefreshIsLimitedInTimeAndSize(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	br.signIn("development")
-	br.b = b.hasty(t)
+	br.b = b.impatient(t)
 	for name, hook := range map[string]func(http.ResponseWriter, *http.Request) bool{"silent": silent, "endless": neverEnds, "huge": huge} {
 		b.coder.set(func(f *fakeCoder) { f.token = hook })
 		if answer := br.refresh("development"); answer.StatusCode < 502 {

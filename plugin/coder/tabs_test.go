@@ -14,7 +14,7 @@ func TestTwoTabsSignInAtOnce(t *testing.T) {
 		callbacks[0], _ = br.begin("/start?env=development")
 		callbacks[1], _ = br.begin("/start?env=development")
 		for _, i := range order {
-			if said := br.get(callbacks[i]).told(t); said.token() == "" {
+			if said := br.get(callbacks[i]).posted(t); said.token() == "" {
 				t.Errorf("%s: tab %d: %s", name, i, said.failure())
 			}
 		}
@@ -32,7 +32,7 @@ func TestOldestPendingFlowIsRemoved(t *testing.T) {
 		t.Errorf("%d flows pending, want %d", n, maxFlows)
 	}
 	callback, _ := br.begin("/start?env=development")
-	if br.get(callback).told(t).token() == "" {
+	if br.get(callback).posted(t).token() == "" {
 		t.Error("the newest flow is gone")
 	}
 }
@@ -70,7 +70,7 @@ func TestCancelWithoutStateOrWords(t *testing.T) {
 	br := b.browser(t)
 	br.begin("/start?env=development&origin=https://other.example")
 	answer := br.get("/handler/frame?error=access_denied&error_description=Call+this+number")
-	said := answer.told(t)
+	said := answer.posted(t)
 	if said.to() != "https://other.example" || said.failure() != "Error: Authentication rejected, the sign-in was cancelled or denied at Coder" || said.Close != 100 {
 		t.Errorf("%q goes to %q", said.failure(), said.to())
 	}

@@ -10,7 +10,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -108,7 +107,8 @@ func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 		form.Set("client_id", c.app.ClientID)
 		form.Set("client_secret", c.app.ClientSecret)
 	}
-	_, err := c.pool.call(ctx, "revoking", c.metadata.endpoints().revoke, form, func(r *http.Request) {
+	at := c.metadata.endpoints().revoke
+	_, err := c.pool.call(ctx, "revoking", http.MethodPost, at, form.Encode(), func(r *http.Request) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		if basic {
 			r.SetBasicAuth(url.QueryEscape(c.app.ClientID), url.QueryEscape(c.app.ClientSecret))
@@ -122,7 +122,8 @@ func (c *Client) Profile(ctx context.Context, accessToken string) (*Profile, err
 	const operation = "reading the user profile"
 	ctx, cancel := c.context(ctx, "application/json")
 	defer cancel()
-	body, err := c.pool.call(ctx, operation, c.app.Deployment+"/api/v2/users/me", nil, func(r *http.Request) {
+	at := c.app.Deployment + "/api/v2/users/me"
+	body, err := c.pool.call(ctx, operation, http.MethodGet, at, "", func(r *http.Request) {
 		r.Header.Set("Authorization", "Bearer "+accessToken)
 	})
 	if err != nil {
@@ -162,35 +163,6 @@ func (c *Client) config() *oauth2.Config {
 func (c *Client) context(ctx context.Context, accept string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, acceptKey{}, accept), c.pool.timeout)
 	return context.WithValue(ctx, oauth2.HTTPClient, c.pool.http), cancel
-}
-
-// call does a request that x/oauth2 has no function for, a POST if there is a form and a GET otherwise, and
-// returns the body of a 2xx answer. prepare sets headers; it may be nil.
-func (p *Pool) call(ctx context.Context, operation, address string, form url.Values, prepare func(*http.Request)) ([]byte, error) {
-	method := http.MethodGet
-	if form != nil {
-		method = http.MethodPost
-	}
-	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, unreachable(ctx, operation, err)
-	}
-	if prepare != nil {
-		prepare(request)
-	}
-	response, err := p.http.Do(request)
-	if err != nil {
-		return nil, unreachable(ctx, operation, err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, unreachable(ctx, operation, err)
-	}
-	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return nil, badStatus(operation, response.StatusCode, "")
-	}
-	return body, nil
 }
 
 // newTokens converts the outcome of x/oauth2. Its errors hold Coder's whole answer, so none of them is kept.

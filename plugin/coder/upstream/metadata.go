@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -85,8 +86,10 @@ func (m *metadata) update() {
 
 // fetch reads the document and completes it with the fixed paths.
 func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
-	ctx = context.WithValue(ctx, acceptKey{}, "application/json")
-	body, err := m.pool.call(ctx, "reading metadata", m.deployment+"/.well-known/oauth-authorization-server", nil, nil)
+	at := m.deployment + "/.well-known/oauth-authorization-server"
+	body, err := m.pool.call(ctx, "reading metadata", http.MethodGet, at, "", func(r *http.Request) {
+		r.Header.Set("Accept", "application/json")
+	})
 	if err != nil {
 		return nil, err
 	}

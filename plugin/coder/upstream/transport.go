@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -49,6 +51,29 @@ func (p *Pool) Client(app Application) *Client {
 		p.metadata[app.Deployment].endpoints()
 	}
 	return &Client{app, p, p.metadata[app.Deployment]}
+}
+
+// call does a request that x/oauth2 has no function for, and returns the body of a 2xx answer. prepare sets the
+// headers.
+func (p *Pool) call(ctx context.Context, operation, method, address, body string, prepare func(*http.Request)) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		return nil, unreachable(ctx, operation, err)
+	}
+	prepare(request)
+	response, err := p.http.Do(request)
+	if err != nil {
+		return nil, unreachable(ctx, operation, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, unreachable(ctx, operation, err)
+	}
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return nil, badStatus(operation, response.StatusCode, "")
+	}
+	return content, nil
 }
 
 // limited sets the headers that all calls have in common, and limits the size of answers after decompression.

@@ -11,8 +11,8 @@ import (
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
-// told is what a page posts to its opener.
-type told struct {
+// posted is what a page posts to its opener.
+type posted struct {
 	Messages []struct {
 		Data struct {
 			Type, Token, TargetOrigin, Message string
@@ -32,7 +32,7 @@ type told struct {
 }
 
 // failure is the error of the last message, as "name: message" or as the legacy callback's code.
-func (m told) failure() string {
+func (m posted) failure() string {
 	last := m.Messages[len(m.Messages)-1].Data
 	var e struct{ Name, Message string }
 	if json.Unmarshal(last.Error, &e) == nil && e.Name != "" {
@@ -43,23 +43,23 @@ func (m told) failure() string {
 	return code
 }
 
-func (m told) token() string {
+func (m posted) token() string {
 	last := m.Messages[len(m.Messages)-1].Data
 	return last.Token + last.Response.ProviderInfo.AccessToken
 }
 
 // to is where the last message goes.
-func (m told) to() string { return strings.Join(m.Messages[len(m.Messages)-1].Origins, " ") }
+func (m posted) to() string { return strings.Join(m.Messages[len(m.Messages)-1].Origins, " ") }
 
 var tellScript = regexp.MustCompile(`(?s)<script type="application/json" id="tell">(.*?)</script>`)
 
-func (r response) told(t testing.TB) told {
+func (r response) posted(t testing.TB) posted {
 	t.Helper()
 	match := tellScript.FindStringSubmatch(r.body)
 	if match == nil {
-		t.Fatalf("status %d, no page that tells its opener: %s", r.StatusCode, r.body)
+		t.Fatalf("status %d, no page that posts to its opener: %s", r.StatusCode, r.body)
 	}
-	var out told
+	var out posted
 	if err := json.NewDecoder(bytes.NewReader([]byte(match[1]))).Decode(&out); err != nil {
 		t.Fatalf("the page's data is not JSON: %v", err)
 	}
