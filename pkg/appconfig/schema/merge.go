@@ -2,42 +2,64 @@ package schema
 
 import (
 	"cmp"
-	"math"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// mergeSchemas merges schemas as Backstage does with json-schema-merge-allof 0.8.1: the result takes what
-// all of them take, except that the properties of all are allowed.
-func mergeSchemas(schemas []any) (merged any, err error) {
-	defer func() {
-		if problem := recover(); problem != nil {
-			var ok bool
-			if err, ok = problem.(mergeError); !ok {
-				panic(problem)
-			}
-		}
-	}()
-	return mergeFlat(schemas), nil
+// mergeSchemas merges schemas as Backstage does with json-schema-merge-allof 0.8.1: the result accepts what all
+// of them accept, except that the properties of all are allowed. What is not merged here is an *unmergeableError.
+func mergeSchemas(schemas []any) (any, error) {
+	m := &merger{}
+	merged := m.mergeFlat(schemas)
+	return merged, m.err
 }
 
-// A mergeError is thrown where schemas contradict each other. An alternative in which they do is left out.
-type mergeError struct{ problem string }
+// An unmergeableError says that two values of a keyword cannot be merged, because no two plugins are known to need
+// it.
+type unmergeableError struct{ path string }
 
-func (e mergeError) Error() string { return e.problem }
+func (e *unmergeableError) Error() string {
+	return "they have different values for the keyword " + e.path + "; keep only one of them or make them equal"
+}
 
-// mergeFlat merges schemas and whatever is in their allOf. Paths in errors start again here.
-func mergeFlat(schemas []any) any {
+// nameSources adds the sources that cannot be merged to an *unmergeableError.
+func nameSources(err error, sources []Source, schemas []any) error {
+	var unmergeable *unmergeableError
+	if !errors.As(err, &unmergeable) {
+		return err
+	}
+	name := func(i int) string { return cmp.Or(sources[i].PackageName, sources[i].Path) }
+	for i := range schemas {
+		for j := i; j >= 0; j-- {
+			if _, err := mergeSchemas([]any{schemas[j], schemas[i]}); errors.As(err, &unmergeable) {
+				names := slices.Compact([]string{name(j), name(i)})
+				return fmt.Errorf("the schemas of %s cannot be merged: %w", strings.Join(names, " and "), err)
+			}
+		}
+	}
+	return fmt.Errorf("the schemas cannot be merged: %w", err)
+}
+
+// A merger merges schemas. Its methods go on after a conflict; err is the first one.
+type merger struct{ err error }
+
+// fail keeps the error, unless there was one before.
+func (m *merger) fail(err error) { m.err = cmp.Or(m.err, err) }
+
+// mergeFlat merges schemas and the schemas in their allOf. Paths in errors start again here.
+func (m *merger) mergeFlat(schemas []any) any {
 	all := []any{&value.Object{}}
 	for _, schema := range schemas {
 		all = append(all, flatten(schema)...)
 	}
-	return mergeAll(all, nil)
+	return m.merge(all, nil)
 }
 
-// flatten returns a schema without its allOf, and then the schemas of that.
+// flatten returns a schema without its allOf, followed by the schemas of its allOf.
 func flatten(schema any) []any {
 	object, _ := schema.(*value.Object)
 	v, ok := object.Get("allOf")
@@ -45,7 +67,7 @@ func flatten(schema any) []any {
 		return []any{schema}
 	}
 	rest := &value.Object{}
-	for key, v := range entries(object) {
+	for key, v := range object.All() {
 		if key != "allOf" {
 			rest.Set(key, v)
 		}
@@ -57,12 +79,13 @@ func flatten(schema any) []any {
 	return all
 }
 
-// mergeAll merges schemas that have no allOf between them; nil stands for no schema. path tells errors where the
-// schemas are.
-func mergeAll(schemas []any, path []string) any { return mergeOnto(&value.Object{}, schemas, path) }
+// merge merges schemas. It returns nil for no schemas. path says in errors where the schemas are.
+func (m *merger) merge(schemas []any, path []string) any {
+	return m.mergeInto(&value.Object{}, schemas, path)
+}
 
-// mergeOnto is mergeAll into an object that may have keywords already, which keep their place.
-func mergeOnto(merged *value.Object, schemas []any, path []string) any {
+// mergeInto is merge into an object that may have keywords already, which keep their place.
+func (m *merger) mergeInto(merged *value.Object, schemas []any, path []string) any {
 	switch {
 	case len(schemas) == 0:
 		return nil
@@ -72,48 +95,34 @@ func mergeOnto(merged *value.Object, schemas []any, path []string) any {
 		return true
 	}
 	keys := keysOf(schemas)
-	// An allOf deeper down is taken apart, and its schemas are merged with those around it.
+	// An inner allOf is flattened: its schemas are merged with those around it.
 	if slices.Contains(keys, "allOf") {
-		return mergeFlat(schemas)
+		return m.mergeFlat(schemas)
 	}
-	// Keywords that depend on each other are merged together, after all others; this decides the order of the
-	// merged schema's keys.
+	// Keywords that depend on each other are merged together, after all others. This decides the order of keys.
 	for _, key := range keys {
 		switch key {
 		case "properties", "patternProperties", "additionalProperties", "items", "additionalItems":
 		default:
-			merged.Set(key, mergeKeyword(key, valuesOf(schemas, key), below(path, key)))
+			merged.Set(key, m.mergeKeyword(key, valuesOf(schemas, key), below(path, key)))
 		}
 	}
-	mergeProperties(merged, schemas, path)
-	mergeItems(merged, schemas, path)
+	m.mergeProperties(merged, schemas, path)
+	for _, key := range []string{"items", "additionalItems"} {
+		setSchema(merged, key, m.mergeKeyword(key, valuesOf(schemas, key), below(path, key)))
+	}
 	return merged
 }
 
-// mergeProperties merges what schemas say of properties. Those of all schemas are allowed, whatever their
+// mergeProperties merges what schemas say about properties. The properties of all schemas are allowed, whatever
 // additionalProperties say.
-func mergeProperties(merged *value.Object, schemas []any, path []string) {
-	// Of schemas that say no more than that all properties are allowed, which is the default, only the first counts.
-	var closing []any
-	var permissive bool
-	for _, each := range schemas {
-		schema, isObject := each.(*value.Object)
-		v, ok := schema.Get("additionalProperties")
-		if value.Equal(v, &value.Object{}) {
-			v = true
-		}
-		saysNothing := isObject && !declares(schema) && (!ok || v == true)
-		if ok && (!saysNothing || !permissive) {
-			closing = append(closing, v)
-		}
-		permissive = permissive || saysNothing
-	}
-	additional := mergeAll(closing, below(path, "additionalProperties"))
-	patterns := mergeGroup(valuesOf(schemas, "patternProperties"), below(path, "patternProperties"))
-	properties := mergeGroup(valuesOf(schemas, "properties"), below(path, "properties"))
-	// Nothing can be under a property whose schema is false, so it goes: then it is not declared any more.
+func (m *merger) mergeProperties(merged *value.Object, schemas []any, path []string) {
+	additional := m.merge(additionalOf(schemas), below(path, "additionalProperties"))
+	patterns := m.mergeGroup(valuesOf(schemas, "patternProperties"), below(path, "patternProperties"))
+	properties := m.mergeGroup(valuesOf(schemas, "properties"), below(path, "properties"))
+	// A property whose schema is false is removed: additionalProperties forbids it as well.
 	declared := &value.Object{}
-	for key, schema := range entries(properties) {
+	for key, schema := range properties.All() {
 		if additional != false || schema != false {
 			declared.Set(key, schema)
 		}
@@ -123,201 +132,142 @@ func mergeProperties(merged *value.Object, schemas []any, path []string) {
 	setSchema(merged, "properties", declared)
 }
 
-// mergeItems merges what schemas say of items: each position by itself as soon as one lists positions.
-func mergeItems(merged *value.Object, schemas []any, path []string) {
-	longest := 0
-	for _, v := range valuesOf(schemas, "items") {
-		if tuple, ok := v.([]any); ok {
-			longest = max(longest, len(tuple))
+// additionalOf returns the values of additionalProperties that count. Of schemas that only say what is the default,
+// that all properties are allowed, it is the first.
+func additionalOf(schemas []any) (found []any) {
+	permissive := false
+	for _, each := range schemas {
+		schema, isObject := each.(*value.Object)
+		v, ok := schema.Get("additionalProperties")
+		if value.Equal(v, &value.Object{}) {
+			v = true
 		}
-	}
-	if longest == 0 {
-		setSchema(merged, "items", mergeAll(valuesOf(schemas, "items"), below(path, "items")))
-		return
-	}
-	items := make([]any, longest)
-	for i := range items {
-		items[i] = mergeAll(schemasAt(schemas, i), below(path, "items", toString(float64(i))))
-	}
-	// Where only some schemas list positions, the others' one schema speaks of the items after those, too.
-	additional := mergeAll(schemasAt(schemas, longest), below(path, "additionalItems"))
-	if additional == false {
-		items = slices.DeleteFunc(items, func(schema any) bool { return schema == false })
-	}
-	merged.Set("items", items)
-	setSchema(merged, "additionalItems", additional)
-}
-
-// schemasAt returns what schemas say of the item at a position.
-func schemasAt(schemas []any, position int) (found []any) {
-	for _, v := range schemas {
-		schema, _ := v.(*value.Object)
-		items, ok := schema.Get("items")
-		if tuple, isTuple := items.([]any); isTuple {
-			if position < len(tuple) {
-				found = append(found, tuple[position])
-				continue
-			}
-			items, ok = schema.Get("additionalItems")
+		saysNothing := isObject && !declares(schema) && (!ok || v == true)
+		if ok && (!saysNothing || !permissive) {
+			found = append(found, v)
 		}
-		if ok {
-			found = append(found, items)
-		}
+		permissive = permissive || saysNothing
 	}
 	return found
 }
 
-// setSchema stores a merged schema unless it says nothing.
+// setSchema stores a merged schema, unless it says nothing.
 func setSchema(merged *value.Object, key string, schema any) {
 	if object, ok := schema.(*value.Object); schema != nil && (!ok || object.Len() > 0) {
 		merged.Set(key, schema)
 	}
 }
 
-// mergeGroup merges the schemas that there are under each name; lists of required properties, too.
-func mergeGroup(groups []any, path []string) *value.Object {
+// mergeGroup merges the schemas under each name.
+func (m *merger) mergeGroup(groups []any, path []string) *value.Object {
 	merged := &value.Object{}
 	for _, key := range keysOf(groups) {
-		var lists []any
-		values := valuesOf(groups, key)
-		for i, v := range values {
-			if names, ok := v.([]any); ok {
-				lists = append(lists, names)
-				values[i] = newObject("required", names)
-			}
-		}
-		if len(lists) == len(values) {
-			merged.Set(key, union(lists))
-		} else {
-			merged.Set(key, mergeAll(values, below(path, key)))
-		}
+		merged.Set(key, m.merge(valuesOf(groups, key), below(path, key)))
 	}
 	return merged
 }
 
-// mergeKeyword merges the values that schemas have under one keyword.
-func mergeKeyword(key string, values []any, path []string) any {
-	var different []any
-	for _, v := range values {
-		if !slices.ContainsFunc(different, func(other any) bool { return same(key, v, other) }) {
-			different = append(different, v)
-		}
-	}
-	values = different
-	switch key {
-	case "contains", "propertyNames":
-		return mergeAll(values, path)
-	case "definitions", "dependencies":
-		return mergeGroup(values, path)
-	case "not":
+// mergeKeyword merges the values of one keyword. It returns nil for no values.
+func (m *merger) mergeKeyword(key string, values []any, path []string) any {
+	values = distinct(key, values)
+	isList := func(v any) bool { _, ok := v.([]any); return ok }
+	switch {
+	case slices.Contains([]string{"additionalItems", "contains", "propertyNames"}, key),
+		key == "items" && !slices.ContainsFunc(values, isList):
+		return m.merge(values, path)
+	case key == "definitions":
+		return m.mergeGroup(values, path)
+	case key == "not":
 		return newObject("anyOf", values)
+	case len(values) > 1:
+		return m.resolve(key, values, path)
+	case key != "anyOf" && key != "oneOf" && key != "items":
+		return values[0]
 	}
-	if len(values) > 1 {
-		return resolve(key, values, path)
+	// Each schema of a list is merged alone, because it may have an allOf. Its keywords keep their order.
+	schemas := slices.Clone(list(values[0]))
+	for i, schema := range schemas {
+		base, _ := clone(schema).(*value.Object)
+		schemas[i] = m.mergeInto(base, []any{schema}, nil)
 	}
-	if alternatives, ok := values[0].([]any); ok && (key == "anyOf" || key == "oneOf") {
-		out := make([]any, len(alternatives))
-		// There is nothing to merge, but there may be an allOf in each alternative. Its keywords keep their order.
-		for i, schema := range alternatives {
-			base, _ := clone(schema).(*value.Object)
-			out[i] = mergeOnto(base, []any{schema}, nil)
-		}
-		return out
-	}
-	return values[0]
-}
-
-// same tells whether two values of a keyword mean the same: the order of some lists does not matter.
-func same(key string, a, b any) bool {
-	if key != "required" && key != "enum" && key != "type" {
-		return value.Equal(a, b)
-	}
-	x, y := list(a), list(b)
-	return len(x) == len(y) && len(intersect([]any{x, y})) == len(x)
+	return schemas
 }
 
 // resolve merges different values of a keyword.
-func resolve(key string, values []any, path []string) any {
-	var merged []any
+func (m *merger) resolve(key string, values []any, path []string) any {
+	var common []any
 	switch key {
-	// The first schema's word counts for what cannot be merged.
 	case "$id", "$ref", "$schema", "default", "description", "title", "examples":
 		return values[0]
 	case "type":
-		if merged = intersect(values); len(merged) == 1 {
-			return merged[0]
+		if common = intersect(values); len(common) == 1 {
+			return common[0]
 		}
 	case "enum":
-		merged = intersect(values)
-		slices.SortStableFunc(merged, ascending)
-	case "anyOf", "oneOf":
-		merged = mergeAlternatives(values)
-	case "pattern": // all must match
-		var all strings.Builder
-		for _, value := range values {
-			all.WriteString("(?=" + toString(value) + ")")
-		}
-		return all.String()
-	case "multipleOf":
-		return leastCommonMultiple(numbers(values))
+		common = intersect(values)
+		slices.SortStableFunc(common, ascending)
 	case "maximum", "exclusiveMaximum", "maxItems", "maxLength", "maxProperties":
-		return slices.Min(numbers(values))
+		return slices.MinFunc(values, ascending)
 	case "minimum", "exclusiveMinimum", "minItems", "minLength", "minProperties":
-		return slices.Max(numbers(values))
+		return slices.MaxFunc(values, ascending)
 	case "uniqueItems":
 		return true
 	case "required":
-		return union(values)
-	case "visibility": // the most specific
-		if !slices.Contains(values, any("secret")) {
-			return "frontend"
+		for _, names := range values {
+			common = append(common, list(names)...)
 		}
-		if slices.Contains(values, any("frontend")) {
-			panic(mergeError{"Config schema visibility is both 'frontend' and 'secret' for " + strings.Join(path, "/")})
-		}
-		return "secret"
+		slices.SortFunc(common, ascending)
+		return slices.CompactFunc(common, value.Equal)
+	case "visibility":
+		return m.resolveVisibility(values, path)
+	case "anyOf", "dependencies", "items", "multipleOf", "oneOf", "pattern":
+		m.fail(&unmergeableError{strings.Join(path, ".")})
+		return nil
 	default:
-		panic(mergeError{"No resolver found for key " + key + ". You can provide a resolver for this keyword in the " +
-			"options, or provide a default resolver."})
+		m.fail(fmt.Errorf("No resolver found for key %s. You can provide a resolver for this keyword in the options, "+
+			"or provide a default resolver.", key))
+		return nil
 	}
-	if len(merged) == 0 {
+	if len(common) == 0 {
 		texts := make([]string, len(values))
 		for i, value := range values {
 			texts[i] = indentJSON(value)
 		}
-		panic(mergeError{`Could not resolve values for path:"` + strings.Join(path, ".") +
-			"\". They are probably incompatible. Values: \n" + strings.Join(texts, "\n")})
+		m.fail(fmt.Errorf("Could not resolve values for path:\"%s\". They are probably incompatible. Values: \n%s",
+			strings.Join(path, "."), strings.Join(texts, "\n")))
 	}
-	return merged
+	return common
 }
 
-// mergeAlternatives combines every alternative of each list with every one of the others. Combinations that
-// nothing can meet are left out.
-func mergeAlternatives(values []any) (merged []any) {
-	combinations := [][]any{{}}
-	for _, value := range values {
-		var next [][]any
-		for _, combination := range combinations {
-			for _, schema := range list(value) {
-				next = append(next, append([]any{schema}, combination...))
-			}
-		}
-		if combinations = next; len(combinations) > maxCombinations {
-			panic(mergeError{"too many combinations of alternatives"})
-		}
+// resolveVisibility returns the most specific of different visibilities.
+func (m *merger) resolveVisibility(values []any, path []string) any {
+	if !slices.Contains(values, any("secret")) {
+		return "frontend"
 	}
-	for _, combination := range combinations {
-		if schema, err := mergeSchemas(combination); err == nil && !contains(merged, schema) {
-			merged = append(merged, schema)
-		}
+	if slices.Contains(values, any("frontend")) {
+		m.fail(fmt.Errorf("Config schema visibility is both 'frontend' and 'secret' for %s", strings.Join(path, "/")))
 	}
-	return merged
+	return "secret"
 }
 
-// maxCombinations bounds the work on alternatives, whose number is the product of the lists' lengths.
-const maxCombinations = 10_000
+// distinct returns the values of a keyword that differ in meaning: the order of some lists does not matter.
+func distinct(key string, values []any) (different []any) {
+	same := value.Equal
+	if key == "required" || key == "enum" || key == "type" {
+		same = func(a, b any) bool {
+			x, y := list(a), list(b)
+			return len(x) == len(y) && len(intersect([]any{x, y})) == len(x)
+		}
+	}
+	for _, v := range values {
+		if !slices.ContainsFunc(different, func(other any) bool { return same(v, other) }) {
+			different = append(different, v)
+		}
+	}
+	return different
+}
 
-// intersect returns the items of the first list that are in all; a value by itself is a list of one.
+// intersect returns the items of the first list that are in all lists. A single value is a list of one.
 func intersect(lists []any) (common []any) {
 	for _, item := range list(lists[0]) {
 		lacks := func(other any) bool { return !contains(list(other), item) }
@@ -328,80 +278,31 @@ func intersect(lists []any) (common []any) {
 	return common
 }
 
-// union returns the different items of lists in ascending order.
-func union(lists []any) []any {
-	all := []any{}
-	for _, names := range lists {
-		for _, name := range list(names) {
-			if !contains(all, name) {
-				all = append(all, name)
-			}
-		}
-	}
-	slices.SortStableFunc(all, ascending)
-	return all
-}
-
-// ascending orders texts and numbers; all else stays where it is.
+// ascending orders strings and numbers.
 func ascending(a, b any) int {
-	switch x := a.(type) {
-	case string:
-		if y, ok := b.(string); ok {
-			return strings.Compare(x, y)
-		}
-	case float64:
-		if y, ok := b.(float64); ok {
-			return cmp.Compare(x, y)
-		}
-	}
-	return 0
+	x, _ := a.(string)
+	y, _ := b.(string)
+	n, _ := a.(float64)
+	m, _ := b.(float64)
+	return cmp.Or(strings.Compare(x, y), cmp.Compare(n, m))
 }
 
-// numbers returns values that are numbers, 0 for others.
-func numbers(values []any) []float64 {
-	out := make([]float64, len(values))
-	for i, value := range values {
-		out[i], _ = value.(float64)
-	}
-	return out
-}
-
-// leastCommonMultiple works on whole numbers, which fractions are scaled to.
-func leastCommonMultiple(values []float64) float64 {
-	factor := 1.0
-	for slices.ContainsFunc(values, func(v float64) bool { return v*factor != math.Trunc(v*factor) }) {
-		factor *= 10
-	}
-	result := values[0] * factor
-	for _, value := range values[1:] {
-		a, b := result, value*factor
-		for b > 0 {
-			a, b = b, math.Mod(a, b)
-		}
-		result = result / a * value * factor
-	}
-	return result / factor
-}
-
-// below returns the path of what is within another.
+// below returns the path extended by keys.
 func below(path []string, keys ...string) []string { return append(slices.Clip(path), keys...) }
 
-// keysOf returns the keys of all objects, in the order in which they are first met.
-func keysOf(objects []any) (keys []string) {
-	seen := map[string]bool{}
+// keysOf returns the keys of all objects.
+func keysOf(objects []any) []string {
+	all := &value.Object{}
 	for _, v := range objects {
 		object, _ := v.(*value.Object)
-		for key := range entries(object) {
-			if !seen[key] {
-				seen[key] = true
-				keys = append(keys, key)
-			}
+		for key := range object.All() {
+			all.Set(key, nil)
 		}
 	}
-	return keys
+	return all.Keys()
 }
 
-// valuesOf returns what those objects have under key that have it.
+// valuesOf returns the values under key of the objects that have one.
 func valuesOf(objects []any, key string) (values []any) {
 	for _, v := range objects {
 		object, _ := v.(*value.Object)

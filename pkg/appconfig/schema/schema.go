@@ -90,7 +90,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	s.sources = newObject("schemas", list, "backstageConfigSchemaVersion", 1.0)
 	merged, err := s.Merge()
 	if err != nil {
-		return nil, err
+		return nil, nameSources(err, sources, s.values)
 	}
 	merged = clone(merged) // parts of it are the sources'
 	if err := s.inherit(merged, strict); err != nil {
