@@ -12,7 +12,6 @@ import (
 // processOptions are options of Backstage's schema.process().
 type processOptions struct {
 	Visibility         []string
-	WithFilteredKeys   bool
 	WithDeprecatedKeys bool
 	IgnoreSchemaErrors bool
 }
@@ -23,7 +22,7 @@ var defaultProcess = []processOptions{
 	{Visibility: []string{"frontend"}},
 	{Visibility: []string{"secret"}},
 	{Visibility: []string{"frontend", "backend"}},
-	{Visibility: []string{"frontend", "backend", "secret"}, WithFilteredKeys: true, WithDeprecatedKeys: true},
+	{Visibility: []string{"frontend", "backend", "secret"}, WithDeprecatedKeys: true},
 }
 
 // runSchema compiles the schemas of a case and processes its configuration with them.
@@ -57,8 +56,7 @@ func runSchema(t *testing.T, c conformanceCase, config *appconfig.Config) any {
 	processed := []any{}
 	for _, o := range process {
 		layers, err := compiled.Process(config, schema.Options{
-			Visibility: o.Visibility, WithFilteredKeys: o.WithFilteredKeys,
-			WithDeprecatedKeys: o.WithDeprecatedKeys, IgnoreErrors: o.IgnoreSchemaErrors,
+			Visibility: o.Visibility, WithDeprecatedKeys: o.WithDeprecatedKeys, IgnoreErrors: o.IgnoreSchemaErrors,
 		})
 		if err != nil {
 			processed = append(processed, object("error", err.Error()))
@@ -68,9 +66,6 @@ func runSchema(t *testing.T, c conformanceCase, config *appconfig.Config) any {
 		for _, layer := range layers {
 			entry := object("context", layer.Name)
 			entry.Set("data", encode(layer.Data))
-			if layer.FilteredKeys != nil {
-				entry.Set("filteredKeys", list(layer.FilteredKeys, func(key string) any { return key }))
-			}
 			if layer.DeprecatedKeys != nil {
 				entry.Set("deprecatedKeys", list(layer.DeprecatedKeys, func(d schema.DeprecatedKey) any {
 					key := object("key", d.Key)
@@ -83,6 +78,23 @@ func runSchema(t *testing.T, c conformanceCase, config *appconfig.Config) any {
 		processed = append(processed, object("configs", configs))
 	}
 	return object("processed", processed)
+}
+
+// withoutKey returns a copy of a value in which no object has the key.
+func withoutKey(v any, key string) any {
+	switch v := v.(type) {
+	case []any:
+		return list(v, func(item any) any { return withoutKey(item, key) })
+	case *value.Object:
+		o := &value.Object{}
+		for name, item := range v.All() {
+			if name != key {
+				o.Set(name, withoutKey(item, key))
+			}
+		}
+		return o
+	}
+	return v
 }
 
 func object(key string, v any) *value.Object {

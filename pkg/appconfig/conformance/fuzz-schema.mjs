@@ -144,7 +144,7 @@ const PROCESS = [
   { visibility: ['frontend'] },
   { visibility: ['secret'] },
   { visibility: ['frontend', 'backend'] },
-  { visibility: ['frontend', 'backend', 'secret'], withFilteredKeys: true, withDeprecatedKeys: true },
+  { visibility: ['frontend', 'backend', 'secret'], withDeprecatedKeys: true },
 ];
 
 async function run({ schemas, layers, options }) {
@@ -163,7 +163,7 @@ async function run({ schemas, layers, options }) {
     try {
       const configs = (await load()).process(structuredClone(layers), process);
       processed.push({
-        configs: configs.map(({ context, data, filteredKeys, deprecatedKeys }) => ({ context, data, filteredKeys, deprecatedKeys })),
+        configs: configs.map(({ context, data, deprecatedKeys }) => ({ context, data, deprecatedKeys })),
       });
     } catch (error) {
       processed.push({ error: error.message });

@@ -21,7 +21,6 @@ type Options struct {
 	Visibility []string
 	// Transform replaces each scalar that is kept.
 	Transform          func(value any, visibility, path string) any
-	WithFilteredKeys   bool // collect the keys of what was left out
 	WithDeprecatedKeys bool // collect deprecated keys
 	IgnoreErrors       bool // do not validate
 }
@@ -29,7 +28,6 @@ type Options struct {
 // A Filtered layer is what Process leaves of one. Its lists are nil unless they were asked for.
 type Filtered struct {
 	appconfig.Layer
-	FilteredKeys   []string
 	DeprecatedKeys []DeprecatedKey
 }
 
@@ -61,9 +59,6 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 		if o.Visibility != nil || o.Transform != nil {
 			if o.Visibility == nil {
 				f.Visibility = Visibilities()
-			}
-			if o.WithFilteredKeys {
-				f.FilteredKeys = []string{}
 			}
 			if o.WithDeprecatedKeys {
 				f.DeprecatedKeys = []DeprecatedKey{}
@@ -138,9 +133,6 @@ func (f *filter) value(v any, path, key, inherited string) (any, bool) {
 		return object, object.Len() > 0 || visible
 	}
 	if !visible {
-		if f.WithFilteredKeys {
-			f.FilteredKeys = append(f.FilteredKeys, key)
-		}
 		return nil, false
 	}
 	if f.Transform != nil {

@@ -101,7 +101,7 @@ func processAll(schema *Schema, config *appconfig.Config) []any {
 		{Visibility: []string{"frontend"}},
 		{Visibility: []string{"secret"}},
 		{Visibility: []string{"frontend", "backend"}},
-		{Visibility: []string{"frontend", "backend", "secret"}, WithFilteredKeys: true, WithDeprecatedKeys: true},
+		{Visibility: []string{"frontend", "backend", "secret"}, WithDeprecatedKeys: true},
 	} {
 		outcome := &value.Object{}
 		layers, err := schema.Process(config, options)
@@ -115,9 +115,6 @@ func processAll(schema *Schema, config *appconfig.Config) []any {
 			entry := &value.Object{}
 			entry.Set("context", layer.Name)
 			entry.Set("data", layer.Data)
-			if layer.FilteredKeys != nil {
-				entry.Set("filteredKeys", texts(layer.FilteredKeys))
-			}
 			if layer.DeprecatedKeys != nil {
 				keys := []any{}
 				for _, d := range layer.DeprecatedKeys {
@@ -134,14 +131,6 @@ func processAll(schema *Schema, config *appconfig.Config) []any {
 		outcomes = append(outcomes, outcome)
 	}
 	return outcomes
-}
-
-func texts(list []string) []any {
-	out := []any{}
-	for _, item := range list {
-		out = append(out, item)
-	}
-	return out
 }
 
 // get returns what object has under key.

@@ -344,7 +344,7 @@ func FuzzSchema(f *testing.F) {
 				continue
 			}
 			before := string(value.FormatJSON(data))
-			all := schema.Options{Visibility: schema.Visibilities(), WithFilteredKeys: true, WithDeprecatedKeys: true, IgnoreErrors: true}
+			all := schema.Options{Visibility: schema.Visibilities(), WithDeprecatedKeys: true, IgnoreErrors: true}
 			_, _ = compiled.Process(c, all)
 			_ = compiled.Validate(c)
 			_ = compiled.Scope(c)
