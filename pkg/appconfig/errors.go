@@ -50,26 +50,16 @@ func (e *InvalidKeyError) Error() string { return fmt.Sprintf("Invalid config ke
 // typeOf names the type of a value as Backstage's errors do.
 func typeOf(v any) string {
 	switch v := v.(type) {
-	case nil:
-		return "null"
-	case []any:
-		return "array"
-	case *value.Object:
-		return "object"
-	case bool:
-		return "boolean"
 	case float64:
 		if math.IsNaN(v) {
 			return "nan"
 		}
-		return "number"
 	case string:
 		if v == "" {
 			return "empty-string"
 		}
-		return "string"
 	}
-	return fmt.Sprintf("%T", v)
+	return value.TypeOf(v)
 }
 
 // A LoadError says that a source was read but does not make a configuration.

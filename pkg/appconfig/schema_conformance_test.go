@@ -66,7 +66,7 @@ func runSchema(t *testing.T, c conformanceCase, config *appconfig.Config) any {
 		for _, layer := range layers {
 			entry := object("context", layer.Name)
 			entry.Set("data", encode(layer.Data))
-			if layer.DeprecatedKeys != nil {
+			if o.WithDeprecatedKeys && o.Visibility != nil {
 				entry.Set("deprecatedKeys", list(layer.DeprecatedKeys, func(d schema.DeprecatedKey) any {
 					key := object("key", d.Key)
 					key.Set("description", d.Description)

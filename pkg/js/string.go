@@ -1,6 +1,7 @@
 package js
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,6 +20,29 @@ func Trim(s string) string { return strings.TrimFunc(s, isSpace) }
 
 // TrimRight is JavaScript's trimEnd.
 func TrimRight(s string) string { return strings.TrimRightFunc(s, isSpace) }
+
+// String converts a value of JSON as JavaScript's String does.
+func String(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return strconv.FormatBool(v)
+	case float64:
+		return FormatNumber(v)
+	case string:
+		return v
+	case []any:
+		items := make([]string, len(v))
+		for i, item := range v {
+			if item != nil {
+				items[i] = String(item)
+			}
+		}
+		return strings.Join(items, ",")
+	}
+	return "[object Object]"
+}
 
 // LowerASCII lowers only A to Z, as a regular expression with the flag i compares.
 func LowerASCII(s string) string {

@@ -8,19 +8,17 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/dlclark/regexp2"
-
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// A node is one compiled schema.
+// A node is a compiled schema.
 type node struct {
-	always, never bool // the schemas true (or one without a rule) and false
+	always, never bool // accepts any value, or none
 	schema        *value.Object
-	path          string   // of the schema, for messages
-	types         []string // of the values it takes; none for any
-	typeFirst     bool     // the type is checked, and the value coerced, before the keywords
+	path          string   // of the schema, for errors
+	types         []string // allowed types; any if empty
+	typeFirst     bool     // check the type and coerce the value before the keywords
 	rules         [groups][]*rule
 }
 
@@ -29,17 +27,17 @@ type rule struct {
 	*keyword
 	in    *node
 	value any
-	subs  []sub // the schemas in the value
+	subs  []sub // schemas in the value
 }
 
-// A sub is a schema in the value of a keyword, by its key or its index there.
+// A sub is a schema in the value of a keyword, with its key or index.
 type sub struct {
 	*node
 	key     string
-	pattern *regexp2.Regexp // that the key is, in patternProperties; or that the keyword's value is
+	pattern *js.RegExp // the key in patternProperties, or the value of "pattern"
 }
 
-// rule returns the schema's rule of a name; without one it is empty.
+// rule returns a rule of the schema, empty if there is none.
 func (n *node) rule(group int, name string) *rule {
 	for _, r := range n.rules[group] {
 		if r.name == name {
@@ -49,26 +47,26 @@ func (n *node) rule(group int, name string) *rule {
 	return &rule{}
 }
 
-// declared returns the schemas that "properties" and "patternProperties" have for a property.
+// declared returns the schemas of a property in "properties" and "patternProperties".
 func (n *node) declared(key string) (found []*node) {
 	for _, s := range slices.Concat(n.rule(objectGroup, "properties").subs, n.rule(objectGroup, "patternProperties").subs) {
-		if s.pattern == nil && s.key == key || s.pattern != nil && matches(s.pattern, key) {
+		if s.pattern == nil && s.key == key || s.pattern != nil && s.pattern.Test(key) {
 			found = append(found, s.node)
 		}
 	}
 	return found
 }
 
-// A compiler turns one root schema into nodes. It goes through the keywords in the order in which ajv
-// generates code for them, so that it meets the same mistake first.
+// A compiler turns a root schema into nodes. It visits keywords in the order in which ajv generates code for them, so
+// that it reports the same mistake first.
 type compiler struct {
 	root    any
-	targets map[*value.Object]*node // what references lead to
+	targets map[*value.Object]*node // the schemas that references lead to
 }
 
-// compileRoot checks root against the metaschema, if there is one, and compiles it.
+// compileRoot compiles root. It checks it against the metaschema first, unless that is nil.
 func compileRoot(root any, meta *node) (*node, error) {
-	if kind := typeOf(root); meta != nil && (kind == "object" || kind == "array") {
+	if kind := value.TypeOf(root); meta != nil && (kind == "object" || kind == "array") {
 		if err := checkDialect(root, meta); err != nil {
 			return nil, err
 		}
@@ -77,10 +75,10 @@ func compileRoot(root any, meta *node) (*node, error) {
 	return c.target("#")
 }
 
-// checkDialect validates a schema against the metaschema it names. One of Backstage's own is not checked.
+// checkDialect validates a schema against draft 7. A schema that names Backstage's metaschema is not checked.
 func checkDialect(root any, meta *node) error {
 	object, _ := root.(*value.Object)
-	uri, _ := text(object, "$schema")
+	uri, _ := stringAt(object, "$schema")
 	switch strings.TrimSuffix(uri, "#") {
 	case "https://backstage.io/schema/config-v1":
 		return nil
@@ -100,7 +98,7 @@ func checkDialect(root any, meta *node) error {
 	return errors.New("schema is invalid: " + strings.Join(texts, ", "))
 }
 
-// compile compiles a schema that errors name by path.
+// compile compiles a schema. path names it in errors.
 func (c *compiler) compile(schema any, path string) (*node, error) {
 	live, err := isLive(schema)
 	if err != nil || !live {
@@ -114,14 +112,14 @@ func (c *compiler) compile(schema any, path string) (*node, error) {
 	if err := n.setTypes(); err != nil {
 		return nil, err
 	}
-	// A keyword that evaluates nothing still counts as a rule: it decides where a wrong type is reported.
+	// A keyword without an evaluation still is a rule: it decides where a wrong type is reported.
 	for i := range keywords {
 		k := &keywords[i]
 		v, ok := object.Get(k.name)
 		if !ok {
 			continue
 		}
-		if k.types != "" && !slices.Contains(strings.Fields(k.types), typeOf(v)) {
+		if k.types != "" && !slices.Contains(strings.Fields(k.types), value.TypeOf(v)) {
 			return nil, fmt.Errorf(`%s value must be ["%s"]`, k.name, strings.ReplaceAll(k.types, " ", `","`))
 		}
 		r := &rule{keyword: k, in: n, value: v}
@@ -136,14 +134,14 @@ func (c *compiler) compile(schema any, path string) (*node, error) {
 	return n, nil
 }
 
-// subs compiles the schemas in a rule, once all of them have been looked at.
+// subs compiles the schemas in a rule.
 func (c *compiler) subs(r *rule) (subs []sub, err error) {
 	switch r.name {
 	case "$ref":
 		n, err := c.target(r.value.(string))
 		return []sub{{node: n}}, err
 	case "pattern":
-		p, err := newPattern(r.value.(string))
+		p, err := js.NewRegExp(r.value.(string), "u")
 		return []sub{{pattern: p}}, err
 	}
 	members, anyLive := within(r.name, r.value), false
@@ -153,7 +151,7 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 			return nil, err
 		}
 		if anyLive = anyLive || live; r.name == "anyOf" && !live {
-			return nil, nil // all values fit
+			return nil, nil // any value matches
 		}
 	}
 	for _, m := range members {
@@ -162,16 +160,8 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 			path += "/" + js.EncodeURIComponent(escapePointer(m.key))
 		}
 		if r.name == "patternProperties" {
-			if s.pattern, err = newPattern(m.key); err != nil {
-				if _, closed := r.in.schema.Get("additionalProperties"); closed || anyLive {
-					return nil, err
-				}
-				return nil, nil // ajv does not look at the patterns
-			}
-			for name := range entries(inner(r.in.schema, "properties")) {
-				if anyLive && matches(s.pattern, name) {
-					return nil, fmt.Errorf("strict mode: property %s matches pattern %s (use allowMatchingProperties)", name, m.key)
-				}
+			if s.pattern, err = r.pattern(m.key, anyLive); s.pattern == nil {
+				return nil, err
 			}
 		}
 		if s.node, err = c.compile(m.schema, path); err != nil {
@@ -182,8 +172,25 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 	return subs, nil
 }
 
-// isLive tells whether there is a rule in the schema, so that a value may fail it. A keyword that is not
-// known is an error.
+// pattern compiles a key of patternProperties. It returns nil if the key is wrong but ajv does not look at it,
+// because no value can fail the rule.
+func (r *rule) pattern(key string, live bool) (*js.RegExp, error) {
+	p, err := js.NewRegExp(key, "u")
+	if err != nil && !live && !r.in.schema.Has("additionalProperties") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for name := range inner(r.in.schema, "properties").All() {
+		if live && p.Test(name) {
+			return nil, fmt.Errorf("strict mode: property %s matches pattern %s (use allowMatchingProperties)", name, key)
+		}
+	}
+	return p, nil
+}
+
+// isLive reports whether a value may fail a schema, because it has a rule. An unknown keyword is an error.
 func isLive(schema any) (live bool, err error) {
 	object, ok := schema.(*value.Object)
 	if _, isBool := schema.(bool); !ok && !isBool {
@@ -199,7 +206,7 @@ func isLive(schema any) (live bool, err error) {
 	return live || schema == false, nil
 }
 
-// target compiles what a reference leads to.
+// target compiles the schema that a reference leads to.
 func (c *compiler) target(ref string) (*node, error) {
 	schema, ok := c.resolve(ref)
 	if !ok {
@@ -212,12 +219,12 @@ func (c *compiler) target(ref string) (*node, error) {
 	if n, ok := c.targets[object]; ok {
 		return n, nil
 	}
-	// It is stored before it is compiled, so that a reference to itself finds it.
+	// The node is stored before it is compiled, so that the schema can refer to itself.
 	n := &node{}
 	c.targets[object] = n
 	path := ref
 	if hasRef(object) {
-		path = "#" // ajv makes a function of it, in which paths start again
+		path = "#" // ajv compiles it to a function of its own, in which paths start again
 	}
 	compiled, err := c.compile(object, path)
 	if err == nil {
@@ -226,7 +233,7 @@ func (c *compiler) target(ref string) (*node, error) {
 	return n, err
 }
 
-// resolve returns what a reference leads to. Nothing is fetched: it must be in the schema itself.
+// resolve returns the schema that a reference leads to, which must be in the root schema: nothing is fetched.
 func (c *compiler) resolve(ref string) (schema any, ok bool) {
 	parts := strings.Split(strings.TrimSuffix(ref, "/"), "/")
 	schema, ok = c.root, parts[0] == "#"
@@ -249,13 +256,13 @@ func (c *compiler) resolve(ref string) (schema any, ok bool) {
 	return schema, ok && (schema != nil || ref == "#")
 }
 
-// hasRef tells whether there is a reference anywhere in a schema.
+// hasRef reports whether a schema contains a reference.
 func hasRef(schema any) bool {
 	switch v := schema.(type) {
 	case []any:
 		return slices.ContainsFunc(v, hasRef)
 	case *value.Object:
-		for key, item := range entries(v) {
+		for key, item := range v.All() {
 			if key == "$ref" || hasRef(item) {
 				return true
 			}

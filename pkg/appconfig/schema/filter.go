@@ -9,15 +9,16 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// Visibilities returns those that a value can have. A value without one is backend.
+// Visibilities returns the visibilities that a value can have. The default is backend.
 func Visibilities() []string { return []string{"frontend", "backend", "secret"} }
 
-// Options are those of Backstage's schema.process(). The zero value validates and filters nothing.
+// Options are the options of Backstage's schema.process(). The zero value validates, and filters nothing.
 type Options struct {
-	// Visibility lists the visibilities to keep. nil keeps all values and reports all problems; with a list,
-	// only problems with values of these visibilities are reported.
+	// Visibility lists the visibilities of the values to keep, and of those whose problems are reported. nil keeps
+	// all values and reports all problems.
 	Visibility []string
 	// Transform replaces each scalar that is kept.
 	Transform          func(value any, visibility, path string) any
@@ -25,17 +26,17 @@ type Options struct {
 	IgnoreErrors       bool // do not validate
 }
 
-// A Filtered layer is what Process leaves of one. Its lists are nil unless they were asked for.
+// A Filtered layer is a layer with the values that Process kept.
 type Filtered struct {
 	appconfig.Layer
-	DeprecatedKeys []DeprecatedKey
+	DeprecatedKeys []DeprecatedKey // if Options.WithDeprecatedKeys is set
 }
 
-// A DeprecatedKey is a key of a layer that its schema calls deprecated.
+// A DeprecatedKey is a key of a layer that is deprecated in the schema.
 type DeprecatedKey struct{ Key, Description string }
 
-// Process validates the configuration and returns its layers filtered by visibility. A failed validation is a
-// *ValidationError.
+// Process validates the configuration and returns its layers, filtered by visibility. If the configuration is not
+// valid, the error is a *ValidationError.
 func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 	e, err := s.evaluate(c)
 	if err != nil {
@@ -53,16 +54,14 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 			return nil, &invalid
 		}
 	}
+	all := o.Visibility == nil && o.Transform == nil
+	if o.Visibility == nil {
+		o.Visibility = Visibilities()
+	}
 	var out []Filtered
 	for _, layer := range c.Layers() {
 		f := &filter{Options: o, evaluation: e, Filtered: Filtered{Layer: layer}}
-		if o.Visibility != nil || o.Transform != nil {
-			if o.Visibility == nil {
-				f.Visibility = Visibilities()
-			}
-			if o.WithDeprecatedKeys {
-				f.DeprecatedKeys = []DeprecatedKey{}
-			}
+		if !all {
 			data, _ := f.value(layer.Data, "", "", "backend")
 			f.Data, _ = data.(*value.Object)
 		}
@@ -71,13 +70,13 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 	return out, nil
 }
 
-// concerns tells whether a problem is shown to those who see the given visibilities.
+// concerns reports whether a problem is about a value of one of the visibilities.
 func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
 	if p.container {
 		return true
 	}
-	// The schema of a missing property, or of what is below it, may be visible. Paths are compared as texts, so that of
-	// "title" is found in that of "titleLong" too.
+	// The schema of a missing property, or of a property below it, may be visible. As in Backstage, paths are compared
+	// as strings: that of "title" is a prefix of that of "titleLong", too.
 	for path, v := range s.visible {
 		if p.missing != "" && strings.HasPrefix(path, p.missing) && slices.Contains(visibility, v) {
 			return true
@@ -93,25 +92,25 @@ type filter struct {
 	Filtered
 }
 
-// value returns what is visible of a value, and whether anything is. path is what visibilities are noted by,
-// key is what the value is called in lists of keys, inherited is the visibility unless there is a nearer one.
+// value returns the visible part of a value, and whether there is one. path is the key of the notes, key is the one
+// that users see, inherited is the visibility if the value has none of its own.
 func (f *filter) value(v any, path, key, inherited string) (any, bool) {
 	visibility := cmp.Or(f.notes["visibility"][path], inherited)
 	visible := slices.Contains(f.Visibility, visibility)
-	// A deepVisibility holds below the value that has it, not for the value itself.
+	// A deepVisibility holds below the value that has it, not for the value.
 	inherited = cmp.Or(f.notes["deepVisibility"][path], inherited)
-	if text := f.notes["deprecated"][path]; text != "" && f.WithDeprecatedKeys {
-		f.DeprecatedKeys = append(f.DeprecatedKeys, DeprecatedKey{key, text})
+	if description := f.notes["deprecated"][path]; description != "" && f.WithDeprecatedKeys {
+		f.DeprecatedKeys = append(f.DeprecatedKeys, DeprecatedKey{key, description})
 	}
 	switch v := v.(type) {
 	case nil:
-		return nil, false // so a null no longer hides what a lower layer has
+		return nil, false // a null no longer hides the value of a lower layer
 	case []any:
-		// What is left out leaves no gap: items move up.
+		// Invisible items leave no gap: the items after them move up.
 		items := []any{}
 		for i, item := range v {
 			at := path + "/" + strconv.Itoa(i)
-			if f.notes["visibility"][at] == "" && slices.Contains([]string{"string", "number", "boolean"}, typeOf(item)) {
+			if f.notes["visibility"][at] == "" && slices.Contains([]string{"string", "number", "boolean"}, value.TypeOf(item)) {
 				at = path // a scalar is as visible as the array
 			}
 			if out, ok := f.value(item, at, key+"["+strconv.Itoa(i)+"]", inherited); ok {
@@ -121,7 +120,7 @@ func (f *filter) value(v any, path, key, inherited string) (any, bool) {
 		return items, len(items) > 0 || visible
 	case *value.Object:
 		object := &value.Object{}
-		for name, item := range entries(v) {
+		for name, item := range v.All() {
 			full := name
 			if key != "" {
 				full = key + "." + name
@@ -141,9 +140,8 @@ func (f *filter) value(v any, path, key, inherited string) (any, bool) {
 	return v, true
 }
 
-// Secrets returns the texts and numbers in any layer that are secret, or that are within a value that should
-// be, each once: what must not be in a log. Layers are also looked at one by one, because
-// a value that a higher layer hides is no less secret.
+// Secrets returns, without duplicates, every string and number in a secret value of any layer: the values to redact
+// from logs. Each layer is evaluated alone as well, because a value that a higher layer hides is no less secret.
 func (s *Schema) Secrets(c *appconfig.Config) []string {
 	found := map[string]bool{}
 	layers := c.Layers()
@@ -154,7 +152,7 @@ func (s *Schema) Secrets(c *appconfig.Config) []string {
 	for _, config := range configs {
 		e, err := s.evaluate(config)
 		if err != nil {
-			continue // layers that do not fit together are looked at one by one
+			continue // layers that contradict each other are evaluated alone
 		}
 		for _, layer := range layers {
 			e.collect(layer.Data, "", false, found)
@@ -163,7 +161,7 @@ func (s *Schema) Secrets(c *appconfig.Config) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// collect adds the secret scalars of a value to found.
+// collect adds the secret strings and numbers of a value to found.
 func (e *evaluation) collect(v any, path string, secret bool, found map[string]bool) {
 	secret = secret || e.notes["visibility"][path] == "secret"
 	inherited := secret || e.notes["deepVisibility"][path] == "secret"
@@ -173,12 +171,12 @@ func (e *evaluation) collect(v any, path string, secret bool, found map[string]b
 			e.collect(item, path+"/"+strconv.Itoa(i), inherited, found)
 		}
 	case *value.Object:
-		for name, item := range entries(v) {
+		for name, item := range v.All() {
 			e.collect(item, path+"/"+name, inherited, found)
 		}
 	case string, float64:
-		if text := toString(v); inherited && text != "" {
-			found[text] = true
+		if s := js.String(v); inherited && s != "" {
+			found[s] = true
 		}
 	}
 }

@@ -8,17 +8,18 @@ import (
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// A keyword takes part in validation, or at least counts as a rule.
+// A keyword takes part in the validation.
 type keyword struct {
 	name  string
 	group int
 	types string // of its value; "" for any
-	eval  func(*rule, *evaluation, *cursor)
+	eval  func(*rule, *evaluation, *cursor) // nil if another keyword's does it, or there is nothing to do
 }
 
-// Keywords are evaluated group by group, in this order. All but the first are for one type of value.
+// Keywords are evaluated group by group, in this order. Each group but the first is for one type of value.
 const (
 	anyGroup = iota
 	numberGroup
@@ -78,15 +79,15 @@ var keywords = []keyword{
 	{"patternProperties", objectGroup, "object", evalProperties},
 }
 
-// annotations are the keywords that say nothing of what is valid.
+// annotations are the keywords that do not take part in the validation.
 var annotations = []string{
 	"$async", "$schema", "$id", "$defs", "$vocabulary", "definitions", "title", "description", "default", "readOnly",
 	"writeOnly", "examples", "contentMediaType", "contentEncoding", "contentSchema",
 }
 
-// A member is a schema in the value of a keyword, by its key or its index there.
+// A member is a schema in the value of a keyword, with its key or index.
 type member struct {
-	key    string // "" where the value itself is the schema
+	key    string // "" if the value itself is the schema
 	schema any
 }
 
@@ -95,7 +96,7 @@ func within(keyword string, v any) (members []member) {
 	switch keyword {
 	case "$defs", "definitions", "properties", "patternProperties", "dependencies":
 		group, _ := v.(*value.Object)
-		for key, schema := range entries(group) {
+		for key, schema := range group.All() {
 			if _, isList := schema.([]any); !isList || keyword != "dependencies" {
 				members = append(members, member{key, schema})
 			}
@@ -114,9 +115,9 @@ func within(keyword string, v any) (members []member) {
 	return members
 }
 
-// check refuses what ajv refuses of a rule by itself.
+// check returns the error that ajv has for a rule alone.
 func (r *rule) check() error {
-	kind := func(key string) string { value, _ := r.in.schema.Get(key); return typeOf(value) }
+	kind := func(key string) string { v, _ := r.in.schema.Get(key); return value.TypeOf(v) }
 	switch {
 	case r.name == "id":
 		return errors.New(`NOT SUPPORTED: keyword "id", use "$id" for schema ID`)
@@ -131,23 +132,23 @@ func (r *rule) check() error {
 	case r.name == "additionalItems" && kind("items") != "array":
 		return errors.New(`strict mode: "additionalItems" is ignored when "items" is not an array of schemas`)
 	case r.name == "visibility":
-		return r.checkText("frontend", "backend", "secret")
+		return r.checkString("frontend", "backend", "secret")
 	case r.name == "deepVisibility":
-		return r.checkText("frontend", "secret")
+		return r.checkString("frontend", "secret")
 	case r.name == "deprecated":
-		return r.checkText()
+		return r.checkString()
 	}
 	return nil
 }
 
-// checkText refuses values of Backstage's own keywords but the texts allowed; without any, all texts are.
-func (r *rule) checkText(allowed ...string) error {
+// checkString checks the value of one of Backstage's own keywords. If allowed is empty, any string is.
+func (r *rule) checkString(allowed ...string) error {
 	var problems []string
-	text, ok := r.value.(string)
+	s, ok := r.value.(string)
 	if !ok {
 		problems = append(problems, "data must be string")
 	}
-	if allowed != nil && (!ok || !slices.Contains(allowed, text)) {
+	if allowed != nil && (!ok || !slices.Contains(allowed, s)) {
 		problems = append(problems, "data must be equal to one of the allowed values")
 	}
 	if problems == nil {
@@ -162,7 +163,7 @@ func (n *node) setTypes() error {
 	for _, item := range list(named) {
 		name, _ := item.(string)
 		if !slices.Contains([]string{"string", "number", "integer", "boolean", "null", "object", "array"}, name) {
-			return fmt.Errorf("type must be JSONType or JSONType[]: %s", toString(named))
+			return fmt.Errorf("type must be JSONType or JSONType[]: %s", js.String(named))
 		}
 		n.types = append(n.types, name)
 	}
@@ -177,7 +178,7 @@ func (n *node) setTypes() error {
 	}
 	n.typeFirst = len(n.types) > 0
 	if len(n.types) == 1 && (n.types[0] == "object" || n.types[0] == "array") {
-		// With keywords for this very type, a wrong one is reported in their place.
+		// If there are keywords for this very type, a wrong type is reported in their place.
 		n.typeFirst = !slices.ContainsFunc(keywords, func(k keyword) bool {
 			_, ok := n.schema.Get(k.name)
 			return ok && groupTypes[k.group] == n.types[0]

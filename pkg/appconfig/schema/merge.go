@@ -14,7 +14,7 @@ import (
 // of them accept, except that the properties of all are allowed. What is not merged here is an *unmergeableError.
 func mergeSchemas(schemas []any) (any, error) {
 	m := &merger{}
-	merged := m.mergeFlat(schemas)
+	merged := m.merge(flatten(schemas), nil)
 	return merged, m.err
 }
 
@@ -50,31 +50,24 @@ type merger struct{ err error }
 // fail keeps the error, unless there was one before.
 func (m *merger) fail(err error) { m.err = cmp.Or(m.err, err) }
 
-// mergeFlat merges schemas and the schemas in their allOf. Paths in errors start again here.
-func (m *merger) mergeFlat(schemas []any) any {
+// flatten returns schemas without their allOf, each followed by the schemas of its allOf. The first is an empty one:
+// no schemas accept any value.
+func flatten(schemas []any) []any {
 	all := []any{&value.Object{}}
 	for _, schema := range schemas {
-		all = append(all, flatten(schema)...)
-	}
-	return m.merge(all, nil)
-}
-
-// flatten returns a schema without its allOf, followed by the schemas of its allOf.
-func flatten(schema any) []any {
-	object, _ := schema.(*value.Object)
-	v, ok := object.Get("allOf")
-	if !ok {
-		return []any{schema}
-	}
-	rest := &value.Object{}
-	for key, v := range object.All() {
-		if key != "allOf" {
-			rest.Set(key, v)
+		object, _ := schema.(*value.Object)
+		inner, ok := object.Get("allOf")
+		if !ok {
+			all = append(all, schema)
+			continue
 		}
-	}
-	all := []any{rest}
-	for _, inner := range list(v) {
-		all = append(all, flatten(inner)...)
+		rest := &value.Object{}
+		for key, v := range object.All() {
+			if key != "allOf" {
+				rest.Set(key, v)
+			}
+		}
+		all = append(append(all, rest), flatten(list(inner))[1:]...)
 	}
 	return all
 }
@@ -97,7 +90,7 @@ func (m *merger) mergeInto(merged *value.Object, schemas []any, path []string) a
 	keys := keysOf(schemas)
 	// An inner allOf is flattened: its schemas are merged with those around it.
 	if slices.Contains(keys, "allOf") {
-		return m.mergeFlat(schemas)
+		return m.merge(flatten(schemas), nil) // paths in errors start again, as in Backstage
 	}
 	// Keywords that depend on each other are merged together, after all others. This decides the order of keys.
 	for _, key := range keys {
@@ -187,7 +180,7 @@ func (m *merger) mergeKeyword(key string, values []any, path []string) any {
 	// Each schema of a list is merged alone, because it may have an allOf. Its keywords keep their order.
 	schemas := slices.Clone(list(values[0]))
 	for i, schema := range schemas {
-		base, _ := clone(schema).(*value.Object)
+		base, _ := value.Clone(schema).(*value.Object)
 		schemas[i] = m.mergeInto(base, []any{schema}, nil)
 	}
 	return schemas
@@ -250,17 +243,17 @@ func (m *merger) resolveVisibility(values []any, path []string) any {
 	return "secret"
 }
 
-// distinct returns the values of a keyword that differ in meaning: the order of some lists does not matter.
+// distinct returns the values of a keyword that differ. The order of some lists does not matter.
 func distinct(key string, values []any) (different []any) {
-	same := value.Equal
-	if key == "required" || key == "enum" || key == "type" {
-		same = func(a, b any) bool {
-			x, y := list(a), list(b)
-			return len(x) == len(y) && len(intersect([]any{x, y})) == len(x)
+	normal := func(v any) any {
+		if key == "required" || key == "enum" || key == "type" {
+			return slices.SortedStableFunc(slices.Values(list(v)), ascending)
 		}
+		return v
 	}
 	for _, v := range values {
-		if !slices.ContainsFunc(different, func(other any) bool { return same(v, other) }) {
+		same := func(other any) bool { return value.Equal(normal(v), normal(other)) }
+		if !slices.ContainsFunc(different, same) {
 			different = append(different, v)
 		}
 	}

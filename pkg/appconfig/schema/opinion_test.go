@@ -40,7 +40,7 @@ func TestSecondOpinion(t *testing.T) {
 			for _, layer := range get(v.(*value.Object), "layers").([]any) {
 				data := get(layer.(*value.Object), "data")
 				e := &evaluation{all: true, coerces: true}
-				at := &cursor{value: clone(data)}
+				at := &cursor{value: value.Clone(data)}
 				ours := e.visit(compiled.root, at)
 				if !value.Equal(at.value, data) {
 					continue // coerced

@@ -115,7 +115,7 @@ func processAll(schema *Schema, config *appconfig.Config) []any {
 			entry := &value.Object{}
 			entry.Set("context", layer.Name)
 			entry.Set("data", layer.Data)
-			if layer.DeprecatedKeys != nil {
+			if options.WithDeprecatedKeys {
 				keys := []any{}
 				for _, d := range layer.DeprecatedKeys {
 					key := &value.Object{}

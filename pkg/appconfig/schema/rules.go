@@ -10,10 +10,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// The functions here evaluate one rule each, of the keywords that are named alike: they report problems, and
-// may coerce the value. Those of groups are only called with values of the group's type.
+// Each function here evaluates a rule of the keyword in its name: it reports problems, and may coerce the value. The
+// functions of a group's keywords are called with values of the group's type only.
 
 func evalRef(r *rule, e *evaluation, at *cursor) {
 	if e.depth++; e.depth > maxDepth {
@@ -23,30 +24,30 @@ func evalRef(r *rule, e *evaluation, at *cursor) {
 	e.depth--
 }
 
-// evalConst compares by value, objects whatever the order of their keys. The value may have been coerced.
+// evalConst compares by value. The order of keys does not matter.
 func evalConst(r *rule, e *evaluation, at *cursor) {
 	if !value.Equal(at.value, r.value) {
-		e.fail(at, "must be equal to constant", "allowedValue="+toString(r.value))
+		e.fail(at, "must be equal to constant", "allowedValue="+js.String(r.value))
 	}
 }
 
 func evalEnum(r *rule, e *evaluation, at *cursor) {
 	if !contains(r.value.([]any), at.value) {
-		e.fail(at, "must be equal to one of the allowed values", "allowedValues="+toString(r.value))
+		e.fail(at, "must be equal to one of the allowed values", "allowedValues="+js.String(r.value))
 	}
 }
 
-// evalNot keeps what is noted of values until the schema fails, as ajv does.
+// evalNot keeps the notes that were made before the schema failed, as ajv does.
 func evalNot(r *rule, e *evaluation, at *cursor) {
 	if e.probe(r.subs[0].node, at) {
 		e.fail(at, "must NOT be valid")
 	}
 }
 
-// evalAnyOf stops at the first schema that fits: keywords in the later ones do not count.
+// evalAnyOf stops at the first match: keywords in later schemas do not count.
 func evalAnyOf(r *rule, e *evaluation, at *cursor) {
 	if r.subs == nil {
-		return // one of them takes any value
+		return // one of the schemas accepts any value
 	}
 	before := len(e.problems)
 	for _, s := range r.subs {
@@ -58,7 +59,7 @@ func evalAnyOf(r *rule, e *evaluation, at *cursor) {
 	e.fail(at, "must match a schema in anyOf")
 }
 
-// evalOneOf stops at the second schema that fits. All schemas tried so far may have coerced the value.
+// evalOneOf stops at the second match. All schemas up to there may have coerced the value.
 func evalOneOf(r *rule, e *evaluation, at *cursor) {
 	before, passing := len(e.problems), []string{}
 	for _, s := range r.subs {
@@ -73,7 +74,7 @@ func evalOneOf(r *rule, e *evaluation, at *cursor) {
 	e.fail(at, "must match exactly one schema in oneOf", "passingSchemas="+cmp.Or(strings.Join(passing, ","), "null"))
 }
 
-// evalAllOf is for schemas by themselves: the merged schema has no allOf but within an "if".
+// evalAllOf is needed inside "if" only: elsewhere the merged schema has no allOf.
 func evalAllOf(r *rule, e *evaluation, at *cursor) {
 	for _, s := range r.subs {
 		if !e.visit(s.node, at) && !e.all {
@@ -82,7 +83,7 @@ func evalAllOf(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-// evalIf does not even try the condition if nothing comes of it.
+// evalIf skips the condition if no clause can fail.
 func evalIf(r *rule, e *evaluation, at *cursor) {
 	clauses := slices.Concat(r.in.rule(anyGroup, "then").subs, r.in.rule(anyGroup, "else").subs)
 	if !slices.ContainsFunc(clauses, func(s sub) bool { return !s.always }) {
@@ -99,8 +100,8 @@ func evalIf(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-// evalNote notes what Backstage's own keywords say of the value at hand. A schema evaluated later replaces it; as
-// "backend" is the default it replaces nothing.
+// evalNote notes the value of one of Backstage's own keywords. A schema that is evaluated later replaces it, unless it
+// says "backend", the default.
 func evalNote(r *rule, e *evaluation, at *cursor) {
 	if e.notes != nil && (r.name == "deprecated" || r.value != "backend") {
 		e.notes[r.name][normalizePath(at.path)] = r.value.(string)
@@ -119,20 +120,20 @@ func evalLimit(r *rule, e *evaluation, at *cursor) {
 		sign, ok = ">", n > limit
 	}
 	if !ok {
-		e.fail(at, "must be "+sign+" "+toString(limit), "comparison="+sign, "limit="+toString(limit))
+		e.fail(at, "must be "+sign+" "+js.String(limit), "comparison="+sign, "limit="+js.String(limit))
 	}
 }
 
 // evalMultipleOf divides doubles: 0.3 is no multiple of 0.1, as in JavaScript.
 func evalMultipleOf(r *rule, e *evaluation, at *cursor) {
-	// From 1e21 on JavaScript writes numbers with an exponent, and parseInt reads no more than its first digits.
+	// ajv compares with parseInt, which misreads 1e21 and more: JavaScript writes them with an exponent.
 	quotient := at.value.(float64) / r.value.(float64)
 	if quotient != math.Trunc(quotient) || math.Abs(quotient) >= 1e21 || math.IsNaN(quotient) {
-		e.fail(at, "must be multiple of "+toString(r.value), "multipleOf="+toString(r.value))
+		e.fail(at, "must be multiple of "+js.String(r.value), "multipleOf="+js.String(r.value))
 	}
 }
 
-// evalSize counts what a value is made of: characters, not UTF-16 units.
+// evalSize counts characters (not UTF-16 units), items or properties.
 func evalSize(r *rule, e *evaluation, at *cursor) {
 	size, unit, limit := 0, "", r.value.(float64)
 	switch v := at.value.(type) {
@@ -148,18 +149,18 @@ func evalSize(r *rule, e *evaluation, at *cursor) {
 		comparison, ok = "fewer", float64(size) >= limit
 	}
 	if !ok {
-		e.fail(at, fmt.Sprintf("must NOT have %s than %s %s", comparison, toString(limit), unit), "limit="+toString(limit))
+		e.fail(at, fmt.Sprintf("must NOT have %s than %s %s", comparison, js.String(limit), unit), "limit="+js.String(limit))
 	}
 }
 
-// evalPattern looks for a match anywhere in the text.
+// evalPattern looks for a match anywhere in the string.
 func evalPattern(r *rule, e *evaluation, at *cursor) {
-	if source := r.value.(string); !matches(r.subs[0].pattern, at.value.(string)) {
+	if source := r.value.(string); !r.subs[0].pattern.Test(at.value.(string)) {
 		e.fail(at, `must match pattern "`+source+`"`, "pattern="+source)
 	}
 }
 
-// evalItems is also for additionalItems, which are those after the ones that "items" lists.
+// evalItems is for additionalItems as well: the items after those that "items" lists.
 func evalItems(r *rule, e *evaluation, at *cursor) {
 	items, from := at.value.([]any), 0
 	named, _ := r.in.schema.Get("items")
@@ -178,7 +179,7 @@ func evalItems(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-// evalContains stops at the first item that fits; the problems of those before it are forgotten.
+// evalContains stops at the first match, and drops the problems of the items before it.
 func evalContains(r *rule, e *evaluation, at *cursor) {
 	before := len(e.problems)
 	for i := range at.value.([]any) {
@@ -190,8 +191,8 @@ func evalContains(r *rule, e *evaluation, at *cursor) {
 	e.fail(at, "must contain at least 1 valid item(s)", "minContains=1")
 }
 
-// evalUniqueItems finds the pair that ajv finds first. Where "items" allows nothing but scalars that is an item and
-// one after it, and items of other types do not count; else it is an item and one before it.
+// evalUniqueItems reports the pair that ajv finds first. If "items" allows only scalars, that is an item and a later
+// one, and items of other types do not count. Otherwise it is an item and an earlier one.
 func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
 	if r.value == false {
 		return
@@ -215,10 +216,10 @@ func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-// evalRequired reports one problem for each property that is missing.
+// evalRequired reports a problem for each missing property.
 func evalRequired(r *rule, e *evaluation, at *cursor) {
 	for _, item := range r.value.([]any) {
-		name := toString(item)
+		name := js.String(item)
 		if _, ok := at.value.(*value.Object).Get(name); ok {
 			continue
 		}
@@ -230,7 +231,7 @@ func evalRequired(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-// evalPropertyNames evaluates the names as values of their own. Problems are reported at the object.
+// evalPropertyNames evaluates each name as a value. Problems are reported at the object.
 func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
 	for _, key := range at.value.(*value.Object).Keys() {
 		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path, key: at.key, inList: at.inList}) {
@@ -242,7 +243,7 @@ func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-// evalAdditionalProperties is for what neither "properties" nor "patternProperties" names.
+// evalAdditionalProperties is for properties that are in neither "properties" nor "patternProperties".
 func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
 	for _, key := range at.value.(*value.Object).Keys() {
 		switch {
@@ -258,10 +259,10 @@ func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-// evalDependencies evaluates first the lists of what else must be there when a property is, then the schemas.
+// evalDependencies evaluates the lists of required properties first, then the schemas.
 func evalDependencies(r *rule, e *evaluation, at *cursor) {
 	object := at.value.(*value.Object)
-	for key, v := range entries(r.value.(*value.Object)) {
+	for key, v := range r.value.(*value.Object).All() {
 		names, _ := v.([]any)
 		if _, ok := object.Get(key); !ok || len(names) == 0 {
 			continue
@@ -270,13 +271,13 @@ func evalDependencies(r *rule, e *evaluation, at *cursor) {
 		if len(names) == 1 {
 			noun = "property"
 		}
-		all := strings.ReplaceAll(toString(names), ",", ", ")
+		all := strings.ReplaceAll(js.String(names), ",", ", ")
 		for _, item := range names {
-			if _, ok := object.Get(toString(item)); ok {
+			if _, ok := object.Get(js.String(item)); ok {
 				continue
 			}
 			e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property="+key,
-				"missingProperty="+toString(item), "depsCount="+strconv.Itoa(len(names)), "deps="+all)
+				"missingProperty="+js.String(item), "depsCount="+strconv.Itoa(len(names)), "deps="+all)
 			if !e.all {
 				return
 			}
@@ -289,7 +290,7 @@ func evalDependencies(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-// evalProperties evaluates properties in the order of the schema, not in that of the value.
+// evalProperties evaluates properties in the order of the schema, not of the value.
 func evalProperties(r *rule, e *evaluation, at *cursor) {
 	object := at.value.(*value.Object)
 	for _, s := range r.subs {
@@ -298,7 +299,7 @@ func evalProperties(r *rule, e *evaluation, at *cursor) {
 			keys = object.Keys()
 		}
 		for _, key := range keys {
-			if _, ok := object.Get(key); !ok || s.pattern != nil && !matches(s.pattern, key) {
+			if _, ok := object.Get(key); !ok || s.pattern != nil && !s.pattern.Test(key) {
 				continue
 			}
 			if !e.visit(s.node, at.property(key)) && !e.all {

@@ -33,6 +33,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/pkg/js"
 )
 
 // A Source is the schema of one plugin, or the host's own.
@@ -79,7 +80,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 		}
 		if _, err := compileRoot(v, meta); err != nil {
 			kind := "Error"
-			if strings.HasPrefix(err.Error(), badPattern) {
+			if errors.As(err, new(js.SyntaxError)) {
 				kind = "SyntaxError"
 			}
 			return nil, fmt.Errorf("Schema at %s is invalid, %s: %w", source.Path, kind, err)
@@ -92,13 +93,13 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	if err != nil {
 		return nil, nameSources(err, sources, s.values)
 	}
-	merged = clone(merged) // parts of it are the sources'
+	merged = value.Clone(merged) // parts of it are the sources'
 	if err := s.inherit(merged, strict); err != nil {
 		return nil, err
 	}
 	// The merged schema has the $id of the first, which ajv knows already: a config schema cannot have any.
 	object, _ := merged.(*value.Object)
-	if id, _ := text(object, "$id"); id != "" {
+	if id, _ := stringAt(object, "$id"); id != "" {
 		return nil, fmt.Errorf("schema with key or id %q already exists", id)
 	}
 	s.root, err = compileRoot(merged, meta)
@@ -110,8 +111,8 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 func (s *Schema) inherit(schema any, strict bool) (err error) {
 	inherited := map[*value.Object]string{}
 	walk(schema, "", nil, func(schema *value.Object, pointer string, parent *value.Object) {
-		own, _ := text(schema, "visibility")
-		deep, isDeep := text(schema, "deepVisibility")
+		own, _ := stringAt(schema, "visibility")
+		deep, isDeep := stringAt(schema, "deepVisibility")
 		switch {
 		case isDeep:
 			s.visible[normalizePath(pointer)] = deep
@@ -130,7 +131,7 @@ func (s *Schema) inherit(schema any, strict bool) (err error) {
 			}
 		}
 		additional, _ := schema.Get("additionalProperties")
-		if kind, _ := text(schema, "type"); strict && kind == "object" && declares(schema) && additional == nil {
+		if kind, _ := stringAt(schema, "type"); strict && kind == "object" && declares(schema) && additional == nil {
 			schema.Set("additionalProperties", false)
 		}
 	})
@@ -152,7 +153,7 @@ func walk(schema any, pointer string, parent *value.Object,
 		return
 	}
 	visit(object, pointer, parent)
-	for key, v := range entries(object) {
+	for key, v := range object.All() {
 		for _, m := range within(key, v) {
 			at := pointer + "/" + key
 			if m.key != "" {
@@ -193,7 +194,7 @@ func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 	}
 	e := &evaluation{all: true, coerces: true}
 	e.notes = map[string]map[string]string{"visibility": {}, "deepVisibility": {}, "deprecated": {}}
-	e.visit(s.root, &cursor{value: clone(data)})
+	e.visit(s.root, &cursor{value: value.Clone(data)})
 	if e.endless {
 		return nil, errors.New("the config schema refers to itself without end")
 	}

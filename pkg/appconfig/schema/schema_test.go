@@ -15,7 +15,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock")) }
 
 // layer parses a layer; its name is layer<n>.
 func layers(t testing.TB, texts ...string) *appconfig.Config {

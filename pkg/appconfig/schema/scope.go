@@ -7,9 +7,9 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// Scope returns a view of the configuration that holds only what the schema declares: what a plugin may see.
-// Its layers keep their names, so that errors still name the layer a value is in. A value that is declared
-// without saying what is in it is kept whole, and so is one of another type than the schema wants.
+// Scope returns the part of the configuration that the schema declares: what a plugin may see. Its layers keep their
+// names, so that errors still name the layer of a value. A value is kept whole if the schema does not say what is in
+// it, or if it is not of the schema's type.
 func (s *Schema) Scope(c *appconfig.Config) *appconfig.Config {
 	var layers []appconfig.Layer
 	for _, layer := range c.Layers() {
@@ -19,7 +19,7 @@ func (s *Schema) Scope(c *appconfig.Config) *appconfig.Config {
 	return appconfig.New(layers...)
 }
 
-// scope returns the declared part of a value, given the schemas that say something of it.
+// scope returns the declared part of a value that the schemas of nodes describe.
 func scope(v any, nodes []*node, top bool) any {
 	var all []*node
 	for _, n := range nodes {
@@ -41,7 +41,7 @@ func scope(v any, nodes []*node, top bool) any {
 			return v
 		}
 		out := &value.Object{}
-		for key, item := range entries(v) {
+		for key, item := range v.All() {
 			if of := propertyNodes(all, key); len(of) > 0 {
 				out.SetAt(key, scope(item, of, false), v.Position(key))
 			}
@@ -51,7 +51,7 @@ func scope(v any, nodes []*node, top bool) any {
 	return v
 }
 
-// alternatives adds a schema to found, and all that it refers to or combines.
+// alternatives adds a schema to found, and all schemas that it refers to or combines.
 func (n *node) alternatives(found []*node) []*node {
 	if slices.Contains(found, n) {
 		return found // a reference leads back
@@ -67,12 +67,12 @@ func (n *node) alternatives(found []*node) []*node {
 	return found
 }
 
-// isOpen tells whether the schemas leave open what an object holds: one of them takes any object, or none
-// says anything of properties.
+// isOpen reports whether an object may hold anything: one of the schemas accepts any object, or none mentions
+// properties.
 func isOpen(nodes []*node) bool {
 	open := true
 	for _, n := range nodes {
-		if _, restricted := n.schema.Get("additionalProperties"); restricted || declares(n.schema) {
+		if n.schema.Has("additionalProperties") || declares(n.schema) {
 			open = false
 		} else if slices.Equal(n.types, []string{"object"}) {
 			return true
@@ -81,12 +81,12 @@ func isOpen(nodes []*node) bool {
 	return open
 }
 
-// propertyNodes returns what the schemas say of a property.
+// propertyNodes returns the schemas of a property.
 func propertyNodes(nodes []*node, key string) (found []*node) {
 	for _, n := range nodes {
 		declared := n.declared(key)
 		found = append(found, declared...)
-		// additionalProperties speaks of what its own schema does not declare, not of what another one does.
+		// additionalProperties is for properties that its own schema does not declare, even if another one does.
 		for _, s := range n.rule(objectGroup, "additionalProperties").subs {
 			if declared == nil && !s.never {
 				found = append(found, s.node)
@@ -96,7 +96,7 @@ func propertyNodes(nodes []*node, key string) (found []*node) {
 	return found
 }
 
-// itemNodes returns what the schemas say of the item at a position.
+// itemNodes returns the schemas of the item at a position.
 func itemNodes(nodes []*node, position int) (found []*node) {
 	for _, n := range nodes {
 		items := n.rule(arrayGroup, "items").subs

@@ -37,6 +37,42 @@ func Equal(a, b any) bool {
 	return a == b
 }
 
+// TypeOf returns the JSON type of a value.
+func TypeOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case float64:
+		return "number"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	}
+	return "object"
+}
+
+// Clone returns a deep copy of a value, without positions.
+func Clone(v any) any {
+	switch v := v.(type) {
+	case []any:
+		items := make([]any, len(v))
+		for i, item := range v {
+			items[i] = Clone(item)
+		}
+		return items
+	case *Object:
+		object := NewObject(v.Len())
+		for key, item := range v.All() {
+			object.Set(key, Clone(item))
+		}
+		return object
+	}
+	return v
+}
+
 // FromMap returns the object that a map stands for, its keys in the order of the alphabet. All kinds of numbers become
 // float64, all kinds of maps objects and all kinds of slices arrays. What has no counterpart becomes the string that
 // it is marshalled or printed as.
