@@ -44,7 +44,7 @@ func (at *cursor) below(name string) string {
 	if at.inList {
 		return at.key
 	}
-	return strings.TrimPrefix(at.key+"."+name, ".")
+	return joinKey(at.key, name)
 }
 
 // property returns the cursor of a property of an object.

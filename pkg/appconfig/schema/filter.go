@@ -121,11 +121,7 @@ func (f *filter) value(v any, path, key, inherited string) (any, bool) {
 	case *value.Object:
 		object := &value.Object{}
 		for name, item := range v.All() {
-			full := name
-			if key != "" {
-				full = key + "." + name
-			}
-			if out, ok := f.value(item, path+"/"+name, full, inherited); ok {
+			if out, ok := f.value(item, path+"/"+name, joinKey(key, name), inherited); ok {
 				object.SetAt(name, out, v.Position(name))
 			}
 		}

@@ -18,30 +18,25 @@ func mergeSchemas(schemas []any) (any, error) {
 	return merged, m.err
 }
 
-// An unmergeableError says that two values of a keyword cannot be merged, because no two plugins are known to need
-// it.
+// An unmergeableError says that two values of a keyword cannot be merged: no two plugins are known to need it.
 type unmergeableError struct{ path string }
 
 func (e *unmergeableError) Error() string {
-	return "they have different values for the keyword " + e.path + "; keep only one of them or make them equal"
+	return "different values for the keyword " + e.path + ", which cannot be merged: keep one of them or make them equal"
 }
 
-// nameSources adds the sources that cannot be merged to an *unmergeableError.
+// nameSources adds the names of the sources that it is about to an *unmergeableError.
 func nameSources(err error, sources []Source, schemas []any) error {
-	var unmergeable *unmergeableError
-	if !errors.As(err, &unmergeable) {
-		return err
-	}
 	name := func(i int) string { return cmp.Or(sources[i].PackageName, sources[i].Path) }
 	for i := range schemas {
-		for j := i; j >= 0; j-- {
-			if _, err := mergeSchemas([]any{schemas[j], schemas[i]}); errors.As(err, &unmergeable) {
+		for j := i; j >= 0 && errors.As(err, new(*unmergeableError)); j-- {
+			if _, err := mergeSchemas([]any{schemas[j], schemas[i]}); errors.As(err, new(*unmergeableError)) {
 				names := slices.Compact([]string{name(j), name(i)})
-				return fmt.Errorf("the schemas of %s cannot be merged: %w", strings.Join(names, " and "), err)
+				return fmt.Errorf("the schemas of %s have %w", strings.Join(names, " and "), err)
 			}
 		}
 	}
-	return fmt.Errorf("the schemas cannot be merged: %w", err)
+	return err
 }
 
 // A merger merges schemas. Its methods go on after a conflict; err is the first one.
@@ -223,8 +218,8 @@ func (m *merger) resolve(key string, values []any, path []string) any {
 	}
 	if len(common) == 0 {
 		texts := make([]string, len(values))
-		for i, value := range values {
-			texts[i] = indentJSON(value)
+		for i, v := range values {
+			texts[i] = string(value.IndentJSON(v))
 		}
 		m.fail(fmt.Errorf("Could not resolve values for path:\"%s\". They are probably incompatible. Values: \n%s",
 			strings.Join(path, "."), strings.Join(texts, "\n")))

@@ -45,6 +45,9 @@ func contains(list []any, v any) bool {
 	return slices.ContainsFunc(list, func(item any) bool { return value.Equal(item, v) })
 }
 
+// joinKey returns the key in a Config of a property.
+func joinKey(key, property string) string { return strings.TrimPrefix(key+"."+property, ".") }
+
 // escapePointer escapes a key for a JSON pointer.
 func escapePointer(key string) string { return pointerEscapes.Replace(key) }
 

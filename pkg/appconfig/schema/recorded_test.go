@@ -91,7 +91,7 @@ func runRecorded(c *value.Object) (diff string, err error) {
 			want.Set(key, v)
 		}
 	}
-	return cmp.Diff(indentJSON(want), indentJSON(got)), err
+	return cmp.Diff(string(value.IndentJSON(want)), string(value.IndentJSON(got))), err
 }
 
 func processAll(schema *Schema, config *appconfig.Config) []any {

@@ -1,34 +1,28 @@
-// Package schema checks a configuration against JSON schemas, and filters it by the visibility that they give
-// its values: Backstage's keywords "visibility" (frontend, backend or secret), "deepVisibility" and
-// "deprecated". The schemas of all plugins and of the host are merged into one, as loadConfigSchema of
-// @backstage/config-loader does.
+// Package schema checks a configuration against JSON schemas and filters it by visibility, with Backstage's keywords
+// "visibility" (frontend, backend or secret), "deepVisibility" and "deprecated". The schemas of the host and all
+// plugins are merged into one, as loadConfigSchema of @backstage/config-loader does.
 //
-// The outcome is that of ajv 8 with Backstage's options, down to the text and order of its errors. This is why
-// the package evaluates schemas itself: ajv converts values on its way (a text that looks like a number is one
-// where the schema wants a number, and every keyword evaluated later sees the number), reports failures in the
-// order of its own list of keywords, refuses unknown keywords and formats, and notes visibilities in branches
-// that fail. github.com/santhosh-tekuri/jsonschema/v6 leaves no room for any of this: it cannot replace a
-// value, keeps properties in maps without an order, ignores what stands beside a $ref in draft 7, and a keyword
-// of a custom vocabulary runs after all others. The tests use it as an independent second opinion on what is
-// valid.
+// The outcome is that of ajv 8 with Backstage's options, including the text and order of errors. No Go package can do
+// that, so this one evaluates schemas itself. ajv converts values while it evaluates: if a schema wants a number, a
+// string that looks like one becomes a number for every keyword evaluated later. It reports problems in the order of
+// its own list of keywords, refuses unknown keywords and formats, and notes visibilities in branches that fail.
+// github.com/santhosh-tekuri/jsonschema/v6 cannot replace a value, keeps properties in maps without an order, ignores
+// the keywords next to a $ref in draft 7, and evaluates custom keywords last. The tests use it as an independent second
+// opinion on what is valid.
 //
-// A schema goes through these steps, a file each: keywords.go says what keywords there are and refuses mistakes,
-// compile.go turns schemas into nodes, merge.go merges them, rules.go evaluates a keyword each, evaluate.go a
-// schema with its types and coercion, and filter.go and scope.go tell whom to show what.
+// keywords.go lists the keywords and refuses mistakes in them. merge.go merges schemas, compile.go turns them into
+// nodes, evaluate.go evaluates a node (coerce.go: types; rules.go: keywords), filter.go and scope.go select what to
+// show to whom.
 //
-// Not matched is what no plugin's schema is known to have: the order of enums merged from several packages whose
-// values are not all texts or all numbers; alternatives merged from packages that say the same in other words, which
-// are combined here, and left as they are there; "nullable" beside a list of types, in what is merged; a $ref by
+// What no plugin's schema is known to have differs: values that merge.go does not merge are an error; merged enums that
+// mix types have another order; "nullable" next to a list of types is merged like any keyword; a $ref cannot lead to an
 // $id; and a schema with several mistakes may be refused for another one of them.
 package schema
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
@@ -36,10 +30,10 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// A Source is the schema of one plugin, or the host's own.
+// A Source is the schema of a plugin or of the host.
 type Source struct {
-	PackageName string // whose it is
-	Path        string // where errors say it is from
+	PackageName string // the plugin
+	Path        string // the file, for errors
 	Value       []byte // JSON schema, draft 7
 }
 
@@ -48,20 +42,20 @@ type Schema struct {
 	sources *value.Object     // as Serialize returns it
 	values  []any             // of the sources
 	root    *node             // of the merged schema
-	visible map[string]string // visibilities by the path of the schema that has them, for missing values
+	visible map[string]string // visibilities by the path of their schema, for missing values
 }
 
 //go:embed draft-07.json
 var draft07 []byte
 
-// Compile merges and compiles the schemas. Properties that none of them declares are allowed.
+// Compile merges and compiles schemas. Undeclared properties are allowed.
 func Compile(sources ...Source) (*Schema, error) { return compile(sources, false) }
 
-// CompileStrict is Compile with Backstage's option noUndeclaredProperties: an object whose properties are
-// declared may have no others, unless its schema says so.
+// CompileStrict is Compile with Backstage's option noUndeclaredProperties: an object that declares properties may have
+// no others, unless its schema says so.
 func CompileStrict(sources ...Source) (*Schema, error) { return compile(sources, true) }
 
-// compile checks each schema by itself, merges them, and compiles the result for evaluation.
+// compile checks each schema, merges them and compiles the result.
 func compile(sources []Source, strict bool) (*Schema, error) {
 	metaschema, err := value.ParseJSON(draft07)
 	if err != nil {
@@ -93,11 +87,11 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	if err != nil {
 		return nil, nameSources(err, sources, s.values)
 	}
-	merged = value.Clone(merged) // parts of it are the sources'
+	merged = value.Clone(merged) // it shares parts with the sources
 	if err := s.inherit(merged, strict); err != nil {
 		return nil, err
 	}
-	// The merged schema has the $id of the first, which ajv knows already: a config schema cannot have any.
+	// The merged schema has the $id of the first one, which ajv knows already: so no config schema can have an $id.
 	object, _ := merged.(*value.Object)
 	if id, _ := stringAt(object, "$id"); id != "" {
 		return nil, fmt.Errorf("schema with key or id %q already exists", id)
@@ -106,87 +100,29 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 	return s, err
 }
 
-// inherit refuses visibilities that contradict a deepVisibility around them, and notes the others. With strict it
-// also closes the objects whose properties are declared.
-func (s *Schema) inherit(schema any, strict bool) (err error) {
-	inherited := map[*value.Object]string{}
-	walk(schema, "", nil, func(schema *value.Object, pointer string, parent *value.Object) {
-		own, _ := stringAt(schema, "visibility")
-		deep, isDeep := stringAt(schema, "deepVisibility")
-		switch {
-		case isDeep:
-			s.visible[normalizePath(pointer)] = deep
-		case own != "" && own != "backend":
-			s.visible[normalizePath(pointer)] = own
-		}
-		if !isDeep {
-			deep = inherited[parent]
-		}
-		if deep != "" {
-			inherited[schema] = deep
-			// The schema's own, the nearest above and the one above that: Backstage compares these three.
-			all := []string{own, deep, inherited[parent]}
-			if slices.Contains(all, "frontend") && slices.Contains(all, "secret") && err == nil {
-				err = fmt.Errorf("Config schema visibility is both 'frontend' and 'secret' for %s", pointer)
-			}
-		}
-		additional, _ := schema.Get("additionalProperties")
-		if kind, _ := stringAt(schema, "type"); strict && kind == "object" && declares(schema) && additional == nil {
-			schema.Set("additionalProperties", false)
-		}
-	})
-	return err
-}
-
-// declares tells whether an object schema names properties.
-func declares(schema *value.Object) bool {
-	return inner(schema, "properties").Len()+inner(schema, "patternProperties").Len() > 0
-}
-
-// walk calls visit for a schema and every schema within, parents first, with its JSON pointer and its parent:
-// json-schema-traverse's walk. It may change the schema.
-func walk(schema any, pointer string, parent *value.Object,
-	visit func(schema *value.Object, pointer string, parent *value.Object),
-) {
-	object, ok := schema.(*value.Object)
-	if !ok {
-		return
-	}
-	visit(object, pointer, parent)
-	for key, v := range object.All() {
-		for _, m := range within(key, v) {
-			at := pointer + "/" + key
-			if m.key != "" {
-				at += "/" + escapePointer(m.key)
-			}
-			walk(m.schema, at, object, visit)
-		}
-	}
-}
-
-// Serialize returns the schemas by themselves, as schema.serialize() of Backstage does.
+// Serialize returns the separate schemas, as Backstage's schema.serialize() does.
 func (s *Schema) Serialize() *value.Object { return s.sources }
 
-// Merge returns the schemas merged into one, as mergeConfigSchemas of Backstage does.
+// Merge returns the merged schema, as Backstage's mergeConfigSchemas does.
 func (s *Schema) Merge() (any, error) { return mergeSchemas(s.values) }
 
-// A ValidationError lists everything that is wrong with a configuration.
+// A ValidationError lists all problems of a configuration.
 type ValidationError struct {
-	Messages []string // each names what was expected and the path of the value
-	Keys     []string // of those values, "" for the root; what is in a list goes by the key of the list
+	Messages []string // what was expected, and the path of the value
+	Keys     []string // the keys of those values, "" for the root; items of a list have the key of the list
 }
 
 func (e *ValidationError) Error() string {
 	return "Config validation failed, " + strings.Join(e.Messages, "; ")
 }
 
-// Validate reports everything that is wrong with a configuration, as a *ValidationError.
+// Validate returns all problems of a configuration as a *ValidationError.
 func (s *Schema) Validate(c *appconfig.Config) error {
 	_, err := s.Process(c, Options{})
 	return err
 }
 
-// evaluate runs the merged layers through the schema.
+// evaluate checks the merged layers against the schema.
 func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 	data, _, err := c.GetOptional("")
 	if err != nil {
@@ -199,13 +135,4 @@ func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 		return nil, errors.New("the config schema refers to itself without end")
 	}
 	return e, nil
-}
-
-// indentJSON is JSON.stringify(value, null, 2).
-func indentJSON(v any) string {
-	var b bytes.Buffer
-	if err := json.Indent(&b, value.FormatJSON(v), "", "  "); err != nil {
-		return "null"
-	}
-	return b.String()
 }

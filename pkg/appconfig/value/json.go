@@ -107,6 +107,15 @@ func FormatJSON(value any) []byte {
 	return b.Bytes()
 }
 
+// IndentJSON writes a value as JSON.stringify(value, null, 2) does.
+func IndentJSON(value any) []byte {
+	var b bytes.Buffer
+	if err := json.Indent(&b, FormatJSON(value), "", "  "); err != nil {
+		return []byte("null") // not a config value
+	}
+	return b.Bytes()
+}
+
 func writeJSON(b *bytes.Buffer, value any) {
 	switch v := value.(type) {
 	case *Object:
