@@ -37,7 +37,7 @@ func writeBenchSet(b *testing.B) appconfig.Options {
 	write("parts/certificate.pem", strings.Repeat(strings.Repeat("A", 64)+"\n", 30))
 	options := appconfig.Options{Dir: dir}
 	for _, name := range []string{"app-config.yaml", "app-config.local.yaml", "app-config.extra.yaml"} {
-		options.Args = append(options.Args, "--config", filepath.Join(dir, name))
+		options.Targets = append(options.Targets, filepath.Join(dir, name))
 	}
 	for i := range 20 {
 		options.Environ = append(options.Environ, fmt.Sprintf("BENCH_%d=value-%d", i, i))

@@ -18,7 +18,9 @@
 // vanished with them (Config.Unset). testdata/cases holds what the real packages make of more than 600 configurations.
 package appconfig
 
-import "github.com/understudy-host/understudy/pkg/appconfig/value"
+import (
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+)
 
 // A Layer is one source's part of a configuration.
 type Layer struct {

@@ -219,8 +219,9 @@ func runCase(t *testing.T, c conformanceCase) string {
 		RootDir: root, Dir: dir, LocalOnly: true,
 		AllowMissingDefault: c.AllowMissingDefaultConfig,
 	}
+	var args []string
 	for _, arg := range c.Argv {
-		options.Args = append(options.Args, fill(arg))
+		args = append(args, fill(arg))
 	}
 	env, _ := decodeOrdered(t, c.Env).(*value.Object)
 	for _, name := range env.Keys() {
@@ -230,7 +231,7 @@ func runCase(t *testing.T, c conformanceCase) string {
 
 	want, _ := decodeOrdered(t, c.Expect).(*value.Object)
 	got := &value.Object{}
-	config, err := appconfig.Load(context.Background(), options)
+	config, err := loadArgs(options, args)
 	wantError, failed := want.Get("error")
 	switch {
 	case err != nil && failed:
@@ -257,6 +258,14 @@ func runCase(t *testing.T, c conformanceCase) string {
 		got.Set("schema", runSchema(t, c, config))
 	}
 	return cmp.Diff(indent(t, want), strings.ReplaceAll(indent(t, got), root, "<ROOT>"))
+}
+
+// loadArgs loads what a command line asks for.
+func loadArgs(options appconfig.Options, args []string) (config *appconfig.Config, err error) {
+	if options.Targets, err = appconfig.TargetsFromArgs(args); err != nil {
+		return nil, err
+	}
+	return appconfig.Load(context.Background(), options)
 }
 
 // yamlProblem is in the text of each error with which npm's yaml refuses a document.

@@ -58,7 +58,11 @@ func Example() {
 }
 
 func ExampleWatch() {
-	options := appconfig.Options{Args: os.Args[1:], Environ: os.Environ()}
+	targets, err := appconfig.TargetsFromArgs(os.Args[1:])
+	if err != nil {
+		log.Fatal(err)
+	}
+	options := appconfig.Options{Targets: targets, Environ: os.Environ()}
 	ctx := context.Background()
 	config, err := appconfig.Load(ctx, options)
 	if err != nil {

@@ -1,28 +1,64 @@
 package appconfig
 
 import (
-	"encoding/json"
-	"errors"
+	"context"
+	"fmt"
 
 	"github.com/knadh/koanf/v2"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// koanf brings the sources in and hands the configuration on: each source is a koanf provider and its format a koanf
-// parser, loaded into a koanf instance of its own, so that anything koanf has a provider for can be a layer; and Koanf
-// returns the merged layers as an instance, for its Unmarshal and for code that takes one.
+// What koanf does here: any of its providers can be a layer; yaml.Parser gives its users our YAML; every layer, be it
+// of a file, a URL or the variables, is a provider for its users; and Koanf returns the merged configuration, for its
+// Unmarshal and for code that takes one.
 //
-// The reader in between is ours. koanf's getters know neither the order of keys nor a null from a missing value, split a key at
-// its dots wherever these come from, cannot tell which layer a value is in, and copy what they return; and plain maps
-// of all values would take a third of the time of a load. So a parser gives koanf the sections at the top of a
-// document by reference, and keeps the tree they are of.
+// The layers in between are ours. koanf's getters know neither the order of keys nor a null from a missing value, split
+// a key at its dots wherever these come from, cannot tell which layer a value is in, and copy what they return.
 
-// A Provider is a further source of configuration: anything that koanf can load.
+// A Provider is a further source of configuration: anything that koanf can load. A provider that has a method Watch, as
+// koanf's own do, is read again when it reports a change, and any provider when something else changes.
 type Provider struct {
 	Name     string         // what errors call the layer
 	Provider koanf.Provider // a secrets manager, a key-value store, a map
-	Parser   koanf.Parser   // nil where the provider returns maps
+	Parser   koanf.Parser   // nil if the provider returns maps
+}
+
+// load reads the source. Its keys come in the order of the alphabet, as a map has none.
+func (p Provider) load() (Layer, error) {
+	store := koanf.New(".")
+	if err := store.Load(p.Provider, p.Parser); err != nil {
+		return Layer{}, &LoadError{p.Name, err, true}
+	}
+	return Layer{Name: p.Name, Path: p.Name, Data: value.ReadMap(store.Raw(), &value.Source{Path: p.Name})}, nil
+}
+
+// watch sends to events whenever the provider reports a change, nil, or that it cannot, until ctx ends. It returns a
+// function that ends the provider's own watching.
+func (p Provider) watch(ctx context.Context, events chan<- error) (stop func()) {
+	send := func(err error) {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", p.Name, err)
+		}
+		select {
+		case events <- err:
+		case <-ctx.Done():
+		}
+	}
+	watcher, ok := p.Provider.(interface {
+		Watch(callback func(event any, err error)) error
+	})
+	if !ok {
+		return func() {}
+	}
+	if err := watcher.Watch(func(_ any, err error) { go send(err) }); err != nil {
+		go send(err)
+	}
+	return func() {
+		if watching, ok := p.Provider.(interface{ Unwatch() error }); ok {
+			_ = watching.Unwatch()
+		}
+	}
 }
 
 // Koanf returns the merged configuration as a koanf instance of plain maps, for example to unmarshal a part of it into
@@ -34,60 +70,11 @@ func (c *Config) Koanf() (*koanf.Koanf, error) {
 	}
 	object, _ := v.(*value.Object)
 	store := koanf.New(".")
-	return store, store.Load(mapProvider(object.Map()), nil)
+	return store, store.Load(Layer{Data: object}, nil)
 }
 
-// mapProvider is a koanf.Provider of a map.
-type mapProvider map[string]any
+// Read makes a layer a koanf.Provider, whatever it was read from: k.Load(layer, nil) loads a copy of its values.
+func (l Layer) Read() (map[string]any, error) { return l.Data.Map(), nil }
 
-func (p mapProvider) ReadBytes() ([]byte, error)    { return json.Marshal(p) }
-func (p mapProvider) Read() (map[string]any, error) { return p, nil }
-
-// load reads and parses a source and returns its tree, nil where the source has no data.
-func load(read func() ([]byte, error), parse func(text []byte) (*value.Object, error)) (*value.Object, error) {
-	parser := &treeParser{parse: parse}
-	err := koanf.New(".").Load(bytesProvider(read), parser)
-	return parser.tree, err
-}
-
-// layer loads a further source. Its keys come in the order of the alphabet, as a map has none, and its values as JSON
-// has them.
-func (p Provider) layer() (Layer, error) {
-	store := koanf.New(".")
-	if err := store.Load(p.Provider, p.Parser); err != nil {
-		return Layer{}, err
-	}
-	return Layer{Name: p.Name, Path: p.Name, Data: value.ReadMap(store.Raw(), &value.Source{Path: p.Name})}, nil
-}
-
-// bytesProvider is a koanf.Provider of a text.
-type bytesProvider func() ([]byte, error)
-
-func (p bytesProvider) ReadBytes() ([]byte, error) { return p() }
-
-func (bytesProvider) Read() (map[string]any, error) {
-	return nil, errors.New("the source is a text: it wants a parser")
-}
-
-// treeParser is a koanf.Parser that keeps the tree it makes.
-type treeParser struct {
-	parse func(text []byte) (*value.Object, error)
-	tree  *value.Object
-}
-
-// Unmarshal returns the sections at the top of a document.
-func (p *treeParser) Unmarshal(text []byte) (map[string]any, error) {
-	tree, err := p.parse(text)
-	if err != nil || tree == nil {
-		return nil, err
-	}
-	p.tree = tree
-	sections := make(map[string]any, tree.Len())
-	for key, section := range tree.All() {
-		sections[key] = section
-	}
-	return sections, nil
-}
-
-// Marshal writes JSON, which is YAML too.
-func (p *treeParser) Marshal(sections map[string]any) ([]byte, error) { return json.Marshal(sections) }
+// ReadBytes returns the layer as JSON, for a koanf.Parser of JSON or YAML.
+func (l Layer) ReadBytes() ([]byte, error) { return value.FormatJSON(l.Data), nil }

@@ -26,9 +26,8 @@ const (
 // without any environment.
 type Options struct {
 	RootDir string   // where default files are looked for; "" is the project's root, as Backstage finds it
-	Dir     string   // what relative --config paths start from; "" is the working directory
-	Args    []string // the command line; --config is taken from it as Backstage does
-	Targets []string // files and URLs to load in place of the default files
+	Dir     string   // what relative targets start from; "" is the working directory
+	Targets []string // paths and URLs, lowest first; none for the default files
 	Environ []string // NAME=value in order, as os.Environ gives it
 
 	AllowMissingDefault bool // do without app-config.yaml
@@ -40,8 +39,8 @@ type Options struct {
 	Poll      time.Duration // how often Watch reads remote documents again; 0 is a minute, as in Backstage
 }
 
-// Load reads all sources: the files that --config names or else the default files, then the APP_CONFIG_
-// variables.
+// Load reads all sources: the targets or the default files, then the providers and the APP_CONFIG_ variables. It
+// returns when ctx ends, whatever a source waits for.
 func Load(ctx context.Context, o Options) (*Config, error) {
 	l, err := newLoader(o)
 	if err != nil {
@@ -63,30 +62,17 @@ func newLoader(o Options) (*loader, error) {
 	l := &loader{options: o, environ: newEnviron(o.Environ)}
 	l.remote = l.fetch
 	l.environ.lax = o.Lax
-	args, err := configArgs(o.Args)
-	if err != nil {
-		return nil, err
-	}
-	args = append(args, o.Targets...)
-	for _, arg := range args {
-		if u := parseURL(arg); u != nil {
-			if o.LocalOnly {
-				return nil, textError(`Config argument "` + arg + `" looks like a URL but remote configuration is ` +
-					"not enabled. Enable it by passing the `remote` option")
-			}
-			l.targets = append(l.targets, target{url: u})
-			continue
-		}
-		path, err := absolute(o.Dir, arg)
+	for _, name := range o.Targets {
+		t, err := o.target(name)
 		if err != nil {
 			return nil, err
 		}
-		l.targets = append(l.targets, target{path: path})
+		l.targets = append(l.targets, t)
 	}
 	return l, nil
 }
 
-// load reads all sources at once. Where several fail the lowest one's error is returned.
+// load reads all sources at once. If several fail the lowest one's error is returned.
 func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	files := &files{seen: map[string]fs.FileInfo{}}
 	targets, err := l.sources(files)
@@ -97,30 +83,16 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	if err != nil {
 		return nil, files, err // before any problem with a file, as in Backstage
 	}
-	layers, errs := make([]Layer, len(targets)), make([]error, len(targets))
-	var group sync.WaitGroup
-	for i, t := range targets {
-		group.Go(func() {
-			if layer, ok := l.once[t.path]; ok {
-				layers[i] = layer
-			} else if t.url != nil {
-				layers[i], errs[i] = l.loadURL(ctx, t.url)
-			} else {
-				layers[i], errs[i] = l.loadFile(t.path, files)
-			}
-		})
+	var sources []func() (Layer, error)
+	for _, t := range targets {
+		sources = append(sources, func() (Layer, error) { return l.loadTarget(ctx, t, files) })
 	}
-	group.Wait()
-	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
-		return nil, files, errs[i]
-	}
-	layers = slices.DeleteFunc(layers, func(layer Layer) bool { return layer.Data == nil })
 	for _, p := range l.options.Providers {
-		layer, err := p.layer()
-		if err != nil {
-			return nil, files, &LoadError{p.Name, err, true}
-		}
-		layers = append(layers, layer)
+		sources = append(sources, p.load)
+	}
+	layers, err := loadAll(ctx, sources)
+	if err != nil {
+		return nil, files, err
 	}
 	if env != nil {
 		layers = append(layers, Layer{Name: "env", Data: env})
@@ -131,25 +103,83 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	return New(layers...), files, nil
 }
 
-// loadLayer reads, parses and transforms a document. An empty file is no layer at all: it has no data.
-func loadLayer(name, path string, t *transformer, read func() ([]byte, error)) (layer Layer, err error) {
-	remote := t.readFile == nil
-	layer = Layer{Name: name, Path: path}
-	layer.Data, err = load(read, func(text []byte) (object *value.Object, err error) {
-		root, pos, err := yaml.Read(js.DecodeUTF8(text), &value.Source{Path: path})
-		if err != nil || root == nil && !remote {
-			return nil, err
-		}
-		if root == nil {
-			err = errors.New("configuration data is null")
-		} else {
-			object, err = t.document(root, pos, scope{filepath.Dir(path), &include{path: path}})
-		}
-		if err != nil {
-			err = &LoadError{path, err, remote}
-		}
-		return object, err
-	})
+// loadAll returns the layers of all sources that have data. When ctx ends it returns at once: what is still under way
+// then comes to its own end and is dropped.
+func loadAll(ctx context.Context, sources []func() (Layer, error)) ([]Layer, error) {
+	layers, errs := make([]Layer, len(sources)), make([]error, len(sources))
+	var group sync.WaitGroup
+	for i, load := range sources {
+		group.Go(func() { layers[i], errs[i] = load() })
+	}
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return nil, errs[i]
+	}
+	return slices.DeleteFunc(layers, func(layer Layer) bool { return layer.Data == nil }), nil
+}
+
+func (l *loader) loadTarget(ctx context.Context, t target, files *files) (Layer, error) {
+	if layer, ok := l.once[t.path]; ok {
+		return layer, nil
+	}
+	if t.url != nil {
+		return l.loadURL(ctx, t.url)
+	}
+	return l.loadFile(ctx, t.path, files)
+}
+
+// loadFile loads a local file and all that it includes, and notes what it reads.
+func (l *loader) loadFile(ctx context.Context, path string, files *files) (Layer, error) {
+	layer := Layer{Name: filepath.Base(path), Path: path}
+	text, err := files.read(ctx, path, `Config file "%s" does not exist`)
+	if err != nil {
+		return layer, err
+	}
+	root, pos, err := yaml.Read(js.DecodeUTF8(text), &value.Source{Path: path})
+	if err != nil || root == nil {
+		return layer, err // an empty file is no layer
+	}
+	t := &transformer{environ: l.environ, readFile: func(path string) (string, error) {
+		text, err := files.read(ctx, path, `failed to include "%s", file does not exist`)
+		return js.DecodeUTF8(text), err
+	}}
+	layer.Data, err = t.document(root, pos, scope{filepath.Dir(path), &include{path: path}})
+	if err != nil {
+		err = &LoadError{path, err, false}
+	}
+	layer.unset = t.unset
+	return layer, err
+}
+
+// loadURL loads a remote document. Nothing can be included into it, as in Backstage.
+func (l *loader) loadURL(ctx context.Context, u *url.URL) (Layer, error) {
+	name := displayURL(u)
+	layer := Layer{Name: name, Path: name}
+	text, err := l.remote(ctx, u)
+	if err != nil {
+		return layer, err
+	}
+	root, pos, err := yaml.Read(js.DecodeUTF8(text), &value.Source{Path: name})
+	if err != nil {
+		return layer, err
+	}
+	if root == nil {
+		return layer, &LoadError{name, errors.New("configuration data is null"), true}
+	}
+	t := &transformer{environ: l.environ}
+	layer.Data, err = t.document(root, pos, scope{})
+	if err != nil {
+		err = &LoadError{name, err, true}
+	}
 	layer.unset = t.unset
 	return layer, err
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/knadh/koanf/v2"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -182,7 +181,7 @@ func TestRemoteDocument(t *testing.T) {
 			}))
 			defer server.Close()
 			config, err := appconfig.Load(t.Context(), appconfig.Options{
-				Args: []string{"--config=" + server.URL + "/x.yaml?token=secret"}, Environ: []string{"V=v"}, Client: server.Client(),
+				Targets: []string{server.URL + "/x.yaml?token=secret"}, Environ: []string{"V=v"}, Client: server.Client(),
 			})
 			got := ""
 			if err == nil {
@@ -195,58 +194,6 @@ func TestRemoteDocument(t *testing.T) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
-	}
-}
-
-// settings is a koanf provider, as any from koanf's collection could be.
-type settings map[string]any
-
-func (s settings) ReadBytes() ([]byte, error)    { return nil, errors.New("no bytes") }
-func (s settings) Read() (map[string]any, error) { return s, nil }
-
-var _ koanf.Provider = settings{}
-
-func TestProvidersAreLayersAboveTheFiles(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "app-config.yaml"), "a: { b: 1, c: file }\n")
-	config, err := appconfig.Load(t.Context(), appconfig.Options{
-		RootDir:   dir,
-		Providers: []appconfig.Provider{{Name: "vault", Provider: settings{"a": map[string]any{"b": 2, "d": []any{int64(3)}}}}},
-		Environ:   []string{"APP_CONFIG_a_d=true"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := config.Get("")
-	if got := string(value.FormatJSON(v)); err != nil || got != `{"a":{"d":true,"b":2,"c":"file"}}` {
-		t.Errorf("got %s, %v", got, err)
-	}
-	_, err = config.GetString("a.b")
-	if want := "Invalid type in config for key 'a.b' in 'vault', got number, wanted string"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
-func TestKoanfUnmarshalsTheMergedConfig(t *testing.T) {
-	t.Parallel()
-	config, _ := mustLoad(t, map[string]string{
-		"app-config.yaml":       "backend: { listen: { port: 7007, host: ~ }, origins: [a] }\n",
-		"app-config.local.yaml": "backend: { listen: { port: 8080 }, origins: [b, c] }\n",
-	})
-	store, err := config.Koanf()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got struct {
-		Listen  struct{ Port int }
-		Origins []string
-	}
-	if err := store.Unmarshal("backend", &got); err != nil {
-		t.Fatal(err)
-	}
-	if got.Listen.Port != 8080 || !cmp.Equal(got.Origins, []string{"b", "c"}) || store.Exists("backend.listen.host") {
-		t.Errorf("got %+v, %v", got, store.Keys())
 	}
 }
 

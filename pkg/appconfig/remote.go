@@ -12,10 +12,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-const (
-	defaultPoll   = time.Minute
-	remoteTimeout = 30 * time.Second
-)
+const remoteTimeout = 30 * time.Second
 
 // fetch reads a remote document.
 func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
@@ -54,10 +51,4 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 		return fail(fmt.Errorf("larger than %d bytes", value.MaxFileSize))
 	}
 	return text, nil
-}
-
-// loadURL loads a remote document. Nothing can be included into it, as in Backstage.
-func (l *loader) loadURL(ctx context.Context, u *url.URL) (Layer, error) {
-	name := displayURL(u)
-	return loadLayer(name, name, &transformer{environ: l.environ}, func() ([]byte, error) { return l.remote(ctx, u) })
 }

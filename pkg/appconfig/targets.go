@@ -19,33 +19,42 @@ type target struct {
 	url  *url.URL
 }
 
-func absolute(dir, path string) (string, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
+// target returns what a path or a URL names.
+func (o *Options) target(name string) (target, error) {
+	if u := parseURL(name); u != nil {
+		if o.LocalOnly {
+			return target{}, textError(`Config argument "` + name + `" looks like a URL but remote configuration is ` +
+				"not enabled. Enable it by passing the `remote` option")
+		}
+		return target{url: u}, nil
 	}
-	return filepath.Abs(path)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(o.Dir, name)
+	}
+	path, err := filepath.Abs(name)
+	return target{path: path}, err
 }
 
-// configArgs returns the values of --config as minimist finds them: a value that follows, or one behind "=".
-// Without one it is true there, and --no-config is false: either gives way to what follows if it comes first.
-func configArgs(args []string) (targets []string, err error) {
+// TargetsFromArgs returns the values of --config on a command line, as Backstage finds them with minimist: a value
+// follows the flag, or is behind "=". It is for programs that have no more than the arguments.
+func TargetsFromArgs(args []string) ([]string, error) {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
-	var values []any
+	var values []any // a flag without a value is true, and --no-config false: either gives way if it comes first
 	for i := 0; i < len(args); i++ {
-		var value any
+		var v any
 		text, ok := strings.CutPrefix(args[i], "--config=")
 		switch {
 		case ok:
-			value = text
+			v = text
 		case args[i] == "--config" && i+1 < len(args) && !isFlag(args[i+1]):
 			i++
-			value = args[i]
+			v = args[i]
 		case args[i] == "--config":
-			value = true
+			v = true
 		case args[i] == "--no-config":
-			value = false
+			v = false
 		case strings.HasPrefix(args[i], "--config."):
 			return nil, fmt.Errorf("%s: --config wants a path or a URL", args[i])
 		default:
@@ -54,20 +63,21 @@ func configArgs(args []string) (targets []string, err error) {
 		if len(values) == 1 && (values[0] == true || values[0] == false) {
 			values = nil
 		}
-		values = append(values, value)
+		values = append(values, v)
 	}
-	for _, value := range values {
-		if value == true {
+	var targets []string
+	for _, v := range values {
+		if v == true {
 			return nil, errors.New("--config wants a path or a URL")
 		}
-		if text, _ := value.(string); text != "" {
+		if text, _ := v.(string); text != "" {
 			targets = append(targets, text)
 		}
 	}
 	return targets, nil
 }
 
-// isFlag tells whether minimist takes an argument for a flag rather than for a value.
+// isFlag reports whether minimist takes an argument for a flag rather than for a value.
 func isFlag(arg string) bool {
 	arg, ok := strings.CutPrefix(arg, "-")
 	arg = strings.TrimPrefix(arg, "-")

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/fsnotify/fsnotify"
-
-	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // newWatcher returns a watcher of a folder whose steps a test takes one by one.
@@ -65,6 +63,12 @@ func TestWatcherReportsADifferenceOnce(t *testing.T) {
 	}
 }
 
+// reader is a koanf provider that a function reads for.
+type reader func() (map[string]any, error)
+
+func (reader) ReadBytes() ([]byte, error)      { return nil, errors.New("no bytes") }
+func (r reader) Read() (map[string]any, error) { return r() }
+
 // What could not be read may be readable later without looking different: permissions do not show in a file's state.
 func TestWatcherTriesAgainAfterAnError(t *testing.T) {
 	t.Parallel()
@@ -75,12 +79,12 @@ func TestWatcherTriesAgainAfterAnError(t *testing.T) {
 	var reports []error
 	w := newWatcher(t, dir, func(_ *Config, err error) { reports = append(reports, err) })
 	denied := true
-	w.loader.options.Providers = []Provider{{Name: "more", Provider: bytesProvider(func() ([]byte, error) {
+	w.loader.options.Providers = []Provider{{Name: "more", Provider: reader(func() (map[string]any, error) {
 		if denied {
 			return nil, os.ErrPermission
 		}
-		return []byte("b: 1"), nil
-	}), Parser: &treeParser{parse: func([]byte) (*value.Object, error) { return &value.Object{}, nil }}}}
+		return map[string]any{"b": 1}, nil
+	})}}
 	w.check(context.Background(), true)
 	denied = false
 	w.check(context.Background(), false)

@@ -197,7 +197,7 @@ func TestWatchSeesKubernetesSwapASymlink(t *testing.T) {
 	})
 	link(t, "..2024_1", w.path("mount/..data"))
 	link(t, "..data/app-config.yaml", w.path("mount/app-config.yaml"))
-	w.options.Args = []string{"--config", "mount/app-config.yaml"}
+	w.options.Targets = []string{"mount/app-config.yaml"}
 	w.start()
 	for i, want := range []float64{2, 3} {
 		link(t, fmt.Sprintf("..2024_%d", i+2), w.path("mount/..data_tmp"))
@@ -252,7 +252,7 @@ func TestWatchPollsRemoteDocuments(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	w := newWatching(t, nil)
-	w.options.Args = []string{"--config", server.URL + "/app-config.yaml?token=secret"}
+	w.options.Targets = []string{server.URL + "/app-config.yaml?token=secret"}
 	w.options.Poll = 5 * time.Millisecond
 	w.options.Client = server.Client()
 	w.start()
@@ -283,7 +283,7 @@ func TestWatchKeepsWhatAPipeGave(t *testing.T) {
 	if err := to.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.options.Args = []string{"--config", w.path("app-config.yaml"), "--config", fmt.Sprintf("/dev/fd/%d", from.Fd())}
+	w.options.Targets = []string{w.path("app-config.yaml"), fmt.Sprintf("/dev/fd/%d", from.Fd())}
 	w.start()
 	write(t, w.path("app-config.yaml"), "a: {x: 3}\n")
 	if e := w.next(); e.err != nil || string(value.FormatJSON(e.value)) != `{"y":2,"x":3}` {
@@ -306,7 +306,7 @@ func TestWatchWaitsForNoServer(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	w := newWatching(t, map[string]string{"app-config.yaml": "a: 1\n"})
-	w.options.Args = []string{"--config", w.path("app-config.yaml"), "--config", server.URL}
+	w.options.Targets = []string{w.path("app-config.yaml"), server.URL}
 	w.options.Poll = 5 * time.Millisecond
 	w.options.Client = server.Client()
 	w.start()

@@ -1,0 +1,71 @@
+package appconfig
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// follow has the notifier watch the folders that decide what the files of the last load are, and no others. It
+// tells whether some are new.
+func (w *watcher) follow() (added bool) {
+	folders := map[string]bool{}
+	w.files.mu.Lock()
+	for path := range w.files.seen {
+		addFolders(folders, path)
+	}
+	w.files.mu.Unlock()
+	for _, folder := range w.notifier.WatchList() {
+		if !folders[folder] {
+			_ = w.notifier.Remove(folder)
+		}
+		delete(folders, folder)
+	}
+	blind := map[string]bool{}
+	for folder := range folders {
+		switch err := w.notifier.Add(folder); {
+		case err == nil:
+			added = true
+		case !errors.Is(err, fs.ErrNotExist):
+			if blind[folder] = true; !w.blind[folder] {
+				w.report(nil, &WatchError{fmt.Errorf("%s: %w", folder, err)})
+			}
+		}
+	}
+	w.blind = blind
+	return added
+}
+
+// addFolders adds the folders in which a change may make path another file: its own, those of the symbolic links
+// on the way, and where it is missing the deepest folder that is there.
+func addFolders(folders map[string]bool, path string) {
+	at, rest := string(filepath.Separator), strings.TrimPrefix(filepath.Clean(path), string(filepath.Separator))
+	for hops := 0; rest != "" && hops < 40; {
+		part, tail, _ := strings.Cut(rest, string(filepath.Separator))
+		next := filepath.Join(at, part)
+		info, err := os.Lstat(next)
+		switch {
+		case err != nil:
+			folders[at] = true
+			return
+		case info.Mode()&fs.ModeSymlink != 0:
+			folders[at] = true
+			target, err := os.Readlink(next)
+			if err != nil {
+				return
+			}
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(at, target)
+			}
+			at, rest = string(filepath.Separator), strings.TrimPrefix(filepath.Join(target, tail), string(filepath.Separator))
+			hops++
+			continue
+		case tail == "":
+			folders[at] = true
+		}
+		at, rest = next, tail
+	}
+}
