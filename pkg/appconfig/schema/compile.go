@@ -30,10 +30,11 @@ type rule struct {
 	subs  []sub // schemas in the value
 }
 
-// A sub is a schema in the value of a keyword, with its key or index.
+// A sub is a schema in the value of a keyword, with its key or index there.
 type sub struct {
 	*node
-	key     string
+	value   any
+	key     string     // "" if the value of the keyword is the schema
 	pattern *js.RegExp // the key in patternProperties, or the value of "pattern"
 }
 
@@ -135,7 +136,7 @@ func (c *compiler) compile(schema any, path string) (*node, error) {
 }
 
 // subs compiles the schemas in a rule.
-func (c *compiler) subs(r *rule) (subs []sub, err error) {
+func (c *compiler) subs(r *rule) ([]sub, error) {
 	switch r.name {
 	case "$ref":
 		n, err := c.target(r.value.(string))
@@ -144,9 +145,9 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 		p, err := js.NewRegExp(r.value.(string), "u")
 		return []sub{{pattern: p}}, err
 	}
-	members, anyLive := within(r.name, r.value), false
-	for _, m := range members {
-		live, err := isLive(m.schema)
+	subs, anyLive := within(r.name, r.value), false
+	for _, s := range subs {
+		live, err := isLive(s.value)
 		if err != nil {
 			return nil, err
 		}
@@ -154,20 +155,20 @@ func (c *compiler) subs(r *rule) (subs []sub, err error) {
 			return nil, nil // any value matches
 		}
 	}
-	for _, m := range members {
-		s, path := sub{key: m.key}, r.in.path+"/"+r.name
-		if m.key != "" {
-			path += "/" + js.EncodeURIComponent(escapePointer(m.key))
+	var err error
+	for i := range subs {
+		s, path := &subs[i], r.in.path+"/"+r.name
+		if s.key != "" {
+			path += "/" + js.EncodeURIComponent(escapePointer(s.key))
 		}
 		if r.name == "patternProperties" {
-			if s.pattern, err = r.pattern(m.key, anyLive); s.pattern == nil {
+			if s.pattern, err = r.pattern(s.key, anyLive); s.pattern == nil {
 				return nil, err
 			}
 		}
-		if s.node, err = c.compile(m.schema, path); err != nil {
+		if s.node, err = c.compile(s.value, path); err != nil {
 			return nil, err
 		}
-		subs = append(subs, s)
 	}
 	return subs, nil
 }

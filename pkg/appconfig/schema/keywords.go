@@ -15,7 +15,7 @@ import (
 type keyword struct {
 	name  string
 	group int
-	types string // of its value; "" for any
+	types string                            // of its value; "" for any
 	eval  func(*rule, *evaluation, *cursor) // nil if another keyword's does it, or there is nothing to do
 }
 
@@ -85,34 +85,28 @@ var annotations = []string{
 	"writeOnly", "examples", "contentMediaType", "contentEncoding", "contentSchema",
 }
 
-// A member is a schema in the value of a keyword, with its key or index.
-type member struct {
-	key    string // "" if the value itself is the schema
-	schema any
-}
-
-// within returns the schemas in the value of a keyword.
-func within(keyword string, v any) (members []member) {
+// within returns the schemas in the value of a keyword, not compiled yet.
+func within(keyword string, v any) (subs []sub) {
 	switch keyword {
 	case "$defs", "definitions", "properties", "patternProperties", "dependencies":
 		group, _ := v.(*value.Object)
 		for key, schema := range group.All() {
 			if _, isList := schema.([]any); !isList || keyword != "dependencies" {
-				members = append(members, member{key, schema})
+				subs = append(subs, sub{key: key, value: schema})
 			}
 		}
 	case "allOf", "anyOf", "oneOf", "items":
 		schemas, ok := v.([]any)
 		if !ok && keyword == "items" {
-			return []member{{"", v}}
+			return []sub{{value: v}}
 		}
 		for i, schema := range schemas {
-			members = append(members, member{strconv.Itoa(i), schema})
+			subs = append(subs, sub{key: strconv.Itoa(i), value: schema})
 		}
 	case "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else":
-		return []member{{"", v}}
+		return []sub{{value: v}}
 	}
-	return members
+	return subs
 }
 
 // check returns the error that ajv has for a rule alone.

@@ -15,7 +15,9 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock")) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock"))
+}
 
 // layer parses a layer; its name is layer<n>.
 func layers(t testing.TB, texts ...string) *appconfig.Config {
@@ -329,9 +331,6 @@ func FuzzSchema(f *testing.F) {
 		`{"if": {"const": {}}, "then": {"uniqueItems": true}, "patternProperties": {"^a": {"contains": {}}}, "propertyNames": {"maxLength": 1}}`, `{"a": [[], []]}`)
 	f.Add(`{"deepVisibility": "frontend", "allOf": [{"pattern": "a"}, {"pattern": "b"}], "nullable": true, "type": ["string"]}`, `true`, `{}`)
 	f.Fuzz(func(t *testing.T, a, b, config string) {
-		if strings.Contains(a+b, "attern") && len(a+b) > 200 {
-			t.Skip("an expression may take for ever")
-		}
 		v, err := value.ParseJSON([]byte(config))
 		data, ok := v.(*value.Object)
 		if err != nil || !ok {

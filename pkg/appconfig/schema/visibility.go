@@ -48,12 +48,12 @@ func walk(schema any, pointer string, parent *value.Object,
 	}
 	visit(object, pointer, parent)
 	for key, v := range object.All() {
-		for _, m := range within(key, v) {
+		for _, s := range within(key, v) {
 			at := pointer + "/" + key
-			if m.key != "" {
-				at += "/" + escapePointer(m.key)
+			if s.key != "" {
+				at += "/" + escapePointer(s.key)
 			}
-			walk(m.schema, at, object, visit)
+			walk(s.value, at, object, visit)
 		}
 	}
 }
