@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestDifferential makes random schemas and layers, has the real @backstage/config-loader process them, and
-// compares. It needs Node 20 and npm, and installs the packages that ../conformance/package.json pins into .cache
-// at the top of the repository. UNDERSTUDY_SEEDS names other seeds than 1 and 2, separated by commas.
+// TestDifferential compares Process with the real @backstage/config-loader on random schemas and layers. It needs Node
+// 20 and npm, and installs the packages that ../conformance/package.json pins into .cache at the top of the repository.
+// UNDERSTUDY_SEEDS lists seeds to use in place of 1 and 2, separated by commas.
 func TestDifferential(t *testing.T) {
 	seeds := []string{"1", "2"}
 	if names := os.Getenv("UNDERSTUDY_SEEDS"); names != "" {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// Each function here evaluates a rule of the keyword in its name: it reports problems, and may coerce the value. The
+// Each eval function evaluates a rule of the keyword in its name: it reports problems, and may coerce the value. The
 // functions of a group's keywords are called with values of the group's type only.
 
 func evalRef(r *rule, e *evaluation, at *cursor) {
@@ -157,154 +156,5 @@ func evalSize(r *rule, e *evaluation, at *cursor) {
 func evalPattern(r *rule, e *evaluation, at *cursor) {
 	if source := r.value.(string); !r.subs[0].pattern.Test(at.value.(string)) {
 		e.fail(at, `must match pattern "`+source+`"`, "pattern="+source)
-	}
-}
-
-// evalItems is for additionalItems as well: the items after those that "items" lists.
-func evalItems(r *rule, e *evaluation, at *cursor) {
-	items, from := at.value.([]any), 0
-	named, _ := r.in.schema.Get("items")
-	tuple, isTuple := named.([]any)
-	if r.name == "additionalItems" {
-		from, isTuple = len(tuple), false
-		if size := strconv.Itoa(from); r.value == false && len(items) > from {
-			e.fail(at, "must NOT have more than "+size+" items", "limit="+size)
-			return
-		}
-	}
-	for i := from; i < len(items) && (!isTuple || i < len(tuple)); i++ {
-		if !e.visit(r.subs[min(i, len(r.subs)-1)].node, at.item(i)) && !e.all {
-			return
-		}
-	}
-}
-
-// evalContains stops at the first match, and drops the problems of the items before it.
-func evalContains(r *rule, e *evaluation, at *cursor) {
-	before := len(e.problems)
-	for i := range at.value.([]any) {
-		if e.visit(r.subs[0].node, at.item(i)) {
-			e.problems = e.problems[:before]
-			return
-		}
-	}
-	e.fail(at, "must contain at least 1 valid item(s)", "minContains=1")
-}
-
-// evalUniqueItems reports the pair that ajv finds first. If "items" allows only scalars, that is an item and a later
-// one, and items of other types do not count. Otherwise it is an item and an earlier one.
-func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
-	if r.value == false {
-		return
-	}
-	var types []string
-	step := -1
-	for _, s := range r.in.rule(arrayGroup, "items").subs {
-		if s.key == "" && s.types != nil && !slices.Contains(s.types, "object") && !slices.Contains(s.types, "array") {
-			types, step = s.types, 1
-		}
-	}
-	items := at.value.([]any)
-	for i, item := range slices.Backward(items) {
-		for j := i + step; j >= 0 && j < len(items); j += step {
-			if value.Equal(item, items[j]) && (types == nil || hasType(item, types)) {
-				message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
-				e.fail(at, message, "i="+strconv.Itoa(i), "j="+strconv.Itoa(j))
-				return
-			}
-		}
-	}
-}
-
-// evalRequired reports a problem for each missing property.
-func evalRequired(r *rule, e *evaluation, at *cursor) {
-	for _, item := range r.value.([]any) {
-		name := js.String(item)
-		if _, ok := at.value.(*value.Object).Get(name); ok {
-			continue
-		}
-		p := e.fail(at, "must have required property '"+name+"'", "missingProperty="+name)
-		p.missing = strings.TrimPrefix(normalizePath(r.in.path), "#") + "/properties/" + name
-		if !e.all {
-			return
-		}
-	}
-}
-
-// evalPropertyNames evaluates each name as a value. Problems are reported at the object.
-func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
-	for _, key := range at.value.(*value.Object).Keys() {
-		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path, key: at.key, inList: at.inList}) {
-			e.fail(at, "property name must be valid", "propertyName="+key)
-			if !e.all {
-				return
-			}
-		}
-	}
-}
-
-// evalAdditionalProperties is for properties that are in neither "properties" nor "patternProperties".
-func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
-	for _, key := range at.value.(*value.Object).Keys() {
-		switch {
-		case r.in.declared(key) != nil:
-		case r.value == false:
-			e.fail(at, "must NOT have additional properties", "additionalProperty="+key).key = at.below(key)
-			if !e.all {
-				return
-			}
-		case !e.visit(r.subs[0].node, at.property(key)) && !e.all:
-			return
-		}
-	}
-}
-
-// evalDependencies evaluates the lists of required properties first, then the schemas.
-func evalDependencies(r *rule, e *evaluation, at *cursor) {
-	object := at.value.(*value.Object)
-	for key, v := range r.value.(*value.Object).All() {
-		names, _ := v.([]any)
-		if _, ok := object.Get(key); !ok || len(names) == 0 {
-			continue
-		}
-		noun := "properties"
-		if len(names) == 1 {
-			noun = "property"
-		}
-		all := strings.ReplaceAll(js.String(names), ",", ", ")
-		for _, item := range names {
-			if _, ok := object.Get(js.String(item)); ok {
-				continue
-			}
-			e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property="+key,
-				"missingProperty="+js.String(item), "depsCount="+strconv.Itoa(len(names)), "deps="+all)
-			if !e.all {
-				return
-			}
-		}
-	}
-	for _, s := range r.subs {
-		if _, ok := object.Get(s.key); ok && !e.visit(s.node, at) && !e.all {
-			return
-		}
-	}
-}
-
-// evalProperties evaluates properties in the order of the schema, not of the value.
-func evalProperties(r *rule, e *evaluation, at *cursor) {
-	object := at.value.(*value.Object)
-	for _, s := range r.subs {
-		keys := []string{s.key}
-		if s.pattern != nil {
-			keys = object.Keys()
-		}
-		for _, key := range keys {
-			if _, ok := object.Get(key); !ok || s.pattern != nil && !s.pattern.Test(key) {
-				continue
-			}
-			if !e.visit(s.node, at.property(key)) && !e.all {
-				return
-			}
-		}
 	}
 }

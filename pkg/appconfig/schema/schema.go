@@ -10,9 +10,9 @@
 // the keywords next to a $ref in draft 7, and evaluates custom keywords last. The tests use it as an independent second
 // opinion on what is valid.
 //
-// keywords.go lists the keywords and refuses mistakes in them. merge.go merges schemas, compile.go turns them into
-// nodes, evaluate.go evaluates a node (coerce.go: types; rules.go: keywords), filter.go and scope.go select what to
-// show to whom.
+// keywords.go lists the keywords and refuses mistakes in them. merge.go merges schemas (resolve.go: different values of
+// a keyword), and compile.go turns them into nodes. evaluate.go evaluates a node (coerce.go: its types, rules*.go: its
+// keywords). filter.go and scope.go select what to show to whom.
 //
 // What no plugin's schema is known to have differs: values that merge.go does not merge are an error; merged enums that
 // mix types have another order; "nullable" next to a list of types is merged like any keyword; a $ref cannot lead to an
