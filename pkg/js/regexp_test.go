@@ -1,6 +1,7 @@
 package js_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -44,7 +45,7 @@ func TestRegExpSyntaxErrors(t *testing.T) {
 		"a{2,1}": "/a{2,1}/u: numbers out of order in {} quantifier",
 	} {
 		_, err := js.NewRegExp(source, "u")
-		if _, ok := err.(js.SyntaxError); !ok || err.Error() != "Invalid regular expression: "+want {
+		if !errors.As(err, new(js.SyntaxError)) || err.Error() != "Invalid regular expression: "+want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

@@ -174,8 +174,7 @@ func (n *node) setTypes() error {
 	if len(n.types) == 1 && (n.types[0] == "object" || n.types[0] == "array") {
 		// If there are keywords for this very type, a wrong type is reported in their place.
 		n.typeFirst = !slices.ContainsFunc(keywords, func(k keyword) bool {
-			_, ok := n.schema.Get(k.name)
-			return ok && groupTypes[k.group] == n.types[0]
+			return n.schema.Has(k.name) && groupTypes[k.group] == n.types[0]
 		})
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 func evalRequired(r *rule, e *evaluation, at *cursor) {
 	for _, item := range r.value.([]any) {
 		name := js.String(item)
-		if _, ok := at.value.(*value.Object).Get(name); ok {
+		if at.value.(*value.Object).Has(name) {
 			continue
 		}
 		p := e.fail(at, "must have required property '"+name+"'", "missingProperty="+name)
@@ -57,7 +57,7 @@ func evalDependencies(r *rule, e *evaluation, at *cursor) {
 	object := at.value.(*value.Object)
 	for key, v := range r.value.(*value.Object).All() {
 		names, _ := v.([]any)
-		if _, ok := object.Get(key); !ok || len(names) == 0 {
+		if !object.Has(key) || len(names) == 0 {
 			continue
 		}
 		noun := "properties"
@@ -66,7 +66,7 @@ func evalDependencies(r *rule, e *evaluation, at *cursor) {
 		}
 		all := strings.ReplaceAll(js.String(names), ",", ", ")
 		for _, item := range names {
-			if _, ok := object.Get(js.String(item)); ok {
+			if object.Has(js.String(item)) {
 				continue
 			}
 			e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property="+key,
@@ -77,7 +77,7 @@ func evalDependencies(r *rule, e *evaluation, at *cursor) {
 		}
 	}
 	for _, s := range r.subs {
-		if _, ok := object.Get(s.key); ok && !e.visit(s.node, at) && !e.all {
+		if object.Has(s.key) && !e.visit(s.node, at) && !e.all {
 			return
 		}
 	}
@@ -92,7 +92,7 @@ func evalProperties(r *rule, e *evaluation, at *cursor) {
 			keys = object.Keys()
 		}
 		for _, key := range keys {
-			if _, ok := object.Get(key); !ok || s.pattern != nil && !s.pattern.Test(key) {
+			if !object.Has(key) || s.pattern != nil && !s.pattern.Test(key) {
 				continue
 			}
 			if !e.visit(s.node, at.property(key)) && !e.all {
