@@ -144,3 +144,23 @@ func TestBodiesMayTakeAsLongAsTheirHandlerSays(t *testing.T) {
 		})
 	}
 }
+
+func TestSlowHeadersEndTheConnection(t *testing.T) {
+	inBubble(t, notFound, func(t *testing.T, client *http.Client, _ string) {
+		connection, err := client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = connection.Close() }()
+		begun := time.Now()
+		if _, err := io.WriteString(connection, "GET / HTTP/1.1\r\nHost: "); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(connection); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("the connection was open for %s, want 10s", took)
+		}
+	})
+}
