@@ -4,7 +4,7 @@ BIN        := bin/understudy
 GO         ?= go
 LINT       := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME   ?= 30s
-# The race detector needs a C compiler; without one, go turns cgo off.
+# The race detector needs a C compiler. Go turns cgo off if there is none.
 RACE        = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
 .DEFAULT_GOAL := help
@@ -16,22 +16,22 @@ help: ## list the targets
 build: ## build bin/understudy
 	$(GO) build -trimpath -o $(BIN) ./host/understudy
 
-run: build ## start the host with app-config.yaml and app-config.local.yaml (the sandbox)
+run: build ## start the host with the sandbox: a Coder stand-in and a demo app
 	$(BIN)
 
-test: ## all tests that need no browser, with the race detector if there is a C compiler
+test: ## run all tests that need no browser, with the race detector if there is a C compiler
 	$(GO) test $(RACE) ./...
 
-lint: ## golangci-lint at a pinned version
+lint: ## run golangci-lint at a pinned version
 	$(GO) run $(LINT) run ./...
 
-conformance: ## compare the config loader with the real one, on random configs; needs Node 20 and npm
+conformance: ## compare the config loader with Backstage's, on random configurations; needs Node 20 and npm
 	$(GO) test -tags conformance -count=1 -timeout 20m -run TestDifferential -v ./pkg/appconfig/...
 
-bench: ## benchmarks, with allocations
+bench: ## run the benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-fuzz: ## run each fuzz test for FUZZTIME (default 30s)
+fuzz: ## run each fuzz test for FUZZTIME (30s if not set)
 	@for package in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 	    echo "$$package $$target"; \
@@ -39,6 +39,6 @@ fuzz: ## run each fuzz test for FUZZTIME (default 30s)
 	  done; \
 	done
 
-e2e: ## the browser tests, with Chromium and Backstage's own client
+e2e: ## run the browser tests; needs Chromium, and npm for those with Backstage's own client
 	$(GO) test -C host/e2e $(RACE) -tags e2e -count=1 -timeout 10m
 	$(GO) test -C plugin/coder/sandbox $(RACE) -tags e2e -count=1 -timeout 5m
