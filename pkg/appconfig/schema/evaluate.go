@@ -130,6 +130,18 @@ func (e *evaluation) probe(n *node, at *cursor) bool {
 	return valid
 }
 
+// first reports whether one of n things matches. It stops at the first match and drops the problems of those before.
+func (e *evaluation) first(n int, matches func(i int) bool) bool {
+	before := len(e.problems)
+	for i := range n {
+		if matches(i) {
+			e.problems = e.problems[:before]
+			return true
+		}
+	}
+	return false
+}
+
 // failType reports that the value is of none of the schema's types.
 func (e *evaluation) failType(n *node, at *cursor) {
 	name, single := stringAt(n.schema, "type")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -45,17 +46,10 @@ func evalNot(r *rule, e *evaluation, at *cursor) {
 
 // evalAnyOf stops at the first match: keywords in later schemas do not count.
 func evalAnyOf(r *rule, e *evaluation, at *cursor) {
-	if r.subs == nil {
-		return // one of the schemas accepts any value
+	matches := func(i int) bool { return e.visit(r.subs[i].node, at) }
+	if r.subs != nil && !e.first(len(r.subs), matches) { // nil if one of the schemas accepts any value
+		e.fail(at, "must match a schema in anyOf")
 	}
-	before := len(e.problems)
-	for _, s := range r.subs {
-		if e.visit(s.node, at) {
-			e.problems = e.problems[:before]
-			return
-		}
-	}
-	e.fail(at, "must match a schema in anyOf")
 }
 
 // evalOneOf stops at the second match. All schemas up to there may have coerced the value.
@@ -156,5 +150,150 @@ func evalSize(r *rule, e *evaluation, at *cursor) {
 func evalPattern(r *rule, e *evaluation, at *cursor) {
 	if source := r.value.(string); !r.subs[0].pattern.Test(at.value.(string)) {
 		e.fail(at, `must match pattern "`+source+`"`, "pattern="+source)
+	}
+}
+
+// evalItems is for additionalItems as well: the items after those that "items" lists.
+func evalItems(r *rule, e *evaluation, at *cursor) {
+	items, from := at.value.([]any), 0
+	named, _ := r.in.schema.Get("items")
+	tuple, isTuple := named.([]any)
+	if r.name == "additionalItems" {
+		from, isTuple = len(tuple), false
+		if size := strconv.Itoa(from); r.value == false && len(items) > from {
+			e.fail(at, "must NOT have more than "+size+" items", "limit="+size)
+			return
+		}
+	}
+	for i := from; i < len(items) && (!isTuple || i < len(tuple)); i++ {
+		if !e.visit(r.subs[min(i, len(r.subs)-1)].node, at.item(i)) && !e.all {
+			return
+		}
+	}
+}
+
+// evalContains stops at the first match.
+func evalContains(r *rule, e *evaluation, at *cursor) {
+	matches := func(i int) bool { return e.visit(r.subs[0].node, at.item(i)) }
+	if !e.first(len(at.value.([]any)), matches) {
+		e.fail(at, "must contain at least 1 valid item(s)", "minContains=1")
+	}
+}
+
+// evalUniqueItems reports the pair that ajv finds first. If "items" allows only scalars, that is an item and a later
+// one, and items of other types do not count. Otherwise it is an item and an earlier one.
+func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
+	if r.value == false {
+		return
+	}
+	var types []string
+	step := -1
+	for _, s := range r.in.rule(arrayGroup, "items").subs {
+		if s.key == "" && s.types != nil && !slices.Contains(s.types, "object") && !slices.Contains(s.types, "array") {
+			types, step = s.types, 1
+		}
+	}
+	items := at.value.([]any)
+	for i, item := range slices.Backward(items) {
+		for j := i + step; j >= 0 && j < len(items); j += step {
+			if value.Equal(item, items[j]) && (types == nil || hasType(item, types)) {
+				message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
+				e.fail(at, message, "i="+strconv.Itoa(i), "j="+strconv.Itoa(j))
+				return
+			}
+		}
+	}
+}
+
+// evalRequired reports a problem for each missing property.
+func evalRequired(r *rule, e *evaluation, at *cursor) {
+	for _, item := range r.value.([]any) {
+		name := js.String(item)
+		if at.value.(*value.Object).Has(name) {
+			continue
+		}
+		p := e.fail(at, "must have required property '"+name+"'", "missingProperty="+name)
+		p.missing = strings.TrimPrefix(normalizePath(r.in.path), "#") + "/properties/" + name
+		if !e.all {
+			return
+		}
+	}
+}
+
+// evalPropertyNames evaluates each name as a value. Problems are reported at the object.
+func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
+	for _, key := range at.value.(*value.Object).Keys() {
+		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path, key: at.key, inList: at.inList}) {
+			e.fail(at, "property name must be valid", "propertyName="+key)
+			if !e.all {
+				return
+			}
+		}
+	}
+}
+
+// evalAdditionalProperties is for properties that are in neither "properties" nor "patternProperties".
+func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
+	for _, key := range at.value.(*value.Object).Keys() {
+		switch {
+		case r.in.declared(key) != nil:
+		case r.value == false:
+			e.fail(at, "must NOT have additional properties", "additionalProperty="+key).key = at.below(key)
+			if !e.all {
+				return
+			}
+		case !e.visit(r.subs[0].node, at.property(key)) && !e.all:
+			return
+		}
+	}
+}
+
+// evalDependencies evaluates the lists of required properties first, then the schemas.
+func evalDependencies(r *rule, e *evaluation, at *cursor) {
+	object := at.value.(*value.Object)
+	for key, v := range r.value.(*value.Object).All() {
+		names, _ := v.([]any)
+		if !object.Has(key) || len(names) == 0 {
+			continue
+		}
+		noun := "properties"
+		if len(names) == 1 {
+			noun = "property"
+		}
+		all := strings.ReplaceAll(js.String(names), ",", ", ")
+		for _, item := range names {
+			if object.Has(js.String(item)) {
+				continue
+			}
+			e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property="+key,
+				"missingProperty="+js.String(item), "depsCount="+strconv.Itoa(len(names)), "deps="+all)
+			if !e.all {
+				return
+			}
+		}
+	}
+	for _, s := range r.subs {
+		if object.Has(s.key) && !e.visit(s.node, at) && !e.all {
+			return
+		}
+	}
+}
+
+// evalProperties evaluates properties in the order of the schema, not of the value.
+func evalProperties(r *rule, e *evaluation, at *cursor) {
+	object := at.value.(*value.Object)
+	for _, s := range r.subs {
+		keys := []string{s.key}
+		if s.pattern != nil {
+			keys = object.Keys()
+		}
+		for _, key := range keys {
+			if !object.Has(key) || s.pattern != nil && !s.pattern.Test(key) {
+				continue
+			}
+			if !e.visit(s.node, at.property(key)) && !e.all {
+				return
+			}
+		}
 	}
 }
