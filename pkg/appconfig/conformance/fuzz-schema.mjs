@@ -4,8 +4,9 @@
 //
 //   node fuzz-schema.mjs SEED COUNT > recorded.jsonl
 //
-// Left out are schemas that make JavaScript run out of stack, and those that are strings or arrays. Lists of
-// dependencies are sorted: the real merger sorts them, ours leaves them as they are.
+// Left out are schemas that make JavaScript run out of stack, and those that are strings or arrays. The real
+// merger sorts lists in dependencies and merges the allOf of schemas there, ours leaves them as they are: so lists are
+// sorted, and there is no such allOf.
 
 import { createRequire } from 'node:module';
 
@@ -89,7 +90,7 @@ function makeSchema(depth) {
     maybe(0.25, 'additionalProperties', () => pick([true, false, {}, inner(), inner()]));
     maybe(0.12, 'patternProperties', () => ({ [pick(['^x-', '^t', '^[0-9]+$', 'k'])]: inner() }));
     maybe(0.06, 'propertyNames', () => pick([{ pattern: '^[a-c]' }, { maxLength: 3 }, { enum: ['a', 'b'] }]));
-    maybe(0.08, 'dependencies', () => ({ [key()]: pick([[key()], [key(), `${key()}2`].sort(), inner()]) }));
+    maybe(0.08, 'dependencies', () => ({ [key()]: pick([[key()], [key(), `${key()}2`].sort(), makeSchema(0)]) }));
     maybe(0.06, 'minProperties', () => int(3));
     maybe(0.06, 'maxProperties', () => int(3));
   }

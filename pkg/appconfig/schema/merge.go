@@ -184,16 +184,17 @@ func (m *merger) mergeKeyword(key string, values []any, path []string) any {
 // below returns the path extended by keys.
 func below(path []string, keys ...string) []string { return append(slices.Clip(path), keys...) }
 
-// keysOf returns the keys of all objects.
-func keysOf(objects []any) []string {
-	all := &value.Object{}
+// keysOf returns the keys of all objects, in the order of their first appearance.
+func keysOf(objects []any) (keys []string) {
 	for _, v := range objects {
 		object, _ := v.(*value.Object)
 		for key := range object.All() {
-			all.Set(key, nil)
+			if !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
 		}
 	}
-	return all.Keys()
+	return keys
 }
 
 // valuesOf returns the values under key of the objects that have one.
