@@ -57,14 +57,19 @@ func (f *outputFormat) writeLocated(w io.Writer, list []appconfig.Located) error
 }
 
 // relative returns an origin with paths relative to dir where they are in it.
-func relative(origin appconfig.Origin, dir string) appconfig.Origin {
-	if path, err := filepath.Rel(dir, origin.Path); err == nil && filepath.IsLocal(path) {
-		origin.Path = path
+func relative(origin value.Position, dir string) value.Position {
+	if origin.Source == nil {
+		return origin
 	}
-	if origin.Includer != nil {
-		includer := relative(*origin.Includer, dir)
-		origin.Includer = &includer
+	source := *origin.Source
+	if path, err := filepath.Rel(dir, source.Path); err == nil && filepath.IsLocal(path) {
+		source.Path = path
 	}
+	if source.Parent != nil {
+		includer := relative(*source.Parent, dir)
+		source.Parent = &includer
+	}
+	origin.Source = &source
 	return origin
 }
 

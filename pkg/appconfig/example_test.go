@@ -47,8 +47,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	for _, value := range values {
-		origin := value.Origin
-		fmt.Println(value.Key, "is from line", origin.Line, "of", filepath.Base(origin.Path), origin.Variables)
+		source := value.Origin.Source
+		fmt.Println(value.Key, "is from line", value.Origin.Line, "of", filepath.Base(source.Path), source.Variables)
 	}
 	// Output:
 	// https://backstage.example.com 8080

@@ -34,91 +34,91 @@ func includeKey(object *value.Object) string {
 	return ""
 }
 
-// include returns what stands in the place of {$file: …}, {$env: …} or {$include: …}, and the scope of what is in it.
-// ok is false if nothing does.
-func (t *transformer) include(keyword string, object *value.Object, pos value.Position, in scope) (
-	found any, _ value.Position, _ scope, ok bool, err error,
-) {
-	fail := func(err error) (any, value.Position, scope, bool, error) { return nil, pos, in, false, err }
+// part is what stands in the place of an include: a value, where it is from, and the scope of what is in it. ok is false
+// if there is nothing.
+type part struct {
+	value any
+	pos   value.Position
+	in    scope
+	ok    bool
+}
+
+// include returns what stands in the place of {$file: …}, {$env: …} or {$include: …}.
+func (t *transformer) include(keyword string, object *value.Object, pos value.Position, in scope) (part, error) {
 	if object.Len() != 1 {
-		return fail(fmt.Errorf("include key %s should not have adjacent keys", keyword))
+		return part{}, fmt.Errorf("include key %s should not have adjacent keys", keyword)
 	}
 	raw, _ := object.Get(keyword)
 	text, isString := raw.(string)
 	if !isString {
-		return fail(fmt.Errorf("%s include value is not a string", keyword))
+		return part{}, fmt.Errorf("%s include value is not a string", keyword)
 	}
 	target, used, ok := t.substitute(text)
 	if !ok {
-		return fail(fmt.Errorf("%s substitution value was undefined", keyword))
+		return part{}, fmt.Errorf("%s substitution value was undefined", keyword)
 	}
 	if t.includes++; t.includes > maxIncludes {
-		return fail(fmt.Errorf("more than %d includes", maxIncludes))
+		return part{}, fmt.Errorf("more than %d includes", maxIncludes)
 	}
 	switch keyword {
 	case "$env":
-		found, ok = t.environ.lookup(target)
+		found, ok := t.environ.lookup(target)
 		if !ok {
 			t.miss([]string{target})
 		}
-		return found, withVariables(pos, append(used, target)), in, ok, nil
+		return part{found, withVariables(pos, append(used, target)), in, ok}, nil
 	case "$file":
 		path := resolvePath(in.dir, target)
 		text, err := t.read(path)
 		if err != nil {
-			return fail(fmt.Errorf("failed to read file %s, %w", target, named(err)))
+			return part{}, fmt.Errorf("failed to read file %s, %w", target, named(err))
 		}
 		at := value.Position{Source: &value.Source{Path: path, Parent: &pos}, Line: 1, Column: 1}
-		return js.TrimRight(text), at, in, true, nil
+		return part{js.TrimRight(text), at, in, true}, nil
 	}
 	return t.includePart(target, pos, in)
 }
 
 // includePart reads the part of a file that "path#key.key" names.
-func (t *transformer) includePart(target string, pos value.Position, in scope) (
-	found any, from value.Position, _ scope, ok bool, err error,
-) {
-	fail := func(err error) (any, value.Position, scope, bool, error) { return nil, pos, in, false, err }
-	name, part, _ := strings.Cut(target, "#")
-	if i := strings.IndexAny(part, "\n\r\u2028\u2029"); i >= 0 {
-		part = part[:i] // in Backstage the path ends at a line's end
+func (t *transformer) includePart(target string, pos value.Position, in scope) (part, error) {
+	name, key, _ := strings.Cut(target, "#")
+	if i := strings.IndexAny(key, "\n\r\u2028\u2029"); i >= 0 {
+		key = key[:i] // in Backstage the path ends at a line's end
 	}
 	parse := parserFor(name)
 	if parse == nil {
-		return fail(fmt.Errorf("no configuration parser available for included file %s", name))
+		return part{}, fmt.Errorf("no configuration parser available for included file %s", name)
 	}
 	path := resolvePath(in.dir, name)
 	for i := in.within; i != nil; i = i.parent {
-		if i.path == path && i.part == part {
-			return fail(fmt.Errorf("included file %s includes itself", target))
+		if i.path == path && i.part == key {
+			return part{}, fmt.Errorf("included file %s includes itself", target)
 		}
 	}
 	text, err := t.read(path)
 	if err != nil {
-		return fail(err)
+		return part{}, err
 	}
-	found, from, err = parse(text, &value.Source{Path: path, Parent: &pos})
+	found := part{in: scope{filepath.Dir(path), &include{in.within, path, key}}, ok: true}
+	found.value, found.pos, err = parse(text, &value.Source{Path: path, Parent: &pos})
 	if err != nil {
-		return fail(fmt.Errorf("failed to parse included file %s, %w", name, named(err)))
+		return part{}, fmt.Errorf("failed to parse included file %s, %w", name, named(err))
 	}
-	ok = true
-	if part != "" {
-		parts := strings.Split(part, ".")
-		for i, key := range parts {
-			object, isObject := found.(*value.Object)
+	if key != "" {
+		parts := strings.Split(key, ".")
+		for i, step := range parts {
+			object, isObject := found.value.(*value.Object)
 			if !isObject {
-				return fail(fmt.Errorf("value at '%s' in included file %s is not an object",
-					strings.Join(parts[:i], "."), name))
+				return part{}, fmt.Errorf("value at '%s' in included file %s is not an object", strings.Join(parts[:i], "."), name)
 			}
-			found, ok = object.Get(key)
-			from = object.Position(key)
+			found.value, found.ok = object.Get(step)
+			found.pos = object.Position(step)
 		}
 	}
-	in = scope{filepath.Dir(path), &include{in.within, path, part}}
-	if s, isString := found.(string); isString && ok {
-		found, from, ok = t.text(s, from)
+	if s, isString := found.value.(string); isString {
+		found.value, found.pos, found.ok = t.text(s, found.pos)
 	}
-	return found, from, in, ok, nil
+	return found, nil
 }
 
 // read reads a file to include.

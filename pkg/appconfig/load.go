@@ -16,8 +16,9 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// Limits on what a layer includes; what exceeds them is refused with an error.
+// Limits on a layer with all that it includes; what exceeds them is refused with an error.
 const (
+	maxValues   = 1_000_000
 	maxIncludes = 1000
 	maxIncluded = 16 << 20 // bytes
 )
@@ -137,48 +138,42 @@ func (l *loader) loadTarget(ctx context.Context, t target, files *files) (Layer,
 	return l.loadFile(ctx, t.path, files)
 }
 
-// loadFile loads a local file and all that it includes, and notes what it reads.
+// loadFile loads a local file and all that it includes, and notes what it reads. An empty file is no layer.
 func (l *loader) loadFile(ctx context.Context, path string, files *files) (Layer, error) {
-	layer := Layer{Name: filepath.Base(path), Path: path}
 	text, err := files.read(ctx, path, `Config file "%s" does not exist`)
 	if err != nil {
-		return layer, err
+		return Layer{}, err
 	}
-	root, pos, err := yaml.Read(js.DecodeUTF8(text), &value.Source{Path: path})
-	if err != nil || root == nil {
-		return layer, err // an empty file is no layer
-	}
-	t := &transformer{environ: l.environ, readFile: func(path string) (string, error) {
+	return loadDocument(filepath.Base(path), path, text, &transformer{environ: l.environ, readFile: func(path string) (string, error) {
 		text, err := files.read(ctx, path, `failed to include "%s", file does not exist`)
 		return js.DecodeUTF8(text), err
-	}}
-	layer.Data, err = t.document(root, pos, scope{filepath.Dir(path), &include{path: path}})
-	if err != nil {
-		err = &LoadError{path, err, false}
-	}
-	layer.unset = t.unset
-	return layer, err
+	}})
 }
 
 // loadURL loads a remote document. Nothing can be included into it, as in Backstage.
 func (l *loader) loadURL(ctx context.Context, u *url.URL) (Layer, error) {
 	name := displayURL(u)
-	layer := Layer{Name: name, Path: name}
 	text, err := l.remote(ctx, u)
 	if err != nil {
+		return Layer{}, err
+	}
+	layer, err := loadDocument(name, name, text, &transformer{environ: l.environ})
+	if err == nil && layer.Data == nil {
+		err = &LoadError{name, errors.New("configuration data is null"), true}
+	}
+	return layer, err
+}
+
+// loadDocument parses and transforms a document. An empty one has no data.
+func loadDocument(name, path string, text []byte, t *transformer) (Layer, error) {
+	layer := Layer{Name: name, Path: path}
+	root, pos, err := yaml.Read(js.DecodeUTF8(text), &value.Source{Path: path})
+	if err != nil || root == nil {
 		return layer, err
 	}
-	root, pos, err := yaml.Read(js.DecodeUTF8(text), &value.Source{Path: name})
+	layer.Data, err = t.document(root, pos, scope{filepath.Dir(path), &include{path: path}})
 	if err != nil {
-		return layer, err
-	}
-	if root == nil {
-		return layer, &LoadError{name, errors.New("configuration data is null"), true}
-	}
-	t := &transformer{environ: l.environ}
-	layer.Data, err = t.document(root, pos, scope{})
-	if err != nil {
-		err = &LoadError{name, err, true}
+		err = &LoadError{path, err, t.readFile == nil}
 	}
 	layer.unset = t.unset
 	return layer, err

@@ -2,54 +2,15 @@ package appconfig
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
-
-// An Origin tells where a value came from.
-type Origin struct {
-	Path      string   // the file or URL that the text is in; "" for the environment
-	Line      int      // from 1; 0 where there is none
-	Column    int      // from 1; 0 where not known
-	Variables []string // the environment variables that went into the text, or the APP_CONFIG_ variable
-	Includer  *Origin  // the $include or $file that brought the file in; nil for a file that is a layer
-}
-
-// String writes an origin as "file:line ($VARIABLE), included at file:line".
-func (o Origin) String() string {
-	text := o.Path
-	if o.Line > 0 {
-		text += fmt.Sprintf(":%d", o.Line)
-	}
-	if names := strings.Join(o.Variables, ", "); text == "" {
-		text = names
-	} else if names != "" {
-		text += " ($" + strings.Join(o.Variables, ", $") + ")"
-	}
-	if o.Includer != nil {
-		text += ", included at " + o.Includer.String()
-	}
-	return text
-}
-
-func originOf(p value.Position) Origin {
-	o := Origin{Line: int(p.Line), Column: int(p.Column)}
-	if p.Source != nil {
-		o.Path, o.Variables = p.Source.Path, p.Source.Variables
-		if p.Source.Parent != nil {
-			includer := originOf(*p.Source.Parent)
-			o.Includer = &includer
-		}
-	}
-	return o
-}
 
 // A Located value is a scalar, or an empty object or array, of the merged configuration.
 type Located struct {
 	Key    string // the full path, as errors write it: "a.b[0].c"
 	Value  any
-	Origin Origin
+	Origin value.Position
 }
 
 // Located lists all values of the merged configuration with their origins, in the order of Get. It returns the
@@ -89,5 +50,5 @@ func locateAll(list *[]Located, key string, v any, pos value.Position) {
 			return
 		}
 	}
-	*list = append(*list, Located{key, v, originOf(pos)})
+	*list = append(*list, Located{key, v, pos})
 }

@@ -58,9 +58,7 @@ func (c *Config) GetOptional(key string) (v any, ok bool, err error) {
 }
 
 // GetConfig returns the object under key as a configuration of its own, whose errors still name full paths.
-func (c *Config) GetConfig(key string) (*Config, error) {
-	return required(c, key, c.GetOptionalConfig)
-}
+func (c *Config) GetConfig(key string) (*Config, error) { return required(c, key, c.GetOptionalConfig) }
 
 // GetOptionalConfig is GetConfig for an object that may be missing.
 func (c *Config) GetOptionalConfig(key string) (config *Config, ok bool, err error) {
@@ -112,9 +110,7 @@ func (c *Config) GetOptionalConfigArray(key string) ([]*Config, bool, error) {
 }
 
 // GetNumber returns the number under key; a text that JavaScript's Number takes for one is converted.
-func (c *Config) GetNumber(key string) (float64, error) {
-	return required(c, key, c.GetOptionalNumber)
-}
+func (c *Config) GetNumber(key string) (float64, error) { return required(c, key, c.GetOptionalNumber) }
 
 // GetOptionalNumber is GetNumber for a number that may be missing.
 func (c *Config) GetOptionalNumber(key string) (float64, bool, error) {
@@ -132,9 +128,7 @@ func (c *Config) GetOptionalNumber(key string) (float64, bool, error) {
 }
 
 // GetBoolean returns the boolean under key; true, yes, on, y, 1 and their opposites are converted.
-func (c *Config) GetBoolean(key string) (bool, error) {
-	return required(c, key, c.GetOptionalBoolean)
-}
+func (c *Config) GetBoolean(key string) (bool, error) { return required(c, key, c.GetOptionalBoolean) }
 
 // GetOptionalBoolean is GetBoolean for a boolean that may be missing.
 func (c *Config) GetOptionalBoolean(key string) (v, ok bool, err error) {
@@ -160,9 +154,7 @@ func (c *Config) GetOptionalBoolean(key string) (v, ok bool, err error) {
 }
 
 // GetString returns the text under key, which is not empty.
-func (c *Config) GetString(key string) (string, error) {
-	return required(c, key, c.GetOptionalString)
-}
+func (c *Config) GetString(key string) (string, error) { return required(c, key, c.GetOptionalString) }
 
 // GetOptionalString is GetString for a text that may be missing.
 func (c *Config) GetOptionalString(key string) (string, bool, error) {

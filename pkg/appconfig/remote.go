@@ -1,12 +1,14 @@
 package appconfig
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -51,4 +53,73 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 		return fail(fmt.Errorf("larger than %d bytes", value.MaxFileSize))
 	}
 	return text, nil
+}
+
+// documents holds the remote documents as they were last read, by URL.
+type documents struct {
+	fetch func(context.Context, *url.URL) ([]byte, error)
+	mu    sync.Mutex
+	texts map[string][]byte
+	fails map[string]string // the error that was last reported
+}
+
+// read returns a remote document, from memory where it was read before.
+func (d *documents) read(ctx context.Context, u *url.URL) ([]byte, error) {
+	d.mu.Lock()
+	text, ok := d.texts[u.String()]
+	d.mu.Unlock()
+	if ok {
+		return text, nil
+	}
+	text, err := d.fetch(ctx, u)
+	if err == nil {
+		d.store(u, text)
+	}
+	return text, err
+}
+
+// store tells whether the text is another than before.
+func (d *documents) store(u *url.URL, text []byte) (changed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before, ok := d.texts[u.String()]
+	d.texts[u.String()] = text
+	delete(d.fails, u.String())
+	return !ok || !bytes.Equal(before, text)
+}
+
+// fail tells whether the error is another than before.
+func (d *documents) fail(u *url.URL, err error) (news bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	news = d.fails[u.String()] != err.Error()
+	d.fails[u.String()] = err.Error()
+	return news
+}
+
+// refresh is what came of reading the remote documents again.
+type refresh struct {
+	changed bool
+	errs    []error // that are news
+}
+
+// refresh reads the remote documents again, while the watcher goes on: a server may take long. One that cannot be
+// read stays as it was.
+func (d *documents) refresh(ctx context.Context, targets []target) <-chan refresh {
+	done := make(chan refresh, 1)
+	go func() {
+		var r refresh
+		for _, t := range targets {
+			if t.url == nil {
+				continue
+			}
+			if text, err := d.fetch(ctx, t.url); err == nil {
+				r.changed = d.store(t.url, text) || r.changed
+			} else if d.fail(t.url, err) {
+				r.errs = append(r.errs, err)
+			}
+		}
+		done <- r
+	}()
+	return done
 }

@@ -133,22 +133,17 @@ func rootDir() (string, error) {
 		return "", err
 	}
 	for dir := working; ; dir = filepath.Dir(dir) {
-		var manifest struct{ Workspaces json.RawMessage }
+		var manifest struct{ Workspaces any }
 		text, err := os.ReadFile(filepath.Join(dir, "package.json"))
-		if err == nil && json.Unmarshal(text, &manifest) == nil && truthy(manifest.Workspaces) {
-			return dir, nil
+		if err == nil && json.Unmarshal(text, &manifest) == nil {
+			switch manifest.Workspaces {
+			case nil, false, 0.0, "": // are false to JavaScript
+			default:
+				return dir, nil
+			}
 		}
 		if dir == filepath.Dir(dir) {
 			return working, nil
 		}
 	}
-}
-
-// truthy tells whether JavaScript's Boolean(value) is true.
-func truthy(value json.RawMessage) bool {
-	switch string(value) {
-	case "", "null", "false", "0", `""`:
-		return false
-	}
-	return true
 }

@@ -13,30 +13,15 @@ import (
 type transformer struct {
 	environ  *environ
 	readFile func(path string) (string, error) // nil where nothing can be included: in remote documents
-	path     []step                            // to the value at hand
-	included int                               // bytes
+	path     []string                          // to the value at hand, as Backstage's errors write it: ".a", "[0]"
 	unset    []unsetKey
+	values   int
 	includes int
+	included int // bytes
 }
 
-// step is a key, or the index of an array's item, on the way to a value.
-type step struct {
-	key   string
-	index int // -1 for a key
-}
-
-// at writes where the transformer is as Backstage's errors do: ".a.b[0]".
-func (t *transformer) at() string {
-	var b strings.Builder
-	for _, s := range t.path {
-		if s.index >= 0 {
-			b.WriteString("[" + strconv.Itoa(s.index) + "]")
-		} else {
-			b.WriteString("." + s.key)
-		}
-	}
-	return b.String()
-}
+// at returns where the transformer is.
+func (t *transformer) at() string { return strings.Join(t.path, "") }
 
 // document transforms a whole document, whose root must come out as an object.
 func (t *transformer) document(root any, pos value.Position, in scope) (*value.Object, error) {
@@ -53,6 +38,9 @@ func (t *transformer) document(root any, pos value.Position, in scope) (*value.O
 
 // apply transforms a value and what is in it. ok is false if nothing is left of it.
 func (t *transformer) apply(v any, pos value.Position, in scope) (out any, _ value.Position, ok bool, err error) {
+	if t.values++; t.values > maxValues {
+		return nil, pos, false, fmt.Errorf("more than %d values", maxValues)
+	}
 	switch x := v.(type) {
 	case string:
 		out, pos, ok = t.text(x, pos)
@@ -62,13 +50,14 @@ func (t *transformer) apply(v any, pos value.Position, in scope) (out any, _ val
 		if t.readFile == nil || keyword == "" {
 			break
 		}
-		v, pos, in, ok, err = t.include(keyword, x, pos, in)
+		found, err := t.include(keyword, x, pos, in)
 		if err != nil {
 			return nil, pos, false, fmt.Errorf("error at %s, %w", t.at(), err)
 		}
-		if !ok {
+		if !found.ok {
 			return nil, pos, false, nil
 		}
+		v, pos, in = found.value, found.pos, found.in
 	}
 	out, pos, err = t.children(v, pos, in)
 	return out, pos, err == nil, err
@@ -82,7 +71,7 @@ func (t *transformer) children(v any, pos value.Position, in scope) (any, value.
 	case []any:
 		items, at := make([]any, 0, len(v)), make([]value.Position, 0, len(v))
 		for i := range v {
-			t.path = append(t.path[:depth], step{"", i})
+			t.path = append(t.path[:depth], "["+strconv.Itoa(i)+"]")
 			item, from, ok, err := t.apply(v[i], pos.Items[i], in)
 			if err != nil {
 				return nil, pos, err
@@ -96,7 +85,7 @@ func (t *transformer) children(v any, pos value.Position, in scope) (any, value.
 	case *value.Object:
 		object := value.NewObject(v.Len())
 		for key, item := range v.All() {
-			t.path = append(t.path[:depth], step{key, -1})
+			t.path = append(t.path[:depth], "."+key)
 			item, from, ok, err := t.apply(item, v.Position(key), in)
 			if err != nil {
 				return nil, pos, err

@@ -2,6 +2,7 @@ package value
 
 import (
 	"fmt"
+	"strings"
 )
 
 // A Position is where a value came from. It is kept beside the value.
@@ -9,6 +10,26 @@ type Position struct {
 	Source       *Source
 	Line, Column int32      // from 1; 0 where not known
 	Items        []Position // of the items of an array
+}
+
+// String writes a position as "file:line ($VARIABLE), included at file:line".
+func (p Position) String() string {
+	if p.Source == nil {
+		return ""
+	}
+	text, names := p.Source.Path, p.Source.Variables
+	if p.Line > 0 {
+		text += fmt.Sprintf(":%d", p.Line)
+	}
+	if text == "" {
+		text = strings.Join(names, ", ")
+	} else if len(names) > 0 {
+		text += " ($" + strings.Join(names, ", $") + ")"
+	}
+	if p.Source.Parent != nil {
+		text += ", included at " + p.Source.Parent.String()
+	}
+	return text
 }
 
 // A Source is what values are read from: a file, a URL, a variable.

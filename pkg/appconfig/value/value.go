@@ -93,36 +93,29 @@ func convert(v any, from *Source) any {
 		return v
 	case []byte:
 		return string(v)
-	case map[string]any:
-		return ReadMap(v, from)
 	case encoding.TextMarshaler:
 		if text, err := v.MarshalText(); err == nil {
 			return string(text)
 		}
 	}
-	switch r := reflect.ValueOf(v); r.Kind() {
-	case reflect.Bool:
+	switch r := reflect.ValueOf(v); {
+	case r.Kind() == reflect.Bool:
 		return r.Bool()
-	case reflect.String:
+	case r.Kind() == reflect.String:
 		return r.String()
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+	case r.CanInt():
 		return float64(r.Int())
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case r.CanUint():
 		return float64(r.Uint())
-	case reflect.Float32, reflect.Float64:
+	case r.CanFloat():
 		return r.Float()
-	case reflect.Pointer:
-		if r.IsNil() {
-			return nil
-		}
-		return convert(r.Elem().Interface(), from)
-	case reflect.Slice, reflect.Array:
+	case r.Kind() == reflect.Slice:
 		items := make([]any, r.Len())
 		for i := range items {
 			items[i] = convert(r.Index(i).Interface(), from)
 		}
 		return items
-	case reflect.Map:
+	case r.Kind() == reflect.Map:
 		m := make(map[string]any, r.Len())
 		for key, item := range r.Seq2() {
 			m[fmt.Sprint(key.Interface())] = item.Interface()

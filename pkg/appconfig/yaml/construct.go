@@ -12,12 +12,11 @@ import (
 // constructor makes config values of YAML nodes, as npm's yaml makes them with its core schema, or with the
 // rules of YAML 1.1 in a document that asks for them. The first problem is kept in err.
 type constructor struct {
-	from    *value.Source
-	old     bool // YAML 1.1
-	anchors map[*yaml.Node]*anchor
-	copying int // inside the value of an alias, whose own aliases are counted already
-	values  int
-	err     error
+	from   *value.Source
+	old    bool                // YAML 1.1
+	open   map[*yaml.Node]bool // the anchored nodes that are being made
+	values int
+	err    error
 }
 
 // construct makes the value of a document whose root is given, nil for an empty one.
@@ -29,7 +28,7 @@ func construct(root *yaml.Node, d *document, from *value.Source) (any, value.Pos
 		double, other := d.restorers()
 		restore(root, double, other)
 	}
-	c := &constructor{from: from, old: d.old}
+	c := &constructor{from: from, old: d.old, open: map[*yaml.Node]bool{}}
 	made, pos := c.value(root)
 	if c.err != nil {
 		return nil, value.Position{}, c.err
@@ -49,16 +48,6 @@ func restore(node *yaml.Node, double, other func(string) string) {
 	}
 }
 
-// anchor counts the uses of an anchored node, so that a small document cannot make a huge value.
-type anchor struct {
-	open  bool // the node is being made
-	count int  // it and its aliases so far
-	depth int  // the most that an alias inside of it stands for; 0 where not known yet
-}
-
-// maxAliasCount is npm yaml's default.
-const maxAliasCount = 100
-
 // fail keeps the first problem.
 func (c *constructor) fail(node *yaml.Node, problem string) {
 	if c.err == nil {
@@ -76,15 +65,15 @@ func (c *constructor) value(node *yaml.Node) (any, value.Position) {
 		return nil, pos
 	}
 	if node.Kind == yaml.AliasNode {
-		return c.alias(node)
-	}
-	if node.Anchor != "" && c.copying == 0 {
-		a := &anchor{open: true, count: 1}
-		if c.anchors == nil {
-			c.anchors = map[*yaml.Node]*anchor{}
+		if c.open[node.Alias] {
+			c.fail(node, "alias inside the collection that it names: "+node.Value)
+			return nil, pos
 		}
-		c.anchors[node] = a
-		defer func() { a.open = false }()
+		return c.value(node.Alias)
+	}
+	if node.Anchor != "" {
+		c.open[node] = true
+		defer delete(c.open, node)
 	}
 	switch node.Kind {
 	case yaml.SequenceNode:
@@ -93,47 +82,6 @@ func (c *constructor) value(node *yaml.Node) (any, value.Position) {
 		return c.mapping(node, pos)
 	}
 	return c.scalar(node), pos
-}
-
-func (c *constructor) alias(node *yaml.Node) (any, value.Position) {
-	a := c.anchors[node.Alias]
-	if a == nil || a.open {
-		c.fail(node, "alias inside the collection that it names: "+node.Value)
-		return nil, value.Position{}
-	}
-	if c.copying == 0 {
-		c.count(node, a)
-	}
-	c.copying++
-	defer func() { c.copying-- }()
-	return c.value(node.Alias)
-}
-
-func (c *constructor) count(node *yaml.Node, a *anchor) {
-	a.count++
-	if a.depth == 0 {
-		a.depth = c.aliasDepth(node.Alias)
-	}
-	if a.count*a.depth > maxAliasCount {
-		c.fail(node, "Excessive alias count indicates a resource exhaustion attack")
-	}
-}
-
-// aliasDepth returns the most that any alias in a node stands for, 1 for a node without aliases.
-func (c *constructor) aliasDepth(node *yaml.Node) (most int) {
-	switch node.Kind {
-	case yaml.AliasNode:
-		if a := c.anchors[node.Alias]; a != nil {
-			return a.count * a.depth
-		}
-		return 0
-	case yaml.ScalarNode:
-		return 1
-	}
-	for _, item := range node.Content {
-		most = max(most, c.aliasDepth(item))
-	}
-	return most
 }
 
 func (c *constructor) sequence(node *yaml.Node, pos value.Position) (any, value.Position) {

@@ -45,9 +45,6 @@ func (c *constructor) scalar(node *yaml.Node) any {
 		}
 		return object
 	case "!!timestamp":
-		if !timestamp.MatchString(node.Value) {
-			c.fail(node, "!!timestamp expects a date, starting with yyyy-mm-dd")
-		}
 		return &value.Object{} // a JavaScript Date has no properties of its own
 	}
 	return node.Value
@@ -79,10 +76,7 @@ func fits(tag, text string, value any) bool {
 // plain returns the value of a plain scalar.
 func (c *constructor) plain(text string) any {
 	if c.old {
-		if value, ok := oldScalar(text); ok {
-			return value
-		}
-		return text
+		return oldScalar(text)
 	}
 	return coreScalar(text)
 }
@@ -111,83 +105,53 @@ func coreScalar(text string) any {
 }
 
 var (
-	oldWhole = [...]struct {
-		pattern      *regexp.Regexp
-		prefix, base int
-	}{
-		{regexp.MustCompile(`^[-+]?0b[01_]+$`), 2, 2},
-		{regexp.MustCompile(`^[-+]?0[0-7_]+$`), 1, 8},
-		{regexp.MustCompile(`^[-+]?[0-9][0-9_]*$`), 0, 10},
-		{regexp.MustCompile(`^[-+]?0x[0-9a-fA-F_]+$`), 2, 16},
-	}
-	oldFloat  = regexp.MustCompile(`^[-+]?(?:[0-9][0-9_]*)?(?:(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9_]*)$`)
-	oldSixty  = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$`)
-	timestamp = regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:t|T|[ \t]+)[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}` +
+	sexagesimal = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$`)
+	timestamp   = regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:t|T|[ \t]+)[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}` +
 		`(?:\.[0-9]+)?(?:[ \t]*(?:Z|[-+][012]?[0-9](?::[0-9]{2})?))?)?$`)
 )
 
-// oldScalar returns the value of a plain scalar in YAML 1.1, and whether it is anything but a text.
-func oldScalar(text string) (any, bool) {
+// oldScalar returns the value of a plain scalar in YAML 1.1.
+func oldScalar(text string) any {
 	switch text {
 	case "", "~", "null", "Null", "NULL":
-		return nil, true
+		return nil
 	case "Y", "y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON":
-		return true, true
+		return true
 	case "N", "n", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF":
-		return false, true
+		return false
 	}
-	sign, digits := 1.0, strings.ReplaceAll(text, "_", "")
-	if text[0] == '-' || text[0] == '+' {
-		digits = digits[1:]
-		if text[0] == '-' {
-			sign = -1
-		}
+	if number, ok := specialNumber(text); ok {
+		return number
 	}
-	made := func(number float64, ok bool) (any, bool) {
-		if !ok {
-			number = math.NaN()
-		}
-		return sign * number, true
-	}
-	for _, whole := range oldWhole {
-		if whole.pattern.MatchString(text) {
-			return made(js.ParseDigits(digits[whole.prefix:], whole.base))
-		}
-	}
+	digits := strings.ReplaceAll(text, "_", "")
 	switch {
-	case oldFloat.MatchString(text):
-		return made(js.ParseDecimal(digits))
-	case oldSixty.MatchString(text):
+	case strings.IndexByte("+-.0123456789", text[0]) < 0 || strings.ContainsAny(text, "oOXB"):
+		return text
+	case timestamp.MatchString(text):
+		return &value.Object{} // a JavaScript Date has no properties of its own
+	case sexagesimal.MatchString(text):
 		number := 0.0
-		for part := range strings.SplitSeq(digits, ":") {
+		for part := range strings.SplitSeq(strings.TrimLeft(digits, "+-"), ":") {
 			n, _ := js.ParseNumber(part)
 			number = number*60 + n
 		}
-		return made(number, true)
-	case timestamp.MatchString(text):
-		return &value.Object{}, true
+		if text[0] == '-' {
+			number = -number
+		}
+		return number
 	}
-	return specialNumber(text)
+	if whole, err := strconv.ParseInt(digits, 0, 64); err == nil {
+		return float64(whole)
+	}
+	if number, ok := js.ParseDecimal(digits); ok {
+		return number
+	}
+	return text
 }
 
-// decodeBase64 decodes as Node's Buffer does: what is not base64 is passed over, "=" ends it.
+// decodeBase64 decodes what may be in several lines, up to what is not base64.
 func decodeBase64(text string) []byte {
-	text, _, _ = strings.Cut(text, "=")
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '-':
-			return '+'
-		case r == '_':
-			return '/'
-		case r < 128 && (isDigit(byte(r)) || r|0x20 >= 'a' && r|0x20 <= 'z' || r == '+' || r == '/'):
-			return r
-		}
-		return -1
-	}, text)
-	if len(text)%4 == 1 {
-		text = text[:len(text)-1]
-	}
-	bytes, _ := base64.RawStdEncoding.DecodeString(text)
+	bytes, _ := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	return bytes
 }
 

@@ -94,12 +94,9 @@ func (d *document) hideCharacters() {
 	if !escapes && strings.IndexFunc(d.text, isForeign) < 0 {
 		return
 	}
-	const places = 0x400
-	base := rune(0xe000)
-	for strings.IndexFunc(d.text, func(r rune) bool { return r >= base && r < base+places }) >= 0 {
-		if base += places; base == 0xf800 {
-			base = 0xf0000 // the block of private use goes on here
-		}
+	const first, places = 0x100000, 0xfffe // of private use
+	if strings.IndexFunc(d.text, func(r rune) bool { return r >= first }) >= 0 {
+		return
 	}
 	known := map[string]string{}
 	hide := func(text, value string) string {
@@ -108,7 +105,7 @@ func (d *document) hideCharacters() {
 			if len(known) == places {
 				return text // more different surrogates than anybody uses: go-yaml refuses them
 			}
-			name = string(base + rune(len(known)))
+			name = string(first + rune(len(known)))
 			known[text], d.standIns[name] = name, standIn{text, value}
 		}
 		return name

@@ -1,0 +1,97 @@
+package appconfig_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
+)
+
+// deviations are the kinds of what differs on purpose.
+type deviations []struct {
+	Reason string
+	Cases  []string // of testdata that differ
+	Taken  bool     // they are refused with a YAML error there and taken here
+
+	// Decided kinds are left out on purpose, whatever their number; of the others there are few.
+	Decided bool
+
+	// Which other cases may differ; without any of these, and without Taken, there are none.
+	Names string // a regular expression for their paths
+	Reads string // a regular expression for a key that they read
+	Error string // a regular expression for the recorded load error
+	Node  bool   // their error text comes partly from Node
+}
+
+func readDeviations(t *testing.T) deviations {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "deviations.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct{ Kinds deviations }
+	if err := json.Unmarshal(text, &d); err != nil {
+		t.Fatal(err)
+	}
+	return d.Kinds
+}
+
+// refusedThere is how the difference of a case begins that only the real loader refuses.
+const refusedThere = "- load error: "
+
+// reason returns why a case may differ as it does, "" if it may not. Only those that are not of testdata may differ
+// without being listed by their path.
+func (d deviations) reason(c conformanceCase, diff string, random bool) string {
+	var expect struct{ Error string }
+	_ = json.Unmarshal(c.Expect, &expect)
+	taken := strings.HasPrefix(diff, refusedThere) && yamlProblem.MatchString(expect.Error)
+	for _, kind := range d {
+		may := slices.Contains(kind.Cases, c.path)
+		if random {
+			may = may || kind.Taken || kind.Node && c.NodeText ||
+				kind.Names != "" && regexp.MustCompile(kind.Names).MatchString(c.path) ||
+				kind.Error != "" && regexp.MustCompile(kind.Error).MatchString(expect.Error) ||
+				kind.Reads != "" && readsKey(c.Reads, regexp.MustCompile(kind.Reads))
+		}
+		if may && (!kind.Taken || taken) {
+			return kind.Reason
+		}
+	}
+	return ""
+}
+
+func readsKey(reads []read, key *regexp.Regexp) bool {
+	for _, r := range reads {
+		if r.Key != nil && key.MatchString(*r.Key) || readsKey(r.Then, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// yamlProblem is in the text of each error with which npm's yaml refuses a document.
+var yamlProblem = regexp.MustCompile(`(?:^|\n| )(?:YAMLParseError: )?[^\n]* at line \d+, column \d+:|` +
+	`YAMLParseError|(?:Unresolved|Excessive) alias |Merge sources must `)
+
+// diffErrors compares texts of load errors. Of a document that is not YAML only the refusal counts, neither the
+// wording nor the position. Unlike Backstage we always name the file.
+func diffErrors(want, got string, err error) string {
+	var syntax *value.SyntaxError
+	switch {
+	case !errors.As(err, &syntax):
+		return cmp.Diff(want, got)
+	case !yamlProblem.MatchString(want):
+		return cmp.Diff(want, got)
+	case syntax.Path == "" || !strings.Contains(got, filepath.Base(syntax.Path)):
+		return "+ does not name the file: " + got
+	}
+	return ""
+}
