@@ -21,8 +21,8 @@ import (
 
 const callback = "/api/auth/coder/oauth/callback?code=abc&state=eyJyZXR1cm5UbyI6Ii9jYXRhbG9nIn0%3D"
 
-// BenchmarkCallback is the older frontend's callback, the route with a call to Coder in it: by the host, and
-// by a bare handler that makes the same call and writes a page of the same size.
+// BenchmarkCallback measures the legacy callback, which calls Coder: in the host, and in a bare handler that makes the
+// same call and writes a page of the same size.
 func BenchmarkCallback(b *testing.B) {
 	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/oauth2/tokens" {
@@ -44,7 +44,7 @@ func BenchmarkCallback(b *testing.B) {
 	})
 }
 
-// BenchmarkHealth is the smallest answer of a plugin.
+// BenchmarkHealth measures the smallest answer of a plugin.
 func BenchmarkHealth(b *testing.B) {
 	b.Run("host", func(b *testing.B) {
 		load(b, open(b, "http://127.0.0.1:1").URL()+"/api/auth/coder/health")
@@ -59,7 +59,7 @@ func BenchmarkHealth(b *testing.B) {
 	})
 }
 
-// open starts a host for a Coder at coderURL, with its log in a file, as in production.
+// open starts a host for a Coder at coderURL, with its log in a file as in production.
 func open(b *testing.B, coderURL string) *host.Host {
 	b.Helper()
 	dir := b.TempDir()
@@ -91,7 +91,7 @@ coder:
 	return h
 }
 
-// floor makes the call to Coder with a pooled client, and nothing else.
+// floor returns a handler that makes the call to Coder with a pooled client, and does nothing else.
 func floor(coderURL string) http.Handler {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	page := strings.Repeat("x", 1600)
@@ -110,7 +110,7 @@ func floor(coderURL string) http.Handler {
 	})
 }
 
-// load requests target from several connections at once.
+// load requests target on several connections at once.
 func load(b *testing.B, target string) {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{

@@ -1,3 +1,3 @@
-// Package bench measures a whole host: requests over loopback, against the least that a Go process could do
-// for the same answer. What counts are the ratios within one run.
+// Package bench measures a whole host with requests over loopback, and compares it with the least that a Go process
+// must do for the same answer. Compare only figures of the same run.
 package bench

@@ -11,8 +11,8 @@ import (
 	"github.com/understudy-host/understudy/plugin/coder/sandbox"
 )
 
-// The older plugin signs in through the bridge, or with a Coder that demands no PKCE by itself.
-func TestOlderClient(t *testing.T) {
+// The legacy plugin signs in through the bridge, or directly at a Coder that does not require PKCE.
+func TestLegacyClient(t *testing.T) {
 	for name, direct := range map[string]bool{"through the bridge": false, "at Coder itself": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,7 +37,7 @@ func TestOlderClient(t *testing.T) {
 	}
 }
 
-// A token is data, whatever it is made of.
+// A token is data, whatever characters it has.
 func TestClientOddToken(t *testing.T) {
 	const odd = `"'\</script><script>document.title='run'</script><!--`
 	for _, button := range []string{"#sign-in", "#sign-in-legacy"} {
@@ -45,7 +45,7 @@ func TestClientOddToken(t *testing.T) {
 			t.Parallel()
 			c := newClient(t, localhost)
 			s := start(t, setup{
-				app: c.origin, config: newerConfig,
+				app: c.origin, config: currentConfig,
 				grant: func(answer map[string]any) { answer["access_token"] = answer["access_token"].(string) + odd },
 				coder: func(r *http.Request) {
 					r.Header.Set("Authorization", strings.TrimSuffix(r.Header.Get("Authorization"), odd))
@@ -70,21 +70,21 @@ func TestClientOddToken(t *testing.T) {
 	}
 }
 
-// A state that was changed on the way, by one character, signs nobody in.
+// A state in which one character was changed signs nobody in.
 func TestClientTamperedState(t *testing.T) {
 	for button, want := range map[string]string{"#sign-in": "Invalid nonce", "#sign-in-legacy": "This sign-in was not started in this browser"} {
 		t.Run(button, func(t *testing.T) {
 			t.Parallel()
 			c := newClient(t, localhost)
 			s := start(t, setup{
-				app: c.origin, config: newerConfig,
+				app: c.origin, config: currentConfig,
 				coder: func(r *http.Request) {
 					if r.URL.Path != "/oauth2/authorize" {
 						return
 					}
 					query := r.URL.Query()
 					state := query.Get("state")
-					// The first letter of the nonce becomes another one, whatever it is.
+					// Replaces the first letter of the nonce by another one.
 					before, nonce, after := hex.EncodeToString([]byte("nonce=")), state[12:14], state[14:]
 					other := hex.EncodeToString([]byte("A"))
 					if nonce == other {

@@ -22,7 +22,7 @@ var clientHTML string
 
 var clientPage = template.Must(template.New("client").Parse(clientHTML))
 
-// bundle is client/client.js with Backstage's OAuth2 client in it. What npm installs is kept below .cache until
+// bundle returns client/client.js bundled with Backstage's OAuth2 client. What npm installs is kept in .cache until
 // the lockfile changes.
 var bundle = sync.OnceValues(func() ([]byte, error) {
 	dir := "../../.cache/e2e"
@@ -65,14 +65,14 @@ var bundle = sync.OnceValues(func() ([]byte, error) {
 	return script, nil
 })
 
-// client is a web server with the client's page.
+// client is a web server with the page of the client.
 type client struct {
-	url    string // of the page: its origin and "/"
+	url    string // of the page: the origin and "/"
 	origin string
 	values struct{ Backend, Environment, Flow, AccessURL, ClientID string }
 }
 
-// newClient starts the app that is signed in to, on an origin with the given host name.
+// newClient serves an app that uses the client. name turns the server's URL into the app's origin.
 func newClient(t *testing.T, name func(string) string) *client {
 	t.Helper()
 	if chromium.missing != "" {
@@ -102,21 +102,21 @@ func newClient(t *testing.T, name func(string) string) *client {
 	return c
 }
 
-// of points the client at a host.
+// of configures the client for a host.
 func (c *client) of(s *stack) *client {
 	c.values.Backend, c.values.Environment, c.values.ClientID = s.backend, "development", clientID
 	c.values.AccessURL = s.coder
 	return c
 }
 
-// bridged points the older plugin at the bridge, as its accessUrl in the app's configuration does.
+// bridged configures the legacy plugin for the bridge, as accessUrl in the app's configuration does.
 func (c *client) bridged() *client {
 	c.values.AccessURL = c.values.Backend + "/api/auth/coder"
 	return c
 }
 
-// newerConfig is the configuration as Backstage's auth backend spells it.
-const newerConfig = `
+// currentConfig is the configuration in the current spelling, that of Backstage's auth backend.
+const currentConfig = `
 auth:
   environment: development
   providers:

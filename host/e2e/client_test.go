@@ -15,10 +15,10 @@ import (
 	"github.com/understudy-host/understudy/plugin/coder/sandbox"
 )
 
-// firstRefresh is what the browser notes when Backstage's client looks for a session and there is none.
+// firstRefresh is the browser's message when Backstage's client looks for a session and there is none.
 const firstRefresh = "network error: Failed to load resource: the server responded with a status of 401 (Unauthorized)"
 
-// signIn presses the buttons up to Coder's consent page.
+// signIn presses the buttons that lead to Coder's consent page, and returns that.
 func (tb *tab) signIn() *tab {
 	tb.t.Helper()
 	tb.wait(signedOut)
@@ -27,7 +27,7 @@ func (tb *tab) signIn() *tab {
 	return tb.popup()
 }
 
-// dataset returns one of the values that the client shows on its page.
+// dataset returns a value that the client shows on its page.
 func (tb *tab) dataset(name string) string {
 	tb.t.Helper()
 	return get[string](tb, fmt.Sprintf("document.body.dataset[%q] ?? ''", name))
@@ -36,7 +36,7 @@ func (tb *tab) dataset(name string) string {
 func TestClient(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
-	s := start(t, setup{app: c.origin, config: newerConfig})
+	s := start(t, setup{app: c.origin, config: currentConfig})
 	page := newProfile(t).open(c.of(s).url)
 	popup := page.signIn()
 	popup.click("#user-lin")
@@ -74,11 +74,11 @@ func TestClient(t *testing.T) {
 	page.clean(firstRefresh)
 }
 
-// Hosts that share their session keys need nothing else from each other: every request may go to another one.
+// Hosts that share their session keys need nothing else of each other: each request may go to another host.
 func TestClientReplicas(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
-	s := start(t, setup{app: c.origin, replicas: 2, config: newerConfig + `
+	s := start(t, setup{app: c.origin, replicas: 2, config: currentConfig + `
 understudy:
   session:
     keys: [a-session-key-that-both-of-the-replicas-have]
@@ -108,7 +108,7 @@ understudy:
 func TestClientRenewsExpiringToken(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
-	s := start(t, setup{app: c.origin, config: newerConfig, sandbox: func(o *sandbox.Options) { o.AccessTokenTTL = 2 * time.Minute }})
+	s := start(t, setup{app: c.origin, config: currentConfig, sandbox: func(o *sandbox.Options) { o.AccessTokenTTL = 2 * time.Minute }})
 	page := newProfile(t).open(c.of(s).url)
 	page.signIn().click("#allow")
 	page.wait(signedIn)
@@ -127,7 +127,7 @@ func TestClientRenewsExpiringToken(t *testing.T) {
 func TestClientRedirectFlow(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
-	s := start(t, setup{app: c.origin, config: newerConfig})
+	s := start(t, setup{app: c.origin, config: currentConfig})
 	c.of(s).values.Flow = "redirect"
 	page := newProfile(t).open(c.url)
 	page.wait(signedOut)
@@ -153,7 +153,7 @@ func TestClientCancel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newClient(t, localhost)
-			s := start(t, setup{app: c.origin, config: newerConfig, sandbox: func(o *sandbox.Options) { o.CancelWithoutState = stateless }})
+			s := start(t, setup{app: c.origin, config: currentConfig, sandbox: func(o *sandbox.Options) { o.CancelWithoutState = stateless }})
 			page := newProfile(t).open(c.of(s).url)
 			popup := page.signIn()
 			popup.click("#cancel")
@@ -176,7 +176,7 @@ func TestClientCancel(t *testing.T) {
 func TestClientPopupClosedByUser(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
-	s := start(t, setup{app: c.origin, config: newerConfig})
+	s := start(t, setup{app: c.origin, config: currentConfig})
 	page := newProfile(t).open(c.of(s).url)
 	popup := page.signIn()
 	popup.wait("document.querySelector('#allow')")
@@ -186,11 +186,11 @@ func TestClientPopupClosedByUser(t *testing.T) {
 	page.wait("document.body.dataset.error === 'Login failed, rejected by user'")
 }
 
-// An app on an origin that is not configured is told so in the popup, before anybody is asked for consent.
+// If the app's origin is not allowed, the popup says so before it asks for consent.
 func TestClientForeignOrigin(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, func(url string) string { return url })
-	s := start(t, setup{config: newerConfig})
+	s := start(t, setup{config: currentConfig})
 	page := newProfile(t).open(c.of(s).url)
 	popup := page.signIn()
 	popup.wait("document.body.textContent.includes('Origin \\'" + c.origin + "\\' is not allowed')")
@@ -204,7 +204,7 @@ func TestClientForeignOrigin(t *testing.T) {
 func TestClientTwoTabsSignIn(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
-	s := start(t, setup{app: c.origin, config: newerConfig})
+	s := start(t, setup{app: c.origin, config: currentConfig})
 	browser := newProfile(t)
 	one, two := browser.open(c.of(s).url), browser.open(c.url)
 	first, second := one.signIn(), two.signIn()
@@ -221,13 +221,13 @@ func TestClientTwoTabsSignIn(t *testing.T) {
 	}
 }
 
-// Coder rotates refresh tokens, so of two tabs that refresh at once with the same one, one would lose its
-// session if the backend did not let them share the answer.
+// Coder rotates refresh tokens. If two tabs refresh at once with the same token, one of them would lose its session if
+// the backend did not give both the same answer.
 func TestClientTwoTabsRefresh(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
-	var gate sync.RWMutex // shut while Coder is to wait
-	patient := newerConfig + "coder:\n  oauth:\n    timeout: 25s\n"
+	var gate sync.RWMutex // locked while Coder has to wait
+	patient := currentConfig + "coder:\n  oauth:\n    timeout: 25s\n"
 	s := start(t, setup{app: c.origin, config: patient, coder: func(r *http.Request) {
 		if r.URL.Path == "/oauth2/tokens" {
 			gate.RLock()
@@ -241,8 +241,8 @@ func TestClientTwoTabsRefresh(t *testing.T) {
 	two := browser.open(c.url)
 	two.wait(signedIn)
 
-	// Chromium sends the second request when the first is answered, yet with the cookie of the moment at which
-	// the page asked: with the old refresh token.
+	// Chromium sends the second request after the first is answered, but with the cookie that was valid when the page
+	// made the request: the old refresh token.
 	gate.Lock()
 	for _, page := range []*tab{one, two} {
 		asked := page.requests("/refresh")

@@ -11,12 +11,12 @@ import (
 	"github.com/understudy-host/understudy/plugin/coder/sandbox"
 )
 
-// protocol is one of the two ways in which frontends sign in, with its button on the demo page.
+// protocol is one of the two ways to sign in, with its button on the demo page.
 type protocol struct{ name, button string }
 
 var protocols = []protocol{
 	{"current", "#sign-in"},
-	{"older through the bridge", "#sign-in-legacy"},
+	{"legacy, through the bridge", "#sign-in-legacy"},
 }
 
 const (
@@ -25,7 +25,7 @@ const (
 	listed    = signedIn + ` && document.querySelector('#workspaces').ariaBusy === 'false'`
 )
 
-// What `make run` shows works from the first click to the last, and the browser has nothing to complain about.
+// What `make run` shows works from the first click to the last, without a complaint of the browser.
 func TestDemo(t *testing.T) {
 	for _, way := range protocols {
 		t.Run(way.name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// A session of the current protocol outlives the page: it is in the refresh cookie.
+// A session of the current protocol outlives the page, since it is in the refresh cookie.
 func TestDemoSession(t *testing.T) {
 	t.Parallel()
 	s := makeRun(t, freePorts)
@@ -82,8 +82,8 @@ func TestDemoSession(t *testing.T) {
 	page.clean()
 }
 
-// An older frontend keeps its token itself; signing out forgets it.
-func TestDemoOlderSession(t *testing.T) {
+// A legacy frontend keeps its token itself, and forgets it at the sign-out.
+func TestDemoLegacySession(t *testing.T) {
 	t.Parallel()
 	s := makeRun(t, freePorts)
 	page := newProfile(t).open(s.demo)
@@ -95,7 +95,7 @@ func TestDemoOlderSession(t *testing.T) {
 	page.clean()
 }
 
-// Cancel at Coder ends the sign-in with a reason that the page can show, with every version of Coder.
+// Cancel at Coder ends the sign-in, and the page shows the reason, with all versions of Coder.
 func TestDemoCancel(t *testing.T) {
 	for _, way := range protocols {
 		for name, stateless := range map[string]bool{"with the state": false, "without the state": true} {
@@ -121,7 +121,7 @@ func TestDemoCancel(t *testing.T) {
 	}
 }
 
-// Two tabs sign in at once, each as somebody else, and neither disturbs the other.
+// Two tabs sign in at once as different users, and do not disturb each other.
 func TestDemoTwoTabs(t *testing.T) {
 	for _, way := range protocols {
 		t.Run(way.name, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// contrast lists the texts of a page whose contrast with what is behind them is below 4.5 (WCAG 2.2, 1.4.3).
+// contrast lists the texts of a page whose contrast to their background is below 4.5 (WCAG 2.2, 1.4.3).
 const contrast = `(() => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
   const rgba = color => {
@@ -37,7 +37,7 @@ const contrast = `(() => {
   return poor.join('; ');
 })()`
 
-// readable checks that a page can be read by day and by night, and on a phone without scrolling sideways.
+// readable checks that a page can be read in light and dark, and on a phone without scrolling sideways.
 func (tb *tab) readable(name string) {
 	tb.t.Helper()
 	for _, scheme := range []string{"dark", "light"} {

@@ -13,13 +13,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// chromium is the one browser of all tests, or the reason why there is none.
+// chromium is the browser of all tests, or the reason why there is none.
 var chromium struct {
 	ctx     context.Context
 	missing string
 }
 
-// told holds the reasons for skipping tests that were printed.
+// told holds the printed reasons for skipping tests.
 var told sync.Map
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -36,7 +36,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(profile)
-	// Not chromedp's defaults: they turn popup blocking off, and a sign-in must work with it.
+	// chromedp's defaults are not used: they turn popup blocking off, and a sign-in must work with it.
 	allocator, stop := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(profile),
@@ -50,7 +50,7 @@ func run(m *testing.M) int {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true),
-		// Timers of a page behind a popup must go on: headless windows count as covered.
+		// The timers of a page behind a popup must go on, although headless windows count as covered.
 		chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
 		chromedp.Flag("disable-renderer-backgrounding", true),
@@ -66,7 +66,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// find returns the path of the first of these programs that is installed.
+// find returns the path of the first of the programs that is installed, or "".
 func find(names ...string) string {
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
@@ -76,14 +76,14 @@ func find(names ...string) string {
 	return ""
 }
 
-// unable skips the test, or fails it when CI is set: there nothing may be left out unnoticed.
+// unable skips the test. If CI is set it fails the test, so that none is left out unnoticed.
 func unable(t *testing.T, reason string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatal("CI is set, so this test has to run: " + reason)
 	}
 	if _, again := told.LoadOrStore(reason, true); !again {
-		fmt.Fprintln(os.Stderr, "e2e: tests are skipped: "+reason) // go test says so with -v only
+		fmt.Fprintln(os.Stderr, "e2e: tests are skipped: "+reason) // go test prints this only with -v
 	}
 	t.Skip(reason)
 }

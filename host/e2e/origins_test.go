@@ -13,7 +13,7 @@ import (
 	"github.com/understudy-host/understudy/plugin/coder/sandbox"
 )
 
-// foreignPage opens what its fragment names and keeps every message that it gets.
+// foreignPage opens the URL in its fragment, and keeps every message that it gets.
 const foreignPage = `<!doctype html><title>not the app</title><link rel="icon" href="data:,">
 <button id="open">Open</button>
 <script>
@@ -22,23 +22,23 @@ window.addEventListener('message', event => received.push(event.data));
 document.getElementById('open').onclick = () => open(decodeURIComponent(location.hash.slice(1)), '', 'popup,width=500,height=700');
 </script>`
 
-// A page that is not the app may open every popup that the app opens, and gets no token from any of them.
+// A page that is not the app can open every popup that the app opens, but gets no token from any of them.
 func TestForeignOpener(t *testing.T) {
-	olderState := base64.StdEncoding.EncodeToString([]byte(`{"returnTo":"/"}`))
+	legacyState := base64.StdEncoding.EncodeToString([]byte(`{"returnTo":"/"}`))
 	for name, o := range map[string]struct {
 		url    string // BACKEND, CODER, APP and SELF are replaced
-		issued bool   // whether a token is given before the page is refused
+		issued bool   // whether Coder issues a token before the page is refused
 	}{
-		"the older flow at Coder itself": {
+		"the legacy flow at Coder itself": {
 			"CODER/oauth2/authorize?client_id=" + clientID + "&redirect_uri=BACKEND/api/auth/coder/oauth/callback&response_type=code&state=" +
-				url.QueryEscape(olderState), true,
+				url.QueryEscape(legacyState), true,
 		},
-		"the older flow without a state": {
+		"the legacy flow without a state": {
 			"CODER/oauth2/authorize?client_id=" + clientID + "&redirect_uri=BACKEND/api/auth/coder/oauth/callback&response_type=code", true,
 		},
 		"the bridge": {
 			"BACKEND/api/auth/coder/oauth2/authorize?client_id=" + clientID +
-				"&redirect_uri=BACKEND/api/auth/coder/oauth/callback&response_type=code&state=" + url.QueryEscape(olderState), true,
+				"&redirect_uri=BACKEND/api/auth/coder/oauth/callback&response_type=code&state=" + url.QueryEscape(legacyState), true,
 		},
 		"start with its own origin":   {"BACKEND/api/auth/coder/start?scope=&origin=SELF&flow=popup&env=development", false},
 		"start with the app's origin": {"BACKEND/api/auth/coder/start?scope=&origin=APP&flow=popup&env=development", true},
@@ -63,8 +63,8 @@ func TestForeignOpener(t *testing.T) {
 				popup.click("#allow")
 				waitFor(t, func() string { return "a token\n" + popup.describe() }, func() bool { return len(s.tokens()) > 0 })
 			}
-			// The popup closes once it has told everything. One that stays open says when it is done, and
-			// messages arrive in the order in which they are sent.
+			// The popup closes after its last message. One that stays open is made to post another message: messages
+			// arrive in the order in which they were posted.
 			done := fmt.Sprintf(`location.origin === %q && document.readyState === 'complete' && !opener.postMessage('done', '*')`, s.backend)
 			waitFor(t, func() string { return "the popup's last word\n" + popup.describe() }, func() bool {
 				popup.is(done)

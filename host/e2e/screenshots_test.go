@@ -11,11 +11,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// maxImage keeps the pictures small: they are in the repository.
+// maxImage is the largest size of a picture, in bytes: they are in the repository.
 const maxImage = 200_000
 
-// TestScreenshots takes the pictures in docs/images anew when UPDATE_SCREENSHOTS is 1. It needs the ports of
-// `make run`, which are in the pictures.
+// TestScreenshots takes new pictures for docs/images if UPDATE_SCREENSHOTS is 1. It needs the ports of `make run`,
+// which are in the pictures.
 func TestScreenshots(t *testing.T) {
 	if os.Getenv("UPDATE_SCREENSHOTS") != "1" {
 		t.Skip("UPDATE_SCREENSHOTS is not 1")
@@ -37,7 +37,7 @@ func TestScreenshots(t *testing.T) {
 	page.prefer("dark")
 	page.picture("demo-dark", 1000, 790)
 
-	// The older callback in a tab of its own, where no app waits for it.
+	// The legacy callback in a tab of its own, where no app waits for it.
 	client := get[string](page, "document.body.dataset.clientId")
 	callback := s.backend + "/api/auth/coder/oauth/callback"
 	for name, button := range map[string]string{"success": "#allow", "failure": "#cancel"} {
@@ -48,7 +48,7 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-// prefer sets the color scheme that the user prefers.
+// prefer sets the user's preferred color scheme.
 func (tb *tab) prefer(scheme string) {
 	tb.t.Helper()
 	_, err := chromedp.Call(tb.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -59,7 +59,7 @@ func (tb *tab) prefer(scheme string) {
 	}
 }
 
-// picture writes what the page shows to docs/images, as sharp as its size allows.
+// picture writes what the page shows to docs/images, at the highest scale that maxImage allows.
 func (tb *tab) picture(name string, width, height int64) {
 	tb.t.Helper()
 	for _, scale := range []float64{2, 1.5, 1} {

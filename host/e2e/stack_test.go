@@ -28,24 +28,24 @@ import (
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
-// The OAuth2 client of the tests' host, which is not one of makeRun's.
+// The OAuth2 client of start. makeRun has one of its own.
 const (
 	clientID     = "e2e-client"
 	clientSecret = "e2e-client-secret-that-nobody-may-see"
 )
 
-// setup says what differs from one test's stack to another's.
+// setup is what a test can change about its stack.
 type setup struct {
-	replicas int                    // hosts that take turns; 0 is 1
-	config   string                 // YAML, on top of what every stack has
-	app      string                 // the app's origin; empty is the sandbox's demo page
+	replicas int                    // number of hosts, which take turns; 0 means 1
+	config   string                 // YAML, above the configuration of every stack
+	app      string                 // the app's origin; by default the sandbox's demo page
 	sandbox  func(*sandbox.Options) // changes the options of the stand-in
 	coder    func(*http.Request)    // sees, and may change, each request to the stand-in
 	backend  func(*http.Request)    // the same for the host
 	grant    func(map[string]any)   // changes the answers of the token endpoint
 }
 
-// stack is a running host with a stand-in for Coder, behind a reverse proxy, as a host is in production.
+// stack is a running host with a stand-in for Coder, behind a reverse proxy as in production.
 type stack struct {
 	t       *testing.T
 	backend string // backend.baseUrl
@@ -56,14 +56,14 @@ type stack struct {
 	log plugintest.Log
 
 	mu     sync.Mutex
-	issued []string // all tokens that the stand-in has given
+	issued []string // all tokens that the stand-in has issued
 }
 
-// start runs hosts whose stand-in the test can bend.
+// start runs hosts, with a stand-in that the test can change.
 func start(t *testing.T, o setup) *stack {
 	t.Helper()
 	s := &stack{t: t}
-	// The proxy's address is known before the host and the sandbox, which need each other's, are there.
+	// The proxy comes first: the host and the sandbox need each other's address.
 	var targets []*url.URL
 	var turn atomic.Uint64
 	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -142,14 +142,14 @@ coder:
 	return s
 }
 
-// freePorts are the variables with which the committed configuration takes free ports.
+// freePorts are variables that make the committed configuration use free ports.
 var freePorts = []string{
 	"APP_CONFIG_app_baseUrl=http://localhost:0", "APP_CONFIG_backend_baseUrl=http://localhost:0",
 	"APP_CONFIG_backend_listen_port=0", "APP_CONFIG_coder_deployment_accessUrl=http://localhost:0",
 	"APP_ORIGIN=http://localhost:*",
 }
 
-// makeRun runs what `make run` runs: the committed configuration with the host's own sandbox.
+// makeRun runs what `make run` runs: the committed configuration with the sandbox.
 func makeRun(t *testing.T, environ []string) *stack {
 	t.Helper()
 	s := &stack{t: t}
@@ -163,8 +163,8 @@ func makeRun(t *testing.T, environ []string) *stack {
 	return s
 }
 
-// open starts a host, which is closed when the test ends, and returns its URL. Its log is shown when the test
-// has failed.
+// open starts a host and returns its URL. When the test ends, it closes the host, searches the log for secrets, and
+// shows it if the test has failed.
 func (s *stack) open(o host.Options) string {
 	s.t.Helper()
 	o.Plugins, o.Log = []plugin.Plugin{coder.Plugin()}, &s.log
@@ -190,7 +190,7 @@ func (s *stack) open(o host.Options) string {
 	return h.URL()
 }
 
-// token answers for the token endpoint and notes which tokens were given.
+// token answers requests to the token endpoint, and notes the issued tokens.
 func (s *stack) token(w http.ResponseWriter, r *http.Request, next http.Handler, change func(map[string]any)) {
 	recorder := httptest.NewRecorder()
 	next.ServeHTTP(recorder, r)
@@ -214,24 +214,24 @@ func (s *stack) token(w http.ResponseWriter, r *http.Request, next http.Handler,
 	_, _ = w.Write(body)
 }
 
-// tokens are all access and refresh tokens that the stand-in has given so far.
+// tokens returns all access and refresh tokens that the stand-in has issued so far.
 func (s *stack) tokens() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.issued)
 }
 
-// logged returns the first group of a pattern that the host has logged.
+// logged returns the first group of a pattern's match in the host's log.
 func (s *stack) logged(pattern string) string {
 	s.t.Helper()
 	found := regexp.MustCompile(pattern).FindStringSubmatch(s.log.String())
 	if found == nil {
-		s.t.Fatalf("the log has nothing like %q", pattern)
+		s.t.Fatalf("nothing in the log matches %q", pattern)
 	}
 	return found[1]
 }
 
-// works tells whether Coder takes an access token.
+// works reports whether Coder accepts an access token.
 func (s *stack) works(token string) bool {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.coder+"/api/v2/users/me", nil)
@@ -247,7 +247,7 @@ func (s *stack) works(token string) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// serve runs a web server for a test and returns its URL with the given host name.
+// serve runs a web server until the test ends, and returns its URL.
 func serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -255,7 +255,7 @@ func serve(t *testing.T, handler http.Handler) string {
 	return server.URL // http://127.0.0.1:port
 }
 
-// localhost names the same address as an origin of its own.
+// localhost returns the URL of the same server with another host name, and so another origin.
 func localhost(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
 
 func write(t *testing.T, path, text string) {

@@ -23,10 +23,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a page has for what a test waits for.
+// patience is how long a test waits for a page.
 const patience = time.Minute
 
-// profile is a browser profile of its own, so that no cookie of one test is seen by another.
+// profile is a browser profile. Each test has one, so that it does not see the cookies of others.
 type profile struct {
 	t   *testing.T
 	ctx context.Context
@@ -69,20 +69,20 @@ func (p *profile) attach(options ...chromedp.ContextOption) *tab {
 	return tb
 }
 
-// tab is a page, or a popup. It collects what the browser has to complain about.
+// tab is a page or a popup. It collects the browser's complaints.
 type tab struct {
 	t       *testing.T
 	profile *profile
 	ctx     context.Context
-	popups  []target.ID // those that popup has returned
+	popups  []target.ID // those that popup has already returned
 
 	mu       sync.Mutex
 	problems []string
 	sent     []string // the paths of all requests
 }
 
-// listen notes console errors, exceptions, and what Chromium itself reports: failed and blocked requests,
-// violations of a content security policy, refused messages and cookies.
+// listen collects console errors, exceptions, and what Chromium itself reports: failed and blocked requests, violations
+// of a content security policy, refused messages and cookies.
 func (tb *tab) listen(event any) {
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
@@ -123,7 +123,7 @@ func (tb *tab) problem(format string, args ...any) {
 	tb.problems = append(tb.problems, fmt.Sprintf(format, args...))
 }
 
-// requests counts the requests that the page has sent to paths with the given end.
+// requests returns the number of requests that the page has sent to paths with a suffix.
 func (tb *tab) requests(end string) (n int) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
@@ -135,7 +135,7 @@ func (tb *tab) requests(end string) (n int) {
 	return n
 }
 
-// clean fails the test for each problem that has none of the allowed texts in it.
+// clean fails the test for each problem that contains none of the allowed strings.
 func (tb *tab) clean(allowed ...string) {
 	tb.t.Helper()
 	tb.mu.Lock()
@@ -161,7 +161,7 @@ func (tb *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// click presses an element with the mouse, once it is visible and enabled. The page may close at that.
+// click waits until an element is visible and enabled, and presses it with the mouse. That may close the page.
 func (tb *tab) click(selector string) {
 	tb.t.Helper()
 	ctx, cancel := context.WithTimeout(tb.ctx, patience)
@@ -173,13 +173,13 @@ func (tb *tab) click(selector string) {
 	}
 }
 
-// wait waits until a JavaScript expression is true. It may become so on another page than the present one.
+// wait waits until a JavaScript expression is true, on this page or on one that the tab goes to.
 func (tb *tab) wait(expression string) {
 	tb.t.Helper()
 	waitFor(tb.t, func() string { return expression + "\n" + tb.describe() }, func() bool { return tb.is(expression) })
 }
 
-// is tells whether a JavaScript expression is true now. On a page that is being loaded or closed nothing is.
+// is reports whether a JavaScript expression is true now. It is not if the page is being loaded or closed.
 func (tb *tab) is(expression string) bool {
 	ctx, cancel := context.WithTimeout(tb.ctx, 5*time.Second)
 	defer cancel()
@@ -187,7 +187,7 @@ func (tb *tab) is(expression string) bool {
 	return ok && err == nil
 }
 
-// get evaluates a JavaScript expression; a promise is waited for.
+// get evaluates a JavaScript expression, and waits if it is a promise.
 func get[T any](tb *tab, expression string) T {
 	tb.t.Helper()
 	ctx, cancel := context.WithTimeout(tb.ctx, patience)
@@ -199,7 +199,7 @@ func get[T any](tb *tab, expression string) T {
 	return value
 }
 
-// text is the text of an element as it is shown.
+// text returns the text of an element as it is shown.
 func (tb *tab) text(selector string) string {
 	tb.t.Helper()
 	quoted, _ := json.Marshal(selector)
@@ -245,7 +245,7 @@ func (tb *tab) gone() bool {
 	}
 }
 
-// describe tells where the page is, without the codes and states of its URL, and what it shows.
+// describe returns the page's URL, without the query and so without codes and states, and what the page shows.
 func (tb *tab) describe() string {
 	ctx, cancel := context.WithTimeout(tb.ctx, 2*time.Second)
 	defer cancel()
@@ -263,7 +263,7 @@ func waitFor(t *testing.T, what func() string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what())
+			t.Fatalf("waited %s for %s", patience, what())
 		}
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// answer is what came back for one request. A status of 0 stands for no answer; outcome tells why.
+// answer is the answer to one request. A status of 0 means that there is none; outcome says why.
 type answer struct {
 	outcome string
 	status  int
 	header  map[string][]string // names in lower case
-	body    []byte              // unpacked
+	body    []byte              // uncompressed
 }
 
 func (a *answer) first(name string) string {
@@ -29,8 +29,8 @@ func (a *answer) first(name string) string {
 	return ""
 }
 
-// send writes a request as it is told to, changing nothing: the path goes out as written, redirects are not
-// followed, and nothing is added but Content-Length and Connection: close.
+// send sends a request exactly as given. It adds Content-Length and Connection: close, nothing else, and does not
+// follow redirects.
 func send(address, method, path string, header map[string]string, body *string) *answer {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s %s HTTP/1.1\r\n", method, path)
@@ -50,7 +50,7 @@ func send(address, method, path string, header map[string]string, body *string) 
 	return sendRaw(address, method, out.String())
 }
 
-// sendRaw writes text and reads the first answer to it.
+// sendRaw sends text and reads the first answer.
 func sendRaw(address, method, text string) *answer {
 	conn, err := net.DialTimeout("tcp", address, time.Minute)
 	if err != nil {
@@ -58,7 +58,7 @@ func sendRaw(address, method, text string) *answer {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	// A server may answer and close before it has read everything: the answer counts, not the failed write.
+	// A server may answer and close before it has read everything. Then the answer counts, not the failed write.
 	written := make(chan struct{})
 	go func() {
 		defer close(written)

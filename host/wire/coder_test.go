@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// What the fake Coder gives out that a script or a page could trip over.
+// Values of the fake Coder that could break a script or a page.
 const (
 	nastyToken  = `a'b"c</script><img>`
 	clientKey   = "wire-client-secret-7f3a"
@@ -28,8 +28,8 @@ const (
 	profileMinimal = `{"id":"0d9c2a1e-1111-4222-8333-444455556666","username":"wren"}`
 )
 
-// fakeCoder is a scriptable stand-in for a Coder deployment: it plays the authorize page (whose user says yes at
-// once), the token endpoint, users/me, revocation and the RFC 8414 metadata, and remembers what it was asked.
+// fakeCoder is a scriptable Coder deployment. It has the authorize page, whose user agrees at once, the token
+// endpoint, users/me, revocation and RFC 8414 metadata, and it records the requests.
 type fakeCoder struct {
 	address string
 	server  *http.Server
@@ -39,20 +39,20 @@ type fakeCoder struct {
 	modes  map[string]string // by place: tokens, users-me, revoke
 	log    []record
 	issued map[string]*code
-	given  int // tokens given out, which their names count
+	given  int // number of tokens given out, which is part of their names
 }
 
-// behaviour is what a scenario may ask of the fake Coder.
+// behaviour is what a scenario can tell the fake Coder to do.
 type behaviour struct {
 	Mode      string   `json:"mode"`
-	On        []string `json:"on"`   // the places where the mode acts; by default the one it is about
-	Keep      bool     `json:"keep"` // leaves the modes of other places as they are
-	MS        int      `json:"ms"`   // how slow
-	Size      int      `json:"size"` // of big refresh tokens
+	On        []string `json:"on"`   // where the mode applies; by default its usual place
+	Keep      bool     `json:"keep"` // keeps the modes of other places
+	MS        int      `json:"ms"`   // delay of the mode slow
+	Size      int      `json:"size"` // length of big refresh tokens
 	Authorize string   `json:"authorize"`
 }
 
-// places tells where a mode acts when the scenario does not say; its keys are all the modes there are.
+// places holds all modes, and where each applies if the scenario does not say.
 var places = map[string]string{
 	"ok": "tokens", "slow": "tokens", "400-invalid_grant": "tokens", "401-invalid_client": "tokens", "500": "tokens",
 	"html-200": "tokens", "json-without-token": "tokens", "hang-up": "tokens", "huge-body": "tokens",
@@ -62,19 +62,19 @@ var places = map[string]string{
 	"users-me-401": "users-me", "profile-minimal": "users-me", "profile-not-json": "users-me",
 }
 
-// code is an authorization code that was issued.
+// code is an issued authorization code.
 type code struct {
 	challenge, method string
 	used              bool
 }
 
-// record is one request that came in.
+// record is a received request.
 type record struct {
 	method, path string
 	header       http.Header
 	body         string
-	form         url.Values // nil when the body is no form
-	pkce         string     // what became of the verifier, for code grants
+	form         url.Values // nil if the body is not a form
+	pkce         string     // the result of checking the verifier of a code grant
 }
 
 func startCoder(t *testing.T, address string) *fakeCoder {
@@ -94,7 +94,7 @@ func startCoder(t *testing.T, address string) *fakeCoder {
 
 func (c *fakeCoder) origin() string { return "http://" + c.address }
 
-// up listens, at the address of the first time.
+// up starts the server. It always has the address of the first start.
 func (c *fakeCoder) up() error {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", c.address)
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *fakeCoder) up() error {
 	return nil
 }
 
-// down ends all connections and refuses new ones.
+// down closes all connections and refuses new ones.
 func (c *fakeCoder) down() {
 	if c.server != nil {
 		_ = c.server.Close()
@@ -149,7 +149,7 @@ func (c *fakeCoder) behave(b behaviour) error {
 	return nil
 }
 
-// takeLog returns what came in since the last call. A server that was down is up again afterwards.
+// takeLog returns the requests since the last call. It starts the server again if it is down.
 func (c *fakeCoder) takeLog() ([]record, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -172,7 +172,7 @@ func (c *fakeCoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer c.mu.Unlock()
 	switch r.Method + " " + r.URL.Path {
 	case "GET /.well-known/oauth-authorization-server":
-		c.metadata(w) // looked up in the background now and then, so it is in no transcript
+		c.metadata(w) // not recorded, since it is fetched in the background at any time
 		return
 	case "GET /oauth2/authorize":
 		c.log = append(c.log, rec)
@@ -208,8 +208,8 @@ func reply(w http.ResponseWriter, status int, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// trouble plays the modes that do not depend on the endpoint and tells whether the answer is given. It is
-// called with the lock held, which a slow answer lets go of meanwhile.
+// trouble handles the modes that do not depend on the endpoint, and reports whether it has answered. It is called
+// with the lock held, and releases it during a slow answer.
 func (c *fakeCoder) trouble(w http.ResponseWriter, place string) bool {
 	mode := c.modes[place]
 	if mode == "" {
@@ -238,7 +238,7 @@ func (c *fakeCoder) trouble(w http.ResponseWriter, place string) bool {
 	return true
 }
 
-// pkce tells what RFC 7636 makes of a code grant.
+// pkce checks the verifier of a code grant as RFC 7636 says.
 func (c *fakeCoder) pkce(form url.Values) string {
 	entry, verifier := c.issued[form.Get("code")], form.Get("code_verifier")
 	switch {
@@ -334,7 +334,7 @@ func (c *fakeCoder) tokens(w http.ResponseWriter, rec record) {
 	reply(w, 200, text)
 }
 
-// bigToken makes a refresh token whose every stretch differs, so that chunks put together wrongly show.
+// bigToken returns a refresh token without repetitions, so that wrongly joined chunks are noticed.
 func bigToken(size, salt int) string {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "big-%d-", salt)
@@ -389,7 +389,7 @@ func (c *fakeCoder) metadata(w http.ResponseWriter) {
 		base, base+"/oauth2/authorize", base+"/oauth2/tokens", base+"/oauth2/revoke"))
 }
 
-// transcript of what came in, without the headers that belong to the HTTP client.
+// upstream returns the transcript of a request to Coder, without the headers that belong to the HTTP client.
 func (n *normalizer) upstream(rec record) map[string]any {
 	headers := map[string]any{}
 	for _, name := range []string{"Content-Type", "Accept", "Authorization", "Cookie"} {

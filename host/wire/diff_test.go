@@ -16,7 +16,7 @@ import (
 
 const absent = "(absent)"
 
-// difference is a field in which two transcripts are not the same; its values are as JavaScript prints them.
+// difference is a field in which two transcripts differ. Its values are as JavaScript prints them.
 type difference struct{ field, golden, got string }
 
 // compare returns the fields in which two transcripts differ, in order.
@@ -37,7 +37,7 @@ func compare(golden, got any) []difference {
 	return out
 }
 
-// flatten gives each leaf of a JSON value a path. Of header names only the presence counts, not the place.
+// flatten stores the leaves of a JSON value by path. Header names have no order: only their presence counts.
 func flatten(value any, path string, out map[string]any) {
 	switch value := value.(type) {
 	case []any:
@@ -77,8 +77,8 @@ func printed(value any, present bool) string {
 	}
 }
 
-// allowance is an entry of the list of differences that are meant: globs for the scenario and the field, and
-// JavaScript regular expressions that the two values must match as well.
+// allowance is an entry of the list of intended differences: globs for the scenario and the field, and JavaScript
+// regular expressions that the two values must match.
 type allowance struct {
 	Scenario string `json:"scenario"`
 	Field    string `json:"field"`
@@ -87,7 +87,7 @@ type allowance struct {
 	Why      string `json:"why"`
 	Note     string `json:"note"`
 
-	ours            bool // from the note "Part 3" on: an entry of this host, which must be needed
+	ours            bool // an entry of this host, after the note "Part 3": the test fails if it is not needed
 	scenario, field *regexp.Regexp
 	golden, got     *regexp2.Regexp
 	used            atomic.Int32
@@ -129,7 +129,7 @@ func glob(pattern string) *regexp.Regexp {
 	return regexp.MustCompile(`(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`) + `$`)
 }
 
-// refused returns those of the differences that no entry of the list covers.
+// refused returns the differences that no entry of the list covers.
 func refused(list []*allowance, scenario string, all []difference) []difference {
 	var open []difference
 	for _, d := range all {

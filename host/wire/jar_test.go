@@ -21,7 +21,7 @@ type stored struct {
 	hostOnly, secure          bool
 }
 
-// setCookie is one Set-Cookie line; attribute names are in lower case, and those without a value are "".
+// setCookie is one Set-Cookie line. Attribute names are in lower case, and attributes without a value are "".
 type setCookie struct {
 	name, value string
 	attributes  map[string]string
@@ -41,7 +41,7 @@ func parseSetCookie(line string) setCookie {
 	return out
 }
 
-// take stores, replaces or deletes a cookie as a browser would on an answer from path.
+// take stores, replaces or deletes a cookie as a browser does for an answer from path.
 func (j *jar) take(line, path string) {
 	c := parseSetCookie(line)
 	domain := strings.ToLower(strings.TrimPrefix(c.attributes["domain"], "."))
@@ -87,7 +87,7 @@ func defaultPath(path string) string {
 	return "/"
 }
 
-// value returns that of the oldest cookie of that name.
+// value returns the value of the oldest cookie with a name.
 func (j *jar) value(name string) (string, bool) {
 	at := slices.IndexFunc(j.cookies, func(c stored) bool { return c.name == name })
 	if at < 0 {
@@ -96,7 +96,7 @@ func (j *jar) value(name string) (string, bool) {
 	return j.cookies[at].value, true
 }
 
-// header returns the Cookie header for a request to path, the longest cookie path first.
+// header returns the Cookie header for a request to path. Cookies with longer paths come first.
 func (j *jar) header(path string) string {
 	path, _, _ = strings.Cut(path, "?")
 	var fitting []stored

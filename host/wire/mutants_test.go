@@ -15,8 +15,8 @@ import (
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
-// Answers of the running host are changed before they are looked at: each change must be noticed, but for
-// those that the list of allowed differences is there for.
+// TestMutants changes answers of the running host before they are compared. Each change must be noticed, except those
+// that the list of allowed differences allows.
 func TestMutants(t *testing.T) {
 	list, err := readAllowances(filepath.Join("testdata", "allowed-differences.json"))
 	if err != nil {
@@ -38,7 +38,7 @@ func TestMutants(t *testing.T) {
 	rigs := newRigs(t, "subject.yaml", new([]*plugintest.Log))
 	const (
 		start, frame, rotated, logout = "provider/start-ok", "provider/frame-ok", "provider/refresh-rotated", "provider/logout-ok"
-		older, health                 = "legacy/callback-ok", "host/liveness"
+		legacy, health                = "legacy/callback-ok", "host/liveness"
 	)
 	foreign := encodeState(url.Values{"nonce": {"AAAAAAAAAAAAAAAAAAAAAA=="}, "env": {"development"}})
 	tests := map[string]struct {
@@ -47,8 +47,8 @@ func TestMutants(t *testing.T) {
 		allowed  bool
 	}{
 		"nothing changed":         {frame, func(*answer) {}, true},
-		"nothing changed, older":  {older, func(*answer) {}, true},
-		"not to be stored at all": {older, set("cache-control", "no-store"), true},
+		"nothing changed, legacy": {legacy, func(*answer) {}, true},
+		"not to be stored at all": {legacy, set("cache-control", "no-store"), true},
 
 		"refresh cookie without HttpOnly":     {rotated, cookies("coder-refresh-token=w", `; HttpOnly`, ""), false},
 		"refresh cookie with SameSite=None":   {rotated, cookies("coder-refresh-token=w", `SameSite=Lax`, "SameSite=None"), false},
@@ -77,10 +77,10 @@ func TestMutants(t *testing.T) {
 		"page that lets any script run":       {frame, header("content-security-policy", `script-src '[^']*'`, "script-src 'unsafe-inline'"), false},
 		"token in the text":                   {frame, body(`signed in to Coder`, "signed in to wire-access-token-1"), false},
 		"an image":                            {frame, body(`</main>`, `<img src="https://evil.example/x"></main>`), false},
-		"an event handler":                    {older, body(`<main>`, `<main onclick="x()">`), false},
-		"the token to other origins, older":   {older, body(`"origins":\["http://localhost:3000"`, `"origins":["http://evil.example"`), false},
-		"another message type, older":         {older, body(`coder-oauth-success`, "coder-oauth-ok"), false},
-		"page that may be stored":             {older, set("cache-control", "public, max-age=60"), false},
+		"an event handler":                    {legacy, body(`<main>`, `<main onclick="x()">`), false},
+		"the token to other origins, legacy":  {legacy, body(`"origins":\["http://localhost:3000"`, `"origins":["http://evil.example"`), false},
+		"another message type, legacy":        {legacy, body(`coder-oauth-success`, "coder-oauth-ok"), false},
+		"page that may be stored":             {legacy, set("cache-control", "public, max-age=60"), false},
 		"X-Frame-Options missing":             {health, drop("x-frame-options"), false},
 		"Strict-Transport-Security for a day": {health, set("strict-transport-security", "max-age=86400"), false},
 		"CSP directive missing":               {health, header("content-security-policy", `object-src[^;]*;`, ""), false},
@@ -125,7 +125,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// The changes replace what they change and leave the old slices alone.
+// The following changes never modify a slice or a map of the old answer, they replace it.
 
 func set(name, value string) func(*answer) {
 	return func(a *answer) { a.header[name] = []string{value} }
@@ -141,7 +141,7 @@ func cookies(prefix, pattern, to string) func(*answer) {
 	return lines("set-cookie", prefix, pattern, to)
 }
 
-// lines changes the values of a header that begin with prefix.
+// lines changes the values of a header that begin with a prefix.
 func lines(name, prefix, pattern, to string) func(*answer) {
 	re := regexp.MustCompile(pattern)
 	return func(a *answer) {

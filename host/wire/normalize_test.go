@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// normalizer turns exchanges into transcripts that are the same on every run and every machine. They are
-// built of what encoding/json decodes into.
+// normalizer turns exchanges into transcripts that are the same on every run and every machine. They consist of the
+// types that encoding/json decodes into.
 type normalizer struct {
-	names   []string // text, placeholder, …; the longest text first
+	names   []string // string, placeholder, …; longer strings first
 	backend *url.URL
-	sent    string // the nonce cookie as it is now, "" for none
+	sent    string // the current nonce cookie, or ""
 }
 
 func newNormalizer(backend *url.URL, target, coder string) *normalizer {
@@ -82,13 +82,13 @@ func (n *normalizer) deep(value any) any {
 	return value
 }
 
-// decodeState reads a state parameter as Backstage makes it, the hex of a query string; else it gives nil.
+// decodeState decodes a state parameter in Backstage's form, the hex of a query string. It returns nil for others.
 func decodeState(state string) url.Values {
 	raw, err := hex.DecodeString(state)
 	if err != nil || state == "" {
 		return nil
 	}
-	values, _ := url.ParseQuery(string(raw)) // what does not parse is left out
+	values, _ := url.ParseQuery(string(raw)) // ignores what does not parse
 	if !values.Has("env") && !values.Has("nonce") {
 		return nil
 	}
@@ -104,7 +104,7 @@ var (
 	peerCookie = regexp.MustCompile(`-(nonce|refresh-token|granted-scope)(-\d+)?$`)
 )
 
-// cookieValue shows a value where it is known, and only its shape where it is random.
+// cookieValue returns a known value, or the shape of a random one.
 func (n *normalizer) cookieValue(name, raw string) string {
 	value, err := url.PathUnescape(raw)
 	if err != nil {
@@ -143,7 +143,7 @@ func (n *normalizer) setCookie(line string) (key string, out map[string]any) {
 			out["expiresAgreesWithMaxAge"] = err == nil && drift.Abs() < 15*time.Second
 		}
 	}
-	if !peerCookie.MatchString(c.name) { // at the least out of reach of scripts and of other sites
+	if !peerCookie.MatchString(c.name) { // a cookie of ours must be out of reach of scripts and other sites
 		out["hardened"] = c.bare["httponly"] && slices.Contains([]string{"lax", "strict", "none"}, strings.ToLower(c.attributes["samesite"])) &&
 			(n.backend.Scheme != "https" || c.bare["secure"]) && strings.HasPrefix(c.attributes["path"], "/api/auth/")
 	}
@@ -169,7 +169,7 @@ func (n *normalizer) jar(j *jar) map[string]any {
 	return out
 }
 
-// location takes a Location apart.
+// location splits a Location into its parts.
 func (n *normalizer) location(value string) map[string]any {
 	u, err := url.Parse(value)
 	if err != nil {
@@ -207,7 +207,7 @@ func (n *normalizer) location(value string) map[string]any {
 	return out
 }
 
-// single is a list of one as the one itself.
+// single returns the only value of a list of one, otherwise the list.
 func single(values []string) any {
 	if len(values) == 1 {
 		return values[0]
@@ -240,11 +240,11 @@ func (n *normalizer) state(value string) any {
 	return out
 }
 
-// Framing and connection management are left out: what carries the answer, not what it says.
+// uncounted are headers of framing and connections, which belong to the transport and not to the answer.
 var uncounted = []string{"date", "connection", "keep-alive", "transfer-encoding", "content-length"}
 
-// exact are the headers whose values count, beside those of CORS; of the others only the presence does, or
-// they are taken apart.
+// exact are the headers whose values are compared, besides those of CORS. Of other headers only the presence is
+// compared, or their parts are.
 var exact = []string{
 	"content-type", "content-encoding", "content-language", "cache-control", "pragma", "expires", "last-modified", "age", "allow",
 	"strict-transport-security", "referrer-policy", "x-content-type-options", "x-dns-prefetch-control", "x-download-options",
@@ -312,7 +312,7 @@ func normalCSP(value string) map[string]any {
 	return out
 }
 
-// parseCSP gives the source lists by directive; of doubled directives the first counts.
+// parseCSP returns the source lists by directive. If a directive is repeated, the first one counts.
 func parseCSP(value string) map[string][]string {
 	out := map[string][]string{}
 	for part := range strings.SplitSeq(value, ";") {
@@ -346,8 +346,8 @@ func (n *normalizer) body(a *answer, requestURL *url.URL) map[string]any {
 	return map[string]any{"kind": "text", "text": n.text(shortText(text))}
 }
 
-// shortText keeps what a person reads while it is short; a long text is most likely leaked source, so only its
-// digest is kept.
+// shortText returns the visible text if it is short. A long one is most likely source code that is shown by mistake:
+// then it returns a digest.
 func shortText(text string) string {
 	squeezed := strings.Join(strings.Fields(text), " ")
 	if runes := len([]rune(squeezed)); runes > 160 {

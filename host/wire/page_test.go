@@ -17,24 +17,24 @@ import (
 	"golang.org/x/net/html"
 )
 
-// windowScript is a window and a document, as far as login pages use them. See run at its end.
+// windowScript implements the parts of a window and a document that login pages use.
 //
 //go:embed testdata/window.js
 var windowScript string
 
 var windowProgram = goja.MustCompile("window.js", windowScript, true)
 
-// node is an element of a page, in the form in which it goes into the script engine.
+// node is an element of a page, in the form that windowScript takes.
 type node struct {
 	Tag        string            `json:"tag"`
 	Attributes map[string]string `json:"attributes"`
-	Children   []any             `json:"children"` // node, or string for a text
+	Children   []any             `json:"children"` // node, or string
 }
 
 func parseHTML(source string) (root node) {
 	document, err := html.Parse(strings.NewReader(source))
 	if err != nil {
-		return node{} // does not happen for text in memory
+		return node{} // cannot happen for a string
 	}
 	return convert(document)
 }
@@ -68,7 +68,7 @@ func (n node) text() string {
 	return out.String()
 }
 
-// walk returns all elements below n in document order.
+// walk returns all elements below n, in document order.
 func (n node) walk() []node {
 	var out []node
 	for _, child := range n.Children {
@@ -84,8 +84,8 @@ var (
 	program = regexp.MustCompile(`(?i)^((text|application)/(java|ecma)script|module)?$`)
 )
 
-// readPage tells of a page what matters for a login popup: its title and visible text, which scripts its
-// policies let run, and what those do in each of the three situations in which the popup can find itself.
+// readPage returns what matters about the page of a login popup: its title and visible text, which scripts its
+// policies allow, and what those do with each kind of opener.
 func readPage(source string, policyHeaders []string, at *url.URL) map[string]any {
 	tree := parseHTML(source)
 	var policies []map[string][]string
@@ -141,7 +141,7 @@ func readPage(source string, policyHeaders []string, at *url.URL) map[string]any
 	return page
 }
 
-// letIn tells what lets an inline script run (CSP level 3, section 6.7.3): "" when a policy forbids it.
+// letIn returns what allows an inline script to run (CSP level 3, section 6.7.3), or "" if a policy forbids it.
 func letIn(policies []map[string][]string, script node) string {
 	reason := "no policy"
 	for _, policy := range policies {
@@ -176,7 +176,7 @@ func letIn(policies []map[string][]string, script node) string {
 	return reason
 }
 
-// runPage runs scripts of a page in a fresh engine and tells what came of it, and what a person sees then.
+// runPage runs scripts of a page in a new engine. It returns what they did, and the text that is visible then.
 func runPage(source string, codes []string, at *url.URL, situation string) map[string]any {
 	vm := goja.New()
 	timer := time.AfterFunc(10*time.Second, func() { vm.Interrupt("the page's script does not end") })

@@ -18,14 +18,14 @@ import (
 type scenario struct {
 	name   string // group/file
 	Title  string `json:"title"`
-	Coder  any    `json:"coder"` // the fake Coder's behaviour from the start
+	Coder  any    `json:"coder"` // the fake Coder's behaviour at the start
 	Steps  []any  `json:"steps"`
 	golden []any  // the transcript of the real packages
-	next   []any  // that of the newer auth library, where it differs
+	next   []any  // the transcript of the newer auth library, if it differs
 }
 
-// step is one of: a request (get, head, post, options, or method and path), raw bytes for a socket, a change
-// of the fake Coder's behaviour, the browser's way to Coder and back, or values kept for later.
+// step is one of: a request (get, head, post, options, or method and path), raw bytes for a socket, a change of the
+// fake Coder's behaviour, the browser's way to Coder and back, or values to remember.
 type step struct {
 	Get, Head, Post, Options, Method, Path string
 
@@ -33,19 +33,19 @@ type step struct {
 	Form    map[string]string
 	JSON    any
 	Body    *string
-	Cookies *string // "none", or a literal Cookie header; by default the jar's
+	Cookies *string // "none" or a Cookie header; by default the jar's cookies
 	Host    string
 
 	Raw       string
 	Coder     *behaviour
-	Authorize any // true for the last Location, or a path at Coder
+	Authorize any // true for the last Location, otherwise a path at Coder
 	Remember  map[string]string
 }
 
 func readScenarios(group string) ([]*scenario, error) {
 	files, err := filepath.Glob(filepath.Join("testdata", "scenarios", group, "*.txtar"))
 	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("no scenarios of group %s: %w", group, err)
+		return nil, errors.Join(fmt.Errorf("group %s has no scenarios", group), err)
 	}
 	var out []*scenario
 	for _, file := range files {
@@ -66,7 +66,7 @@ func readScenarios(group string) ([]*scenario, error) {
 				err = json.Unmarshal(part.Data, &golden)
 				s.next = golden.Steps
 			default:
-				err = errors.New("unknown part")
+				err = errors.New("unknown part, expected scenario.json, golden.json or golden-next.json")
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", file, part.Name, err)
@@ -80,23 +80,23 @@ func readScenarios(group string) ([]*scenario, error) {
 	return out, nil
 }
 
-// rig is a server under test with the fake Coder that it is configured for.
+// rig is a server under test, with the fake Coder that it is configured for.
 type rig struct {
 	target  string   // host:port
 	backend *url.URL // its backend.baseUrl
 	coder   *fakeCoder
-	mutate  func(*answer) // changes what came back before it is looked at; nil for none
+	mutate  func(*answer) // changes an answer before it is compared; may be nil
 }
 
-// browser plays one scenario.
+// browser plays a scenario.
 type browser struct {
 	*rig
 	normal *normalizer
 	jar    *jar
-	known  map[string]string // what templates may name
+	known  map[string]string // values that templates can name
 }
 
-// play runs a scenario and returns its transcript, in the form that encoding/json decodes into.
+// play runs a scenario and returns its transcript, in the types that encoding/json decodes into.
 func (r *rig) play(s *scenario) ([]any, error) {
 	b := &browser{
 		rig: r, normal: newNormalizer(r.backend, r.target, r.coder.address),
@@ -156,7 +156,7 @@ func convertTo(from, to any) error {
 	return json.Unmarshal(text, to)
 }
 
-// authorize sends the browser to Coder and remembers where Coder sends it back to.
+// authorize sends the browser to Coder, and remembers the URL that Coder sends it back to.
 func (b *browser) authorize(where any) (map[string]any, error) {
 	address := b.known["location"]
 	if path, ok := where.(string); ok {
@@ -244,7 +244,7 @@ func (st *step) request() (method, path string) {
 	return method, path
 }
 
-// headers returns those of a request, and puts a form or a JSON value into the body.
+// headers returns the headers of a request, and puts a form or a JSON value into its body.
 func (b *browser) headers(st *step, path string) map[string]string {
 	headers := map[string]string{"Host": b.backend.Host, "User-Agent": "wire"}
 	if st.Host != "" {
@@ -276,10 +276,10 @@ func (b *browser) headers(st *step, path string) map[string]string {
 
 var template = regexp.MustCompile(`\{\{[^{}]+\}\}`)
 
-// fill returns a copy of a step with its templates replaced: names of what is known, or
+// fill returns a copy of a step with its templates replaced. A template is the name of a known value, or
 //
 //	{{repeat:TEXT:TIMES}}, {{encode:TEXT}},
-//	{{hex:env=development&nonce=x}}    a state made from scratch
+//	{{hex:env=development&nonce=x}}    a new state
 //	{{forge:origin=https://x.example}} the last state with fields changed
 func (b *browser) fill(value any) (any, error) {
 	var errs []error

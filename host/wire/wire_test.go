@@ -24,10 +24,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// groups names the configuration that the real peers of each group had.
+// groups holds the configuration that the real peers of each group had.
 var groups = map[string]string{"legacy": "subject.yaml", "provider": "subject.yaml", "host": "subject.yaml", "tls": "tls.yaml"}
 
-// secrets are what no log may hold.
+// secrets match what must not be in a log.
 var secrets = map[string]*regexp.Regexp{
 	"client secret":      regexp.MustCompile(clientKey),
 	"access token":       regexp.MustCompile(`wire-access-token-\d+`),
@@ -74,7 +74,7 @@ func TestScenarios(t *testing.T) {
 		log.WriteString(l.String())
 	}
 	if outside() == "" && !strings.Contains(log.String(), "/api/auth/coder/") {
-		t.Error("the log does not hold the requests")
+		t.Error("the requests are not in the log")
 	}
 	for kind, pattern := range secrets {
 		if hits := pattern.FindAllString(log.String(), -1); hits != nil {
@@ -84,13 +84,13 @@ func TestScenarios(t *testing.T) {
 	for _, entry := range list {
 		recorded := slices.Contains(names, entry.Scenario) || entry.Scenario == "*" || strings.HasSuffix(entry.Scenario, "/*")
 		if int(played.Load()) == len(names) && entry.ours && recorded && entry.used.Load() == 0 {
-			t.Errorf("nothing needs the allowed difference any more: %s %s (%s)", entry.Scenario, entry.Field, entry.Why)
+			t.Errorf("an allowed difference is not needed any more: %s %s (%s)", entry.Scenario, entry.Field, entry.Why)
 		}
 	}
 }
 
-// judge plays a scenario and reports the differences that are not on the list. The transcript of the newer
-// auth library, if there is one, is as good as the other: the closer one counts.
+// judge plays a scenario and reports the differences that are not on the list. If there is a transcript of the newer
+// auth library, the closer one of the two counts.
 func judge(t *testing.T, rigs rigs, s *scenario, list []*allowance) {
 	r := <-rigs
 	defer func() { rigs <- r }()
@@ -113,10 +113,10 @@ func judge(t *testing.T, rigs rigs, s *scenario, list []*allowance) {
 	}
 }
 
-// outside is the host:port of a server under test that was started by hand, "" for none; see the package comment.
+// outside returns the host:port of a server that was started by hand, or "". See the package comment.
 func outside() string { return strings.TrimPrefix(os.Getenv("UNDERSTUDY_WIRE_TARGET"), "http://") }
 
-// rigs is a pool: who takes one out has it alone until it is put back.
+// rigs is a pool. A rig that was taken from it belongs to the taker until it is put back.
 type rigs chan *rig
 
 func newRigs(t *testing.T, setup string, logs *[]*plugintest.Log) rigs {
@@ -155,7 +155,7 @@ func outsideRig(t *testing.T, target, setup string) *rig {
 	return &rig{target: target, backend: backendURL("http://"+target, setup), coder: startCoder(t, "127.0.0.1:7191")}
 }
 
-// backendURL is what backend.baseUrl says.
+// backendURL returns backend.baseUrl.
 func backendURL(served, setup string) *url.URL {
 	if setup == "tls.yaml" {
 		return &url.URL{Scheme: "https", Host: "backstage.example.com"}

@@ -1,12 +1,12 @@
-// A Backstage app in a nutshell: Backstage's own OAuth2 client for the Coder provider, and the older Coder
-// plugin's way of signing in. The tests press the buttons and read the data attributes of the body.
+// A minimal Backstage app: Backstage's own OAuth2 client for the Coder provider, and the legacy Coder plugin's way to
+// sign in. The tests press the buttons and read the data attributes of the body.
 import { ConfigReader, OAuth2, OAuthRequestManager, UrlPatternDiscovery } from '@backstage/core-app-api';
 
 const { dataset } = document.body;
 const $ = id => document.getElementById(id);
 const show = values => Object.assign(dataset, values);
 
-// As @backstage/app-defaults sets up its APIs.
+// The APIs, as @backstage/app-defaults sets them up.
 const oauthRequestApi = new OAuthRequestManager();
 const auth = OAuth2.create({
   configApi: new ConfigReader({ enableExperimentalRedirectFlow: dataset.flow === 'redirect' }),
@@ -17,7 +17,7 @@ const auth = OAuth2.create({
   defaultScopes: [],
 });
 
-// As the OAuthRequestDialog: the popup opens when the user agrees to it.
+// Like OAuthRequestDialog, this opens the popup when the user agrees to it.
 oauthRequestApi.authRequest$().subscribe(([request]) => {
   $('log-in').hidden = $('reject').hidden = !request;
   $('log-in').onclick = () => request.trigger().catch(error => show({ error: error.message }));
@@ -44,7 +44,7 @@ $('sign-out').onclick = async () => {
   show({ state: 'signed-out', token: '', profile: 'null' });
 };
 
-// The older plugin's CoderAuthInputForm: it takes the token from any message of its backend's origin.
+// The legacy plugin's CoderAuthInputForm accepts the token from any message of its backend's origin.
 $('sign-in-legacy').onclick = () => {
   const { accessUrl, clientId, backend } = dataset;
   const state = btoa(JSON.stringify({ returnTo: location.pathname }));

@@ -1,5 +1,5 @@
-// A window for the scripts of a login page: what they may touch exists, what they do is written down. The
-// value of this script is a function: JSON of {tree, codes, situation, url} in, JSON of what came of it back.
+// A window for the scripts of a login page. It has what they use, and records what they do. The value of this
+// script is a function. It takes the JSON of {tree, codes, situation, url} and returns the JSON of the record.
 (function () {
   'use strict';
   const page = globalThis;
