@@ -1,26 +1,26 @@
 // Package appconfig loads app-config files exactly as Backstage's @backstage/config-loader 1.11 does, and reads them
 // as @backstage/config 1.3 does: the same layers, transforms, values, order of keys and error texts.
 //
-// Load finds the sources (files, URLs, APP_CONFIG_ variables), reads each into a koanf instance of its own and returns
-// a Config, which reads the layers key by key. Watch reports a new Config whenever the data of a source changes. A
-// Config is an immutable snapshot: to use changed data is to use another Config.
+// Load finds the sources (files, URLs, koanf providers, APP_CONFIG_ variables), makes a layer of each and returns a
+// Config, which reads the layers key by key. Watch reports a new Config whenever the data of a source changes. A Config
+// is an immutable snapshot: to use changed data is to use another Config.
 //
 // A source goes through these steps:
 //
-//	targets.go, url.go   which files and URLs there are (files.go and remote.go: their texts)
-//	yaml                 text to values, with npm yaml's core schema; value: what values are
-//	transform.go         a walk through a document (substitute.go: ${…}; include.go: $env, $file, $include)
-//	env.go               the environment: variables for ${…}, and the layer that APP_CONFIG_ variables make
-//	koanf.go             the store
-//	reader.go            the getters (lookup.go, index.go: how they find a value below many layers; merge.go)
+//	targets.go, url.go    which files and URLs there are
+//	files.go, remote.go   reading them
+//	yaml, value           documents to values
+//	transform.go          a walk through a document (substitute.go: ${…}; include.go: $env, $file, $include)
+//	env.go                the environment: variables for ${…}, and the layer of the APP_CONFIG_ variables
+//	reader.go             the getters (lookup.go, index.go: how they find a value below many layers)
+//
+// koanf.go is where koanf's providers come in and its instances go out.
 //
 // Each value knows where it came from (Config.Located), and variables that were not set are known by the keys that
 // vanished with them (Config.Unset). testdata/cases holds what the real packages make of more than 600 configurations.
 package appconfig
 
-import (
-	"github.com/understudy-host/understudy/pkg/appconfig/value"
-)
+import "github.com/understudy-host/understudy/pkg/appconfig/value"
 
 // A Layer is one source's part of a configuration.
 type Layer struct {
@@ -32,13 +32,13 @@ type Layer struct {
 }
 
 // Config reads a configuration: layers, lowest first, key by key. It is immutable and safe for concurrent
-// use. Where a layer above has no value the one below is asked, and objects are merged.
+// use. If a layer has no value the one below is asked, and objects are merged.
 type Config struct {
-	data     *value.Object // nil where there is no layer at all
+	data     *value.Object // nil if there is no layer at all
 	layer    string
 	prefix   string
 	fallback *Config // the layer below
-	index    *index  // of all layers; nil where there is but one, and in fallbacks
+	index    *index  // of all layers; nil if there is only one, and in fallbacks
 	layers   []Layer
 }
 
@@ -70,8 +70,8 @@ func New(layers ...Layer) *Config {
 // Layers returns the layers, lowest first. A part of a configuration, as GetConfig returns it, has none.
 func (c *Config) Layers() []Layer { return c.layers }
 
-// LayerOf returns the name of the topmost layer that has a value under key, "" where none has: for errors about a
-// value that is of the right type and wrong all the same.
+// LayerOf returns the name of the topmost layer that has a value under key, "" if none has. It is for errors about a
+// value that has the right type and is wrong all the same.
 func (c *Config) LayerOf(key string) string {
 	if v, layer, err := c.topmost(key); v != nil && err == nil {
 		return layer

@@ -33,7 +33,7 @@ func newEnviron(pairs []string) *environ {
 	return e
 }
 
-// lookup returns the value of a variable: trimmed, but as it is for the lax, as backstage-cli takes it.
+// lookup returns the value of a variable. It is trimmed, except if lax: backstage-cli takes it as it is.
 func (e *environ) lookup(name string) (string, bool) {
 	v, ok := e.values[name]
 	switch {
@@ -46,7 +46,7 @@ func (e *environ) lookup(name string) (string, bool) {
 }
 
 // config returns what the APP_CONFIG_ variables set, or nil if there are none. The parts of a key are
-// separated by "_". A value that is JSON is taken as such, all others are texts.
+// separated by "_". A value that is JSON is taken as such, all others are strings.
 func (e *environ) config() (*value.Object, error) {
 	var data *value.Object
 	for _, name := range e.names {

@@ -30,7 +30,7 @@ func (e *TypeError) Error() string {
 		e.Key, e.Layer, e.Got, e.Wanted)
 }
 
-// A ConvertError says that a text is not a number or a boolean. It does not repeat the text, which may be
+// A ConvertError says that a string is not a number or a boolean. It does not repeat the string, which may be
 // a secret.
 type ConvertError struct {
 	Key    string // the full path
@@ -79,8 +79,8 @@ func (e *LoadError) Error() string {
 
 func (e *LoadError) Unwrap() error { return e.Err }
 
-// A WatchError says that changes cause no event, in the folder that it names or anywhere. They are found all the
-// same when Watch looks at the files, though later.
+// A WatchError says that changes cause no event: in a folder, of a provider, or anywhere. Those of files are found all
+// the same when Watch looks at the files, though later.
 type WatchError struct{ Err error }
 
 func (e *WatchError) Error() string { return "cannot watch " + e.Err.Error() }
@@ -94,7 +94,7 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string { return e.problem }
 
-// textError is a text that must be as Backstage has it.
+// textError is an error whose text must be as Backstage has it.
 type textError string
 
 func (e textError) Error() string { return string(e) }

@@ -32,7 +32,7 @@ func (f *files) stat(path string) (fs.FileInfo, error) {
 	return info, err
 }
 
-// changed tells whether any file is in another state than when it was read.
+// changed reports whether any file is in another state than when it was read.
 func (f *files) changed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 )
 
 // follow has the notifier watch the folders that decide what the files of the last load are, and no others. It
-// tells whether some are new.
+// reports whether some are new.
 func (w *watcher) follow() (added bool) {
 	folders := map[string]bool{}
 	w.files.mu.Lock()
@@ -40,7 +40,7 @@ func (w *watcher) follow() (added bool) {
 }
 
 // addFolders adds the folders in which a change may make path another file: its own, those of the symbolic links
-// on the way, and where it is missing the deepest folder that is there.
+// on the way, and the deepest folder that exists if it is missing.
 func addFolders(folders map[string]bool, path string) {
 	at, rest := string(filepath.Separator), strings.TrimPrefix(filepath.Clean(path), string(filepath.Separator))
 	for hops := 0; rest != "" && hops < 40; {

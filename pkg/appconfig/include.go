@@ -34,8 +34,8 @@ func includeKey(object *value.Object) string {
 	return ""
 }
 
-// part is what stands in the place of an include: a value, where it is from, and the scope of what is in it. ok is false
-// if there is nothing.
+// part is what replaces an include: a value, its position, and the scope of what is in it. ok is false if the include
+// vanishes.
 type part struct {
 	value any
 	pos   value.Position
@@ -43,7 +43,7 @@ type part struct {
 	ok    bool
 }
 
-// include returns what stands in the place of {$file: …}, {$env: …} or {$include: …}.
+// include returns what replaces {$file: …}, {$env: …} or {$include: …}.
 func (t *transformer) include(keyword string, object *value.Object, pos value.Position, in scope) (part, error) {
 	if object.Len() != 1 {
 		return part{}, fmt.Errorf("include key %s should not have adjacent keys", keyword)

@@ -50,8 +50,8 @@ func (x *index) addParts(object *value.Object, layer string) {
 	}
 }
 
-// find returns the topmost value under a valid key. Where none is but a value that is no object is on the way, it
-// returns that one, and as rest the part of the key that is left.
+// find returns the topmost value under a valid key. If there is none, but a value on the way that is no object, it
+// returns that one, and the part of the key that is left as rest.
 func (x *index) find(key string) (found *index, rest string) {
 	var end *index
 	below := ""

@@ -125,10 +125,15 @@ func TestLoadRefusesWhatWouldNotEnd(t *testing.T) {
 	}
 	bomb["30.yaml"] = "x: 1\n"
 	heavy := map[string]string{"app-config.yaml": "a:" + strings.Repeat("\n- { $file: big }", 20), "big": strings.Repeat("x", 1<<20)}
+	aliases := map[string]string{
+		"app-config.yaml": "a:" + strings.Repeat("\n- { $include: part.yaml }", 12),
+		"part.yaml":       "a: &a [" + strings.Repeat("1,", 300) + "]\nb: [" + strings.Repeat("*a,", 300) + "]\n",
+	}
 	for name, c := range map[string]struct {
 		files map[string]string
 		want  string
 	}{
+		"aliases in includes":      {aliases, "more than 1000000 values"},
 		"a file that includes itself": {
 			map[string]string{"app-config.yaml": "a: { $include: app-config.yaml }\n"}, "includes itself",
 		},

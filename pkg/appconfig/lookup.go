@@ -8,8 +8,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// lookup returns the value under key of the topmost layer that has one, nil where none has or it is null. It reports
-// a value that does not fit wanted; item tells which items an array must have.
+// lookup returns the value under key of the topmost layer that has one, nil if none has or it is null. A value that
+// does not fit wanted is an error; item reports whether an array may have an item.
 func (c *Config) lookup(key, wanted string, item func(any) bool) (any, error) {
 	v, layer, err := c.topmost(key)
 	if v == nil || err != nil {
@@ -51,7 +51,7 @@ func (c *Config) notObject(key, rest, layer string, v any) error {
 	return &TypeError{c.fullKey(at), layer, typeOf(v), "object"}
 }
 
-// misfit tells whether value is of another type than wanted, and which item of an array it is, or -1.
+// misfit reports whether v is of another type than wanted, and which item of an array it is, or -1.
 func misfit(v any, wanted string, item func(any) bool) (bad bool, index int) {
 	switch v := v.(type) {
 	case []any:
@@ -77,8 +77,8 @@ func (c *Config) fullKey(key string) string {
 	return c.prefix + "." + key
 }
 
-// value returns what this layer alone has under key, and whether it has anything there: a null anywhere on
-// the way counts as a null there.
+// value returns what this layer has under key, and whether it has anything there. A null on the way counts as a null
+// under key.
 func (c *Config) value(key string) (v any, found bool, err error) {
 	if !validKey(key) {
 		return nil, false, &InvalidKeyError{key}
@@ -105,7 +105,7 @@ func (c *Config) value(key string) (v any, found bool, err error) {
 	return v, true, nil
 }
 
-// validKey tells whether every part of a dotted key is /^[a-z][a-z0-9]*(?:[-_:][a-z0-9]+)*$/i; "" is valid.
+// validKey reports whether every part of a dotted key is /^[a-z][a-z0-9]*(?:[-_:][a-z0-9]+)*$/i; "" is valid.
 func validKey(key string) bool {
 	if key == "" {
 		return true
@@ -131,8 +131,7 @@ func validKey(key string) bool {
 	return !start && !after
 }
 
-// merge returns value with what it lacks taken from below, which merge made, and without the nulls within objects.
-// What needs no change is shared.
+// merge overlays v on below, itself a result of merge, and drops nulls inside objects. What needs no change is shared.
 func merge(v, below any) any {
 	object, ok := v.(*value.Object)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// Has tells whether there is a value under key; null is none.
+// Has reports whether there is a value under key. Null is not a value.
 func (c *Config) Has(key string) (bool, error) {
 	v, _, err := c.topmost(key)
 	return v != nil, err
@@ -109,7 +109,7 @@ func (c *Config) GetOptionalConfigArray(key string) ([]*Config, bool, error) {
 	return configs, true, nil
 }
 
-// GetNumber returns the number under key; a text that JavaScript's Number takes for one is converted.
+// GetNumber returns the number under key; a string that JavaScript's Number takes for one is converted.
 func (c *Config) GetNumber(key string) (float64, error) { return required(c, key, c.GetOptionalNumber) }
 
 // GetOptionalNumber is GetNumber for a number that may be missing.
@@ -153,17 +153,17 @@ func (c *Config) GetOptionalBoolean(key string) (v, ok bool, err error) {
 	return false, false, &ConvertError{c.fullKey(key), c.layer, "boolean"}
 }
 
-// GetString returns the text under key, which is not empty.
+// GetString returns the string under key, which is not empty.
 func (c *Config) GetString(key string) (string, error) { return required(c, key, c.GetOptionalString) }
 
-// GetOptionalString is GetString for a text that may be missing.
+// GetOptionalString is GetString for a string that may be missing.
 func (c *Config) GetOptionalString(key string) (string, bool, error) {
 	v, err := c.lookup(key, "string", nil)
 	text, ok := v.(string)
 	return text, ok, err
 }
 
-// GetStringArray returns the array of texts under key, none of which is empty.
+// GetStringArray returns the array of strings under key, none of which is empty.
 func (c *Config) GetStringArray(key string) ([]string, error) {
 	return required(c, key, c.GetOptionalStringArray)
 }

@@ -63,7 +63,7 @@ type documents struct {
 	fails map[string]string // the error that was last reported
 }
 
-// read returns a remote document, from memory where it was read before.
+// read returns a remote document, from memory if it was read before.
 func (d *documents) read(ctx context.Context, u *url.URL) ([]byte, error) {
 	d.mu.Lock()
 	text, ok := d.texts[u.String()]
@@ -78,7 +78,7 @@ func (d *documents) read(ctx context.Context, u *url.URL) ([]byte, error) {
 	return text, err
 }
 
-// store tells whether the text is another than before.
+// store keeps a text, and reports whether it is another than before.
 func (d *documents) store(u *url.URL, text []byte) (changed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,7 +88,7 @@ func (d *documents) store(u *url.URL, text []byte) (changed bool) {
 	return !ok || !bytes.Equal(before, text)
 }
 
-// fail tells whether the error is another than before.
+// fail keeps an error, and reports whether it is another than before.
 func (d *documents) fail(u *url.URL, err error) (news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // transformer replaces ${…}, $env, $file and $include in a parsed document.
 type transformer struct {
 	environ  *environ
-	readFile func(path string) (string, error) // nil where nothing can be included: in remote documents
+	readFile func(path string) (string, error) // nil if nothing can be included, as into remote documents
 	path     []string                          // to the value at hand, as Backstage's errors write it: ".a", "[0]"
 	unset    []unsetKey
 	values   int

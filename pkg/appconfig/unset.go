@@ -44,8 +44,8 @@ func (c *Config) Unset() (list []Unset) {
 	return list
 }
 
-// isThere tells whether a key that vanished from a layer has a value all the same. Of an array the layers above
-// decide, as arrays are not merged.
+// isThere reports whether a key that vanished from a layer has a value all the same. Arrays are not merged, so for an
+// array item only higher layers count.
 func (c *Config) isThere(key string, layer int) bool {
 	array, _, inArray := strings.Cut(key, "[")
 	if !inArray {

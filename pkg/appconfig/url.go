@@ -58,7 +58,7 @@ func parseURL(arg string) *url.URL {
 	return u
 }
 
-// validHost tells whether JavaScript takes a host and its port. In a web address the name may be percent-encoded.
+// validHost reports whether JavaScript takes a host and its port. In a web address the name may be percent-encoded.
 func validHost(host string, web bool) bool {
 	m := urlHost.FindStringSubmatch(host)
 	if m == nil {

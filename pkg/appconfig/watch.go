@@ -25,11 +25,12 @@ const (
 //
 // report is called with a new snapshot or with the error why there is none, one call at a time. What is called a
 // change is one of the data: a save that changes nothing is not reported, nor is the same error twice. The first
-// snapshot after an error is reported in any case: it tells that the error is gone.
+// snapshot after an error is reported in any case: it means that the error is gone.
 //
 // All files that are involved are watched, included ones and default files that are not there yet, through
 // editors that write a new file, Kubernetes' swap of a symlink, and files that go and come back. A folder that cannot
-// be watched is reported once, with a WatchError. Remote documents are read again at an interval, and pipes never.
+// be watched is reported once, with a WatchError. Remote documents are read again at an interval, pipes never. Providers
+// that watch their source are asked to.
 // Backstage watches files and remote documents alike, but gives up on an error.
 func Watch(ctx context.Context, o Options, current *Config, report func(*Config, error)) error {
 	l, err := newLoader(o)
@@ -76,8 +77,8 @@ type watcher struct {
 	refreshed <-chan refresh   // of the reading of remote documents that is under way
 }
 
-// run reports changes until ctx ends. Nothing is reported of files that may still be being written: there has to be
-// a while without an event first, also for what changed before the files were watched, or while they were read.
+// run reports changes until ctx ends. Files may still be being written, so a change is looked at only after a while
+// without an event, also if it came before the files were watched, or while they were read.
 func (w *watcher) run(ctx context.Context) error {
 	interval := w.loader.options.Poll
 	if interval <= 0 {
@@ -181,7 +182,7 @@ func (w *watcher) take(ctx context.Context, r refresh) {
 	}
 }
 
-// check reloads if anything changed, and watches the right folders. It tells whether to look again in a while: at
+// check reloads if anything changed, and watches the right folders. It reports whether to look again in a while: at
 // what changed meanwhile, or in a folder that was not watched yet and gave no event.
 func (w *watcher) check(ctx context.Context, changed bool) (again bool) {
 	if changed || w.stale() {
@@ -190,7 +191,7 @@ func (w *watcher) check(ctx context.Context, changed bool) (again bool) {
 	return w.follow() || w.files.changed()
 }
 
-// stale tells whether a reload may give something else. After an error it always may: a file whose permissions are
+// stale reports whether a reload may give something else. After an error it always may: a file whose permissions are
 // put right looks as it did before.
 func (w *watcher) stale() bool { return w.failed != "" || w.files.changed() }
 

@@ -22,7 +22,8 @@ func ParseJSON(text []byte) (any, error) {
 	return value, err
 }
 
-// ReadJSON is ParseJSON for a text from a source. It knows the line of each value, unless the source is the environment.
+// ReadJSON is ParseJSON for a text from a source. It also returns the line of each value, unless the source is the
+// environment.
 func ReadJSON(content string, from *Source) (any, Position, error) {
 	text := []byte(content)
 	var syntax *json.SyntaxError // of the whole: the token reader below lets some mistakes through

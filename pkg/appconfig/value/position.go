@@ -41,7 +41,7 @@ type Source struct {
 
 // A SyntaxError says that a document is not YAML (or an included one not JSON).
 type SyntaxError struct {
-	Path    string // the file or URL; "" where the parser was given just a text
+	Path    string // the file or URL; "" if the parser was given no source
 	Line    int    // from 1; 0 where the document as a whole is meant
 	Column  int    // from 1, in characters; 0 where not known
 	Problem string

@@ -36,7 +36,7 @@ func construct(root *yaml.Node, d *document, from *value.Source) (any, value.Pos
 	return made, pos, nil
 }
 
-// restore puts what is hidden back into all scalars.
+// restore replaces the stand-ins in all scalars.
 func restore(node *yaml.Node, double, other func(string) string) {
 	if node.Style&yaml.DoubleQuotedStyle != 0 {
 		node.Value = double(node.Value)
@@ -119,7 +119,7 @@ func (c *constructor) mapping(node *yaml.Node, pos value.Position) (any, value.P
 	return object, pos
 }
 
-// isMerge tells whether a key merges mappings: only one that is tagged so does in YAML 1.2.
+// isMerge reports whether a key merges mappings. In YAML 1.2 only one with the tag !!merge does.
 func (c *constructor) isMerge(key *yaml.Node) bool {
 	if key.Kind != yaml.ScalarNode {
 		return false

@@ -34,7 +34,7 @@ func (c *constructor) scalar(node *yaml.Node) any {
 	}
 	switch tag {
 	case "!!null", "!!bool", "!!int", "!!float":
-		// A tag that does not fit is dropped, and the text kept.
+		// A tag that does not fit is dropped, and the string kept.
 		if made := c.plain(node.Value); fits(tag, node.Value, made) {
 			return made
 		}
@@ -58,7 +58,7 @@ func (c *constructor) isString(node *yaml.Node) bool {
 	return node.Style&quoted != 0 || !c.old && strings.IndexByte(".-+0123456789~nNtTfF?", node.Value[0]) < 0
 }
 
-// fits tells whether value, made of a plain text, is of the tagged type.
+// fits reports whether value, made of a plain scalar, is of the tagged type.
 func fits(tag, text string, value any) bool {
 	switch value.(type) {
 	case nil:

@@ -18,10 +18,10 @@ import (
 type document struct {
 	text     string
 	old      bool               // %YAML 1.1
-	standIns map[string]standIn // by what is in the text
+	standIns map[string]standIn // by the string in the text
 }
 
-// standIn is what something in the text stands for.
+// standIn is what a string in the text stands for.
 type standIn struct {
 	text  string // in the document
 	value string // in a double-quoted string, where it may be an escape
@@ -81,14 +81,14 @@ func isForeign(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\t'
 }
 
-// hidden are foreign characters, and escaped surrogates, which go-yaml refuses even in pairs.
+// Escaped surrogates are refused by go-yaml, even in pairs.
 var (
 	surrogate  = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
 	fourDigits = regexp.MustCompile(`[0-9a-fA-F]{4}`)
 )
 
-// hideCharacters puts characters of private use, that are not in the text, in the place of foreign ones and of
-// escaped surrogates.
+// hideCharacters replaces foreign characters and escaped surrogates by characters of private use that are not in the
+// text.
 func (d *document) hideCharacters() {
 	escapes := strings.Contains(d.text, `\u`) && surrogate.MatchString(d.text)
 	if !escapes && strings.IndexFunc(d.text, isForeign) < 0 {
@@ -135,12 +135,11 @@ func (d *document) hideCharacters() {
 	d.text = b.String()
 }
 
-// anchorLike is what may be an anchor or an alias with other than ASCII in it, or is one that has a colon at its end.
+// anchorLike matches what may be an anchor or an alias that is not ASCII, or has a colon at its end.
 var anchorLike = regexp.MustCompile(`(?m)(?:^|[\s,\[{])[&*][^\s,\[\]{}]*[^\x00-\x7f][^\s,\[\]{}]*|` +
 	`(?:^|[-?:][ \t]|[,\[{])[ \t]*[&*][^\s,\[\]{}]*:(?:[\s,\[\]{}]|$)`)
 
-// hideAnchors spells anchors and aliases, or what may be such, as go-yaml wants them: in ASCII, and not with a colon
-// at the end.
+// hideAnchors spells what may be anchors and aliases as go-yaml wants them: in ASCII, without a colon at the end.
 func (d *document) hideAnchors() {
 	if !strings.ContainsAny(d.text, "&*") || !anchorLike.MatchString(d.text) {
 		return
