@@ -85,10 +85,7 @@ func Equal(a, b *Config) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	x, _, err := a.GetOptional("")
-	if err != nil {
-		return false
-	}
-	y, _, err := b.GetOptional("")
-	return err == nil && value.Equal(x, y)
+	x, _, errA := a.GetOptional("")
+	y, _, errB := b.GetOptional("")
+	return errA == nil && errB == nil && value.Equal(x, y)
 }

@@ -133,12 +133,11 @@ func (t *transformer) read(path string) (string, error) {
 // parserFor returns what reads an included file, by the extension of its name.
 func parserFor(name string) func(string, *value.Source) (any, value.Position, error) {
 	base := filepath.Base(name) // drops a slash at the end, as Node does
-	switch i := strings.LastIndexByte(base, '.'); {
-	case i <= 0:
-		return nil
-	case base[i:] == ".json":
+	switch filepath.Ext(base) {
+	case base: // has no extension for Node
+	case ".json":
 		return value.ReadJSON
-	case base[i:] == ".yaml", base[i:] == ".yml":
+	case ".yaml", ".yml":
 		return yaml.Read
 	}
 	return nil

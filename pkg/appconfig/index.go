@@ -17,11 +17,7 @@ type index struct {
 
 func newIndex(v any, layer string) *index {
 	x := &index{value: v, layer: layer}
-	if object, ok := v.(*value.Object); ok {
-		x.addParts(object, layer)
-	} else {
-		x.end = x
-	}
+	x.add(v, layer)
 	return x
 }
 

@@ -171,10 +171,14 @@ func loadDocument(name, path string, text []byte, t *transformer) (Layer, error)
 	if err != nil || root == nil {
 		return layer, err
 	}
-	layer.Data, err = t.document(root, pos, scope{filepath.Dir(path), &include{path: path}})
-	if err != nil {
-		err = &LoadError{path, err, t.readFile == nil}
+	out, _, _, err := t.apply(root, pos, scope{filepath.Dir(path), &include{path: path}})
+	object, ok := out.(*value.Object)
+	if err == nil && !ok {
+		err = errors.New("expected object at config root")
 	}
-	layer.unset = t.unset
-	return layer, err
+	if err != nil {
+		return layer, &LoadError{path, err, t.readFile == nil}
+	}
+	layer.Data, layer.unset = object, t.unset
+	return layer, nil
 }

@@ -99,6 +99,7 @@ func TestUnsetVariablesAndTheKeysThatVanish(t *testing.T) {
 b: [x, '${A}/${B}', { c: '${C}' }]
 d: { $env: D }
 optional: ${OPTIONAL:-}
+twice: ${E:-x}${E}${E}
 below: default
 above: ${ABOVE}
 array: ['${ARRAY}']
@@ -110,6 +111,7 @@ array: ['${ARRAY}']
 		{Name: "B", Keys: []string{"b[1]"}},
 		{Name: "C", Keys: []string{"b[2].c"}},
 		{Name: "D", Keys: []string{"d"}},
+		{Name: "E", Keys: []string{"twice"}},
 	}
 	if diff := cmp.Diff(want, config.Unset()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -133,7 +135,7 @@ func TestLoadRefusesWhatWouldNotEnd(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"aliases in includes":      {aliases, "more than 1000000 values"},
+		"aliases in includes": {aliases, "more than 1000000 values"},
 		"a file that includes itself": {
 			map[string]string{"app-config.yaml": "a: { $include: app-config.yaml }\n"}, "includes itself",
 		},

@@ -59,42 +59,40 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 type documents struct {
 	fetch func(context.Context, *url.URL) ([]byte, error)
 	mu    sync.Mutex
-	texts map[string][]byte
-	fails map[string]string // the error that was last reported
+	known map[string]document
+}
+
+type document struct {
+	text    []byte
+	problem string // the error that was last reported
 }
 
 // read returns a remote document, from memory if it was read before.
 func (d *documents) read(ctx context.Context, u *url.URL) ([]byte, error) {
 	d.mu.Lock()
-	text, ok := d.texts[u.String()]
+	known, ok := d.known[u.String()]
 	d.mu.Unlock()
-	if ok {
-		return text, nil
+	if ok && known.text != nil {
+		return known.text, nil
 	}
 	text, err := d.fetch(ctx, u)
 	if err == nil {
-		d.store(u, text)
+		d.note(u, text, nil)
 	}
 	return text, err
 }
 
-// store keeps a text, and reports whether it is another than before.
-func (d *documents) store(u *url.URL, text []byte) (changed bool) {
+// note keeps what reading a document gave, and reports whether it is news.
+func (d *documents) note(u *url.URL, text []byte, err error) (news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	before, ok := d.texts[u.String()]
-	d.texts[u.String()] = text
-	delete(d.fails, u.String())
-	return !ok || !bytes.Equal(before, text)
-}
-
-// fail keeps an error, and reports whether it is another than before.
-func (d *documents) fail(u *url.URL, err error) (news bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	news = d.fails[u.String()] != err.Error()
-	d.fails[u.String()] = err.Error()
-	return news
+	known := d.known[u.String()]
+	next := document{text: text}
+	if err != nil {
+		next = document{known.text, err.Error()}
+	}
+	d.known[u.String()] = next
+	return next.problem != "" && next.problem != known.problem || !bytes.Equal(next.text, known.text)
 }
 
 // refresh is what came of reading the remote documents again.
@@ -113,10 +111,12 @@ func (d *documents) refresh(ctx context.Context, targets []target) <-chan refres
 			if t.url == nil {
 				continue
 			}
-			if text, err := d.fetch(ctx, t.url); err == nil {
-				r.changed = d.store(t.url, text) || r.changed
-			} else if d.fail(t.url, err) {
+			text, err := d.fetch(ctx, t.url)
+			switch news := d.note(t.url, text, err); {
+			case news && err != nil:
 				r.errs = append(r.errs, err)
+			case news:
+				r.changed = true
 			}
 		}
 		done <- r

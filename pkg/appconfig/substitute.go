@@ -1,7 +1,7 @@
 package appconfig
 
 import (
-	"slices"
+	"regexp"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -25,58 +25,39 @@ func withVariables(pos value.Position, names []string) value.Position {
 	return pos
 }
 
+// reference is a reference to a variable, or an escaped one. The innermost braces count.
+var reference = regexp.MustCompile(`\$?\$\{[^{}]*\}`)
+
 // substitute replaces every ${NAME} and ${NAME:-default} in a string, and $${…} by ${…}. ok is false if a variable
 // without a default is not set.
 func (t *transformer) substitute(s string) (out string, used []string, ok bool) {
-	var b strings.Builder
 	var missing []string
-	seen := map[string]bool{}
+	seen, lacks := map[string]bool{}, map[string]bool{}
 	ok = true
-	done, next := 0, 0 // what is written, and where to look
-	for {
-		start := strings.Index(s[next:], "${")
-		if start < 0 {
-			break
+	out = reference.ReplaceAllStringFunc(s, func(found string) string {
+		if strings.HasPrefix(found, "$$") {
+			return found[1:]
 		}
-		start += next
-		end := strings.IndexAny(s[start+2:], "{}")
-		if end < 0 {
-			break
-		}
-		if end += start + 2; s[end] == '{' {
-			next = end - 1 // the innermost braces count
-			continue
-		}
-		next = end + 1
-		if start > done && s[start-1] == '$' {
-			b.WriteString(s[done : start-1])
-			b.WriteString(s[start:next])
-			done = next
-			continue
-		}
-		b.WriteString(s[done:start])
-		done = next
-		name, fallback, hasFallback := strings.Cut(s[start+2:end], ":-")
+		name, fallback, hasFallback := strings.Cut(found[2:len(found)-1], ":-")
 		name, fallback = js.Trim(name), js.Trim(fallback)
 		text, set := t.environ.lookup(name)
-		if !seen[name] {
-			seen[name], used = true, append(used, name)
-		}
 		switch {
 		case hasFallback && text == "":
 			text, set = fallback, fallback != ""
-		case !set && !slices.Contains(missing, name):
-			missing = append(missing, name)
+		case !set && !lacks[name]:
+			lacks[name], missing = true, append(missing, name)
 		}
 		ok = ok && set
-		b.WriteString(text)
-	}
+		if !seen[name] {
+			seen[name], used = true, append(used, name)
+		}
+		return text
+	})
 	if len(missing) > 0 {
 		t.miss(missing)
 	}
 	if !ok {
 		return "", used, false
 	}
-	b.WriteString(s[done:])
-	return b.String(), used, true
+	return out, used, true
 }

@@ -41,38 +41,31 @@ func TargetsFromArgs(args []string) ([]string, error) {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
-	var values []any // a flag without a value is true, and --no-config false: either gives way if it comes first
+	var targets []string
+	named, bare := false, false // a target was named; a flag lacks its value
 	for i := 0; i < len(args); i++ {
-		var v any
-		text, ok := strings.CutPrefix(args[i], "--config=")
+		target, hasTarget := strings.CutPrefix(args[i], "--config=")
+		isBare := false
 		switch {
-		case ok:
-			v = text
+		case hasTarget, args[i] == "--no-config":
 		case args[i] == "--config" && i+1 < len(args) && !isFlag(args[i+1]):
 			i++
-			v = args[i]
+			target, hasTarget = args[i], true
 		case args[i] == "--config":
-			v = true
-		case args[i] == "--no-config":
-			v = false
+			isBare = true
 		case strings.HasPrefix(args[i], "--config."):
 			return nil, fmt.Errorf("%s: --config wants a path or a URL", args[i])
 		default:
 			continue
 		}
-		if len(values) == 1 && (values[0] == true || values[0] == false) {
-			values = nil
+		bare = isBare || bare && named // before the first target, minimist forgets a flag when another follows
+		named = named || hasTarget
+		if hasTarget && target != "" {
+			targets = append(targets, target)
 		}
-		values = append(values, v)
 	}
-	var targets []string
-	for _, v := range values {
-		if v == true {
-			return nil, errors.New("--config wants a path or a URL")
-		}
-		if text, _ := v.(string); text != "" {
-			targets = append(targets, text)
-		}
+	if bare {
+		return nil, errors.New("--config wants a path or a URL")
 	}
 	return targets, nil
 }
@@ -98,29 +91,22 @@ func (l *loader) sources(files *files) ([]target, error) {
 	if err != nil {
 		return nil, err
 	}
-	var envs []string
+	var names, locals []string
 	for env := range strings.SplitSeq(l.environ.values["BACKSTAGE_ENV"], ",") {
 		if env = js.Trim(env); env != "" {
-			envs = append(envs, env)
+			names = append(names, "app-config."+env+".yaml")
+			locals = append(locals, "app-config."+env+".local.yaml")
 		}
 	}
+	names = slices.Concat([]string{"app-config.yaml"}, names, []string{"app-config.local.yaml"}, locals)
 	var targets []target
-	add := func(format string, envs ...string) {
-		for _, env := range envs {
-			path := filepath.Join(root, strings.ReplaceAll(format, "*", env))
-			if _, err := files.stat(path); err == nil {
-				targets = append(targets, target{path: path})
-			}
+	for i, name := range names {
+		path := filepath.Join(root, name)
+		_, err := files.stat(path)
+		if err == nil || i == 0 && !l.options.AllowMissingDefault {
+			targets = append(targets, target{path: path})
 		}
 	}
-	if l.options.AllowMissingDefault {
-		add("app-config.yaml", "")
-	} else {
-		targets = append(targets, target{path: filepath.Join(root, "app-config.yaml")})
-	}
-	add("app-config.*.yaml", envs...)
-	add("app-config.local.yaml", "")
-	add("app-config.*.local.yaml", envs...)
 	return targets, nil
 }
 

@@ -1,7 +1,6 @@
 package appconfig
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,19 +21,6 @@ type transformer struct {
 
 // at returns where the transformer is.
 func (t *transformer) at() string { return strings.Join(t.path, "") }
-
-// document transforms a whole document, whose root must come out as an object.
-func (t *transformer) document(root any, pos value.Position, in scope) (*value.Object, error) {
-	out, _, _, err := t.apply(root, pos, in)
-	if err != nil {
-		return nil, err
-	}
-	object, ok := out.(*value.Object)
-	if !ok {
-		return nil, errors.New("expected object at config root")
-	}
-	return object, nil
-}
 
 // apply transforms a value and what is in it. ok is false if nothing is left of it.
 func (t *transformer) apply(v any, pos value.Position, in scope) (out any, _ value.Position, ok bool, err error) {

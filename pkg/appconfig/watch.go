@@ -49,7 +49,7 @@ func Watch(ctx context.Context, o Options, current *Config, report func(*Config,
 	}
 	defer func() { _ = notifier.Close() }()
 	w := &watcher{loader: l, notifier: notifier, current: current, report: report, provided: make(chan error), remote: documents{
-		fetch: l.fetch, texts: map[string][]byte{}, fails: map[string]string{},
+		fetch: l.fetch, known: map[string]document{},
 	}}
 	l.remote = w.remote.read
 	ctx, cancel := context.WithCancel(ctx)

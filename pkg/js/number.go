@@ -1,8 +1,10 @@
 package js
 
 import (
+	"errors"
 	"math"
 	"math/big"
+	"regexp"
 	"strconv"
 )
 
@@ -24,53 +26,21 @@ func ParseNumber(s string) (float64, bool) {
 
 // ParseDigits converts the digits of a whole number in a base to the nearest double, which may be infinite.
 func ParseDigits(digits string, base int) (float64, bool) {
-	if digits == "" || digits[0] == '+' || digits[0] == '-' {
-		return 0, false
+	n, err := strconv.ParseUint(digits, base, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		n, _ := new(big.Int).SetString(digits, base)
+		number, _ := new(big.Float).SetInt(n).Float64()
+		return number, true
 	}
-	if n, err := strconv.ParseUint(digits, base, 53); err == nil {
-		return float64(n), true
-	}
-	n, ok := new(big.Int).SetString(digits, base)
-	if !ok {
-		return 0, false
-	}
-	number, _ := new(big.Float).SetInt(n).Float64()
-	return number, true
+	return float64(n), err == nil
 }
+
+var decimal = regexp.MustCompile(`^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$`)
 
 // ParseDecimal converts a decimal number: a sign, digits with or without a point, an exponent. Only digits on one
 // side of the point are required. A number that is out of a double's range is infinite.
 func ParseDecimal(s string) (float64, bool) {
-	i := 0
-	digits := func() bool {
-		begin := i
-		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-			i++
-		}
-		return i > begin
-	}
-	sign := func() {
-		if i < len(s) && (s[i] == '+' || s[i] == '-') {
-			i++
-		}
-	}
-	sign()
-	some := digits()
-	if i < len(s) && s[i] == '.' {
-		i++
-		some = digits() || some
-	}
-	if !some {
-		return 0, false
-	}
-	if i < len(s) && s[i]|0x20 == 'e' {
-		i++
-		sign()
-		if !digits() {
-			return 0, false
-		}
-	}
-	if i < len(s) {
+	if !decimal.MatchString(s) {
 		return 0, false
 	}
 	number, _ := strconv.ParseFloat(s, 64) // out of range is infinite in JavaScript too

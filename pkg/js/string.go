@@ -6,20 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// isSpace reports whether r is white space to JavaScript's trim: a byte order mark is, U+0085 is not.
-func isSpace(r rune) bool {
-	switch r {
-	case '\t', '\n', '\v', '\f', '\r', ' ', 0xa0, 0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff:
-		return true
-	}
-	return r >= 0x2000 && r <= 0x200a
-}
+// space is what JavaScript's trim cuts off. A byte order mark is white space to it, U+0085 is not.
+const space = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 
 // Trim is JavaScript's trim.
-func Trim(s string) string { return strings.TrimFunc(s, isSpace) }
+func Trim(s string) string { return strings.Trim(s, space) }
 
 // TrimRight is JavaScript's trimEnd.
-func TrimRight(s string) string { return strings.TrimRightFunc(s, isSpace) }
+func TrimRight(s string) string { return strings.TrimRight(s, space) }
 
 // String converts a value of JSON as JavaScript's String does.
 func String(value any) string {

@@ -158,10 +158,12 @@ func resolveAlias(node *yaml.Node) *yaml.Node {
 
 // key makes the string that a key is in JavaScript. A collection is written as JSON.
 func (c *constructor) key(node *yaml.Node) string {
-	if node.Kind == yaml.ScalarNode && node.Anchor == "" && c.isString(node) {
-		return node.Value // nearly all are
+	var made any
+	if target := resolveAlias(node); target.Kind == yaml.ScalarNode {
+		made = c.scalar(target)
+	} else {
+		made, _ = c.value(node)
 	}
-	made, _ := c.value(node)
 	switch made := made.(type) {
 	case nil:
 		return ""

@@ -70,7 +70,7 @@ func read(text string, from *value.Source) (any, value.Position, error) {
 	}
 	doc := prepare(text)
 	root, err := compose(doc.text)
-	if err != nil && doc.separate(err) {
+	if err != nil && doc.separate() {
 		if separate, again := compose(doc.text); again == nil {
 			root, err = separate, nil
 		}

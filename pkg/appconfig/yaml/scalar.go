@@ -50,14 +50,6 @@ func (c *constructor) scalar(node *yaml.Node) any {
 	return node.Value
 }
 
-// isString reports whether a scalar is plainly a string: it is quoted, or begins like nothing else.
-func (c *constructor) isString(node *yaml.Node) bool {
-	if tagOf(node) != "" || node.Value == "" && node.Style&quoted == 0 {
-		return false
-	}
-	return node.Style&quoted != 0 || !c.old && strings.IndexByte(".-+0123456789~nNtTfF?", node.Value[0]) < 0
-}
-
 // fits reports whether value, made of a plain scalar, is of the tagged type.
 func fits(tag, text string, value any) bool {
 	switch value.(type) {
@@ -83,25 +75,41 @@ func (c *constructor) plain(text string) any {
 
 // coreScalar returns the value of a plain scalar in YAML 1.2's core schema.
 func coreScalar(text string) any {
-	if text == "" {
-		return nil
+	if made, ok := constant(text); ok {
+		return made
 	}
-	switch ch := text[0]; {
-	case ch == '.', ch == '-', ch == '+', isDigit(ch):
-		if number, ok := coreNumber(text); ok {
-			return number
-		}
-	case strings.IndexByte("~nNtTfF", ch) >= 0:
-		switch text {
-		case "~", "null", "Null", "NULL":
-			return nil
-		case "true", "True", "TRUE":
-			return true
-		case "false", "False", "FALSE":
-			return false
-		}
+	var number float64
+	var ok bool
+	if rest, isOctal := strings.CutPrefix(text, "0o"); isOctal {
+		number, ok = js.ParseDigits(rest, 8)
+	} else if rest, isHex := strings.CutPrefix(text, "0x"); isHex {
+		number, ok = js.ParseDigits(rest, 16)
+	} else if strings.IndexByte("+-.0123456789", text[0]) >= 0 {
+		number, ok = js.ParseDecimal(text)
+	}
+	if ok {
+		return number
 	}
 	return text
+}
+
+// constant returns the value of a plain scalar that has a name in either version.
+func constant(text string) (any, bool) {
+	switch text {
+	case "", "~", "null", "Null", "NULL":
+		return nil, true
+	case "true", "True", "TRUE":
+		return true, true
+	case "false", "False", "FALSE":
+		return false, true
+	case ".nan", ".NaN", ".NAN":
+		return math.NaN(), true
+	case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF":
+		return math.Inf(1), true
+	case "-.inf", "-.Inf", "-.INF":
+		return math.Inf(-1), true
+	}
+	return nil, false
 }
 
 var (
@@ -112,16 +120,14 @@ var (
 
 // oldScalar returns the value of a plain scalar in YAML 1.1.
 func oldScalar(text string) any {
-	switch text {
-	case "", "~", "null", "Null", "NULL":
-		return nil
-	case "Y", "y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON":
-		return true
-	case "N", "n", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF":
-		return false
+	if made, ok := constant(text); ok {
+		return made
 	}
-	if number, ok := specialNumber(text); ok {
-		return number
+	switch text {
+	case "Y", "y", "yes", "Yes", "YES", "on", "On", "ON":
+		return true
+	case "N", "n", "no", "No", "NO", "off", "Off", "OFF":
+		return false
 	}
 	digits := strings.ReplaceAll(text, "_", "")
 	switch {
@@ -154,32 +160,3 @@ func decodeBase64(text string) []byte {
 	bytes, _ := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	return bytes
 }
-
-// coreNumber converts a number in YAML 1.2's core schema.
-func coreNumber(text string) (float64, bool) {
-	if rest, ok := strings.CutPrefix(text, "0o"); ok {
-		return js.ParseDigits(rest, 8)
-	}
-	if rest, ok := strings.CutPrefix(text, "0x"); ok {
-		return js.ParseDigits(rest, 16)
-	}
-	if number, ok := specialNumber(text); ok {
-		return number, true
-	}
-	return js.ParseDecimal(text)
-}
-
-// specialNumber converts the numbers that have names.
-func specialNumber(text string) (float64, bool) {
-	switch text {
-	case ".nan", ".NaN", ".NAN":
-		return math.NaN(), true
-	case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF":
-		return math.Inf(1), true
-	case "-.inf", "-.Inf", "-.INF":
-		return math.Inf(-1), true
-	}
-	return 0, false
-}
-
-func isDigit(ch byte) bool { return ch >= '0' && ch <= '9' }

@@ -1,7 +1,6 @@
 package yaml
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"go.yaml.in/yaml/v4"
 )
 
 // document is a YAML text made ready for go-yaml.
@@ -169,23 +166,14 @@ func (d *document) hideAnchors() {
 	})
 }
 
-// separate puts a tab between each colon and a bracket right behind it, as in {a:[1]}, if that is what go-yaml
-// refused. Outside of flow collections such a colon is part of a string, which gets it back.
-func (d *document) separate(refused error) bool {
+// separate puts a tab between each colon and a bracket right behind it, as in {a:[1]}, where go-yaml wants a blank.
+// Outside of flow collections such a colon is part of a string, which gets it back.
+func (d *document) separate() bool {
 	const mapping, sequence = ":\t{", ":\t["
-	var at *yaml.LoadError
-	if !errors.As(refused, &at) || strings.Contains(d.text, mapping) || strings.Contains(d.text, sequence) {
-		return false
+	before := d.text
+	if !strings.Contains(before, mapping) && !strings.Contains(before, sequence) {
+		d.text = strings.NewReplacer(":{", mapping, ":[", sequence).Replace(before)
+		d.standIns[mapping], d.standIns[sequence] = standIn{":{", ":{"}, standIn{":[", ":["}
 	}
-	lines := strings.SplitAfterN(d.text, "\n", at.Mark.Line+1)
-	if at.Mark.Line < 1 || at.Mark.Line > len(lines) {
-		return false
-	}
-	line := []rune(lines[at.Mark.Line-1])
-	if i := at.Mark.Column - 1; i < 1 || i >= len(line) || line[i-1] != ':' || line[i] != '[' && line[i] != '{' {
-		return false
-	}
-	d.text = strings.NewReplacer(":{", mapping, ":[", sequence).Replace(d.text)
-	d.standIns[mapping], d.standIns[sequence] = standIn{":{", ":{"}, standIn{":[", ":["}
-	return true
+	return d.text != before
 }
