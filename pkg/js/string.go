@@ -58,24 +58,12 @@ func DecodeUTF8(text []byte) string {
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
 		if r == utf8.RuneError && size == 1 {
-			size = brokenSize(text)
+			for size < min(3, len(text)) && !utf8.FullRune(text[:size+1]) {
+				size++ // what is no full character yet is the beginning of one
+			}
 		}
 		b.WriteRune(r)
 		text = text[size:]
 	}
 	return b.String()
-}
-
-// brokenSize returns the number of bytes that belong to the broken character at the start of text.
-func brokenSize(text []byte) int {
-	for size := min(3, len(text)); size > 1; size-- {
-		// The bytes are the start of a character if some others complete it.
-		for _, end := range []string{"\x80", "\x80\x80", "\xbf", "\xbf\xbf"} {
-			whole := append(append([]byte{}, text[:size]...), end...)
-			if r, n := utf8.DecodeRune(whole); r != utf8.RuneError && n == len(whole) {
-				return size
-			}
-		}
-	}
-	return 1
 }

@@ -139,18 +139,3 @@ func compareKeys(a, b string) int {
 	}
 	return 0
 }
-
-func (o *Object) equal(other *Object) bool {
-	if o == other {
-		return true
-	}
-	if o.Len() != other.Len() {
-		return false
-	}
-	for key, value := range o.All() {
-		if item, ok := other.Get(key); !ok || !Equal(value, item) {
-			return false
-		}
-	}
-	return true
-}

@@ -26,7 +26,15 @@ func Equal(a, b any) bool {
 	switch x := a.(type) {
 	case *Object:
 		y, ok := b.(*Object)
-		return ok && x.equal(y)
+		if !ok || x.Len() != y.Len() {
+			return false
+		}
+		for key, item := range x.All() {
+			if other, ok := y.Get(key); !ok || !Equal(item, other) {
+				return false
+			}
+		}
+		return true
 	case []any:
 		y, ok := b.([]any)
 		return ok && slices.EqualFunc(x, y, Equal)

@@ -54,14 +54,11 @@ func within(text string, line, column int) (int, int) {
 	if line == 0 {
 		return 0, 0
 	}
-	lines := strings.SplitAfter(text, "\n")
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if line > len(lines) {
 		line, column = len(lines), len(text)+1
 	}
-	if line > 1 && lines[line-1] == "" {
-		line, column = line-1, len(text)+1
-	}
-	return line, min(column, utf8.RuneCountInString(strings.TrimRight(lines[line-1], "\r\n"))+1)
+	return line, min(column, utf8.RuneCountInString(strings.TrimSuffix(lines[line-1], "\r"))+1)
 }
 
 func read(text string, from *value.Source) (any, value.Position, error) {

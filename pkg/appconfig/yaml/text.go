@@ -1,13 +1,12 @@
 package yaml
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -78,11 +77,8 @@ func isForeign(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\t'
 }
 
-// Escaped surrogates are refused by go-yaml, even in pairs.
-var (
-	surrogate  = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
-	fourDigits = regexp.MustCompile(`[0-9a-fA-F]{4}`)
-)
+// surrogate matches an escaped surrogate, which go-yaml refuses even in a pair, with the backslashes before it.
+var surrogate = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
 
 // hideCharacters replaces foreign characters and escaped surrogates by characters of private use that are not in the
 // text.
@@ -113,12 +109,9 @@ func (d *document) hideCharacters() {
 			if i%2 == 1 {
 				return text // the backslash itself is escaped
 			}
-			var units []uint16
-			for _, digits := range fourDigits.FindAllString(text[i:], -1) {
-				unit, _ := strconv.ParseUint(digits, 16, 16)
-				units = append(units, uint16(unit))
-			}
-			return text[:i] + hide(text[i:], string(utf16.Decode(units)))
+			var decoded string
+			_ = json.Unmarshal([]byte(`"`+text[i:]+`"`), &decoded) // JSON has the same escapes
+			return text[:i] + hide(text[i:], decoded)
 		})
 	}
 	var b strings.Builder
