@@ -38,7 +38,7 @@ type Config struct {
 	layer    string
 	prefix   string
 	fallback *Config // the layer below
-	index    *index  // of all layers; nil if there is only one, and in fallbacks
+	index    *index  // of all layers; nil in fallbacks
 	layers   []Layer
 }
 
@@ -48,7 +48,7 @@ const noLayer = "mock-config"
 // New returns a configuration of the given layers, lowest first.
 func New(layers ...Layer) *Config {
 	if len(layers) == 0 {
-		return &Config{layer: noLayer}
+		return &Config{layer: noLayer, index: &index{}}
 	}
 	var config *Config
 	for _, layer := range layers {
@@ -58,11 +58,9 @@ func New(layers ...Layer) *Config {
 		config = &Config{data: layer.Data, layer: layer.Name, fallback: config}
 	}
 	config.layers = layers
-	if len(layers) > 1 {
-		config.index = newIndex(config.data, config.layer)
-		for below := config.fallback; below != nil; below = below.fallback {
-			config.index.add(below.data, below.layer)
-		}
+	config.index = newIndex(config.data, config.layer)
+	for below := config.fallback; below != nil; below = below.fallback {
+		config.index.add(below.data, below.layer)
 	}
 	return config
 }

@@ -86,7 +86,15 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	}
 	var sources []func() (Layer, error)
 	for _, t := range targets {
-		sources = append(sources, func() (Layer, error) { return l.loadTarget(ctx, t, files) })
+		sources = append(sources, func() (Layer, error) {
+			if layer, ok := l.once[t.path]; ok {
+				return layer, nil
+			}
+			if t.url != nil {
+				return l.loadURL(ctx, t.url)
+			}
+			return l.loadFile(ctx, t.path, files)
+		})
 	}
 	for _, p := range l.options.Providers {
 		sources = append(sources, p.load)
@@ -126,16 +134,6 @@ func loadAll(ctx context.Context, sources []func() (Layer, error)) ([]Layer, err
 		return nil, errs[i]
 	}
 	return slices.DeleteFunc(layers, func(layer Layer) bool { return layer.Data == nil }), nil
-}
-
-func (l *loader) loadTarget(ctx context.Context, t target, files *files) (Layer, error) {
-	if layer, ok := l.once[t.path]; ok {
-		return layer, nil
-	}
-	if t.url != nil {
-		return l.loadURL(ctx, t.url)
-	}
-	return l.loadFile(ctx, t.path, files)
 }
 
 // loadFile loads a local file and all that it includes, and notes what it reads. An empty file is no layer.

@@ -28,10 +28,6 @@ func (c *Config) lookup(key, wanted string, item func(any) bool) (any, error) {
 
 // topmost returns the value under key of the topmost layer that has one, and that layer's name.
 func (c *Config) topmost(key string) (v any, layer string, err error) {
-	if c.index == nil { // there is one layer at most
-		v, _, err = c.value(key)
-		return v, c.layer, err
-	}
 	if !validKey(key) {
 		return nil, "", &InvalidKeyError{key}
 	}
@@ -107,28 +103,22 @@ func (c *Config) value(key string) (v any, found bool, err error) {
 
 // validKey reports whether every part of a dotted key is /^[a-z][a-z0-9]*(?:[-_:][a-z0-9]+)*$/i; "" is valid.
 func validKey(key string) bool {
-	if key == "" {
-		return true
-	}
-	start := true  // at the first character of a part, which must be a letter
-	after := false // behind a separator, where a letter or digit must follow
+	const separators = "-_:."
+	before := byte('.')
 	for i := range len(key) {
 		ch := key[i]
-		letter := ch|0x20 >= 'a' && ch|0x20 <= 'z'
 		switch {
-		case letter, !start && ch >= '0' && ch <= '9':
-			start, after = false, false
-		case start, after:
-			return false
-		case ch == '-', ch == '_', ch == ':':
-			after = true
-		case ch == '.':
-			start = true
-		default:
+		case ch|0x20 >= 'a' && ch|0x20 <= 'z':
+		case ch >= '0' && ch <= '9':
+			if before == '.' {
+				return false
+			}
+		case strings.IndexByte(separators, ch) < 0, strings.IndexByte(separators, before) >= 0:
 			return false
 		}
+		before = ch
 	}
-	return !start && !after
+	return key == "" || strings.IndexByte(separators, before) < 0
 }
 
 // merge overlays v on below, itself a result of merge, and drops nulls inside objects. What needs no change is shared.

@@ -63,7 +63,7 @@ func (c *Config) GetConfig(key string) (*Config, error) { return required(c, key
 // GetOptionalConfig is GetConfig for an object that may be missing.
 func (c *Config) GetOptionalConfig(key string) (config *Config, ok bool, err error) {
 	config, err = c.part(key)
-	if config != nil && config.fallback != nil {
+	if config != nil {
 		config.index, _ = c.index.find(key)
 	}
 	return config, config != nil, err
@@ -104,7 +104,8 @@ func (c *Config) GetOptionalConfigArray(key string) ([]*Config, bool, error) {
 	configs := make([]*Config, len(v.([]any)))
 	for i, item := range v.([]any) {
 		// The prefix is that of the topmost layer, whichever holds the array, as in Backstage.
-		configs[i] = &Config{data: item.(*value.Object), layer: c.layer, prefix: c.fullKey(key) + "[" + strconv.Itoa(i) + "]"}
+		prefix := c.fullKey(key) + "[" + strconv.Itoa(i) + "]"
+		configs[i] = &Config{data: item.(*value.Object), layer: c.layer, prefix: prefix, index: newIndex(item, c.layer)}
 	}
 	return configs, true, nil
 }

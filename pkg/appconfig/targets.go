@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -48,7 +49,7 @@ func TargetsFromArgs(args []string) ([]string, error) {
 		isBare := false
 		switch {
 		case hasTarget, args[i] == "--no-config":
-		case args[i] == "--config" && i+1 < len(args) && !isFlag(args[i+1]):
+		case args[i] == "--config" && i+1 < len(args) && !flag.MatchString(args[i+1]):
 			i++
 			target, hasTarget = args[i], true
 		case args[i] == "--config":
@@ -70,12 +71,8 @@ func TargetsFromArgs(args []string) ([]string, error) {
 	return targets, nil
 }
 
-// isFlag reports whether minimist takes an argument for a flag rather than for a value.
-func isFlag(arg string) bool {
-	arg, ok := strings.CutPrefix(arg, "-")
-	arg = strings.TrimPrefix(arg, "-")
-	return ok && arg != "" && arg[0] != '-'
-}
+// flag matches what minimist takes for a flag rather than for a value.
+var flag = regexp.MustCompile(`^--?[^-]`)
 
 // sources returns the files and URLs to load, lowest first.
 func (l *loader) sources(files *files) ([]target, error) {

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // ParseNumber converts a string as JavaScript's Number does, and reports whether the result is finite. "Infinity"
@@ -63,10 +64,7 @@ func FormatNumber(n float64) string {
 		return strconv.FormatFloat(n, 'f', -1, 64)
 	}
 	s := strconv.FormatFloat(n, 'e', -1, 64)
-	if i := len(s) - 2; s[i] == '0' && (s[i-1] == '-' || s[i-1] == '+') {
-		return s[:i] + s[i+1:] // e-07 is e-7 in JavaScript
-	}
-	return s
+	return strings.NewReplacer("e-0", "e-", "e+0", "e+").Replace(s) // e-07 is e-7 in JavaScript
 }
 
 // ArrayIndex returns the number that a property's name stands for, and whether it is what ECMAScript calls an array

@@ -3,7 +3,6 @@ package yaml
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,8 +25,7 @@ type standIn struct {
 // restorers return functions that put back what is hidden in a scalar: in a double-quoted one and in any other.
 func (d *document) restorers() (double, other func(string) string) {
 	var texts, values []string
-	for _, name := range slices.Sorted(maps.Keys(d.standIns)) {
-		s := d.standIns[name]
+	for name, s := range d.standIns { // none is the beginning of another
 		texts, values = append(texts, name, s.text), append(values, name, s.value)
 	}
 	return strings.NewReplacer(values...).Replace, strings.NewReplacer(texts...).Replace
