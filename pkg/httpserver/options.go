@@ -76,16 +76,16 @@ func readListen(config *appconfig.Config) (host string, port int, err error) {
 
 func validPort(n float64) bool { return n >= 0 && n <= 65535 && n == float64(int(n)) }
 
-// listenError says why address cannot be listened on, and what to do about it.
-func listenError(address string, err error) error {
+// ListenError says why address cannot be listened on. key is its config key, and remedy what to do if the port is
+// taken.
+func ListenError(address, key, remedy string, err error) error {
 	_, port, _ := net.SplitHostPort(address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen on %s: port %s is in use; stop the other program or set backend.listen.port, "+
-			"and the port in backend.baseUrl: %w", address, port, err)
+		return fmt.Errorf("cannot listen on %s: port %s is in use; stop the other program or %s: %w", address, port, remedy, err)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("cannot listen on %s: not permitted; ports below 1024 need a privilege: %w", address, err)
 	default:
-		return fmt.Errorf("cannot listen on %s (config key 'backend.listen'): %w", address, err)
+		return fmt.Errorf("cannot listen on %s (config key '%s'): %w", address, key, err)
 	}
 }

@@ -40,7 +40,7 @@ func Listen(ctx context.Context, o Options) (net.Listener, error) {
 	address := net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, listenError(address, err)
+		return nil, ListenError(address, "backend.listen", "set backend.listen.port, and the port in backend.baseUrl", err)
 	}
 	return listener, nil
 }

@@ -14,9 +14,7 @@ import (
 )
 
 var (
-	authorizeParams = []string{
-		"client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "scope", "state",
-	}
+	authorizeParams = strings.Fields("client_id code_challenge code_challenge_method redirect_uri response_type scope state")
 
 	// scopes are some of the names in Coder's catalog: enough to ask for less than everything.
 	scopes = []string{
@@ -44,11 +42,11 @@ func (c *standIn) consent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	denied := oauthError{"access_denied", "The resource owner or authorization server denied the request"}
-	if c.cancelWithoutState {
+	if c.CancelWithoutState {
 		a.state, denied.text = "", ""
 	}
-	c.page(w, http.StatusOK, "consent.html", map[string]any{
-		"App": appName, "Users": demoUsers, "Scopes": a.scope, "Cancel": a.refusal(denied), "Host": a.callback.Host,
+	writePage(c.Logger, w, http.StatusOK, "consent.html", map[string]any{
+		"App": appName, "Users": demo.Users, "Scopes": a.scope, "Cancel": a.refusal(denied), "Host": a.callback.Host,
 	})
 }
 
@@ -58,14 +56,14 @@ func (c *standIn) decide(w http.ResponseWriter, r *http.Request) {
 	if a == nil {
 		return
 	}
-	name := cmp.Or(r.PostFormValue("user"), demoUsers[0].Username)
-	i := slices.IndexFunc(demoUsers, func(u user) bool { return u.Username == name })
+	name := cmp.Or(r.PostFormValue("user"), demo.Users[0].Username)
+	i := slices.IndexFunc(demo.Users, func(u user) bool { return u.Username == name })
 	if i < 0 {
 		c.fail(w, http.StatusBadRequest, "Unknown user", "There is no such demo user.")
 		return
 	}
-	c.logger.Info("sandbox: access allowed", zap.String("user", name))
-	secret := c.store.addCode(code{user: demoUsers[i], challenge: a.challenge, redirectURI: a.redirectURI})
+	c.Logger.Info("sandbox: access allowed", zap.String("user", name))
+	secret := c.store.addCode(code{user: demo.Users[i], challenge: a.challenge, redirectURI: a.redirectURI})
 	redirect(w, r, a.answer(url.Values{"code": {secret}}))
 }
 
@@ -78,7 +76,7 @@ func (c *standIn) authorization(w http.ResponseWriter, r *http.Request) *authori
 		c.fail(w, http.StatusBadRequest, "Missing OAuth2 client ID.",
 			"The request does not say which application is asking.")
 		return nil
-	case id != c.client.ID:
+	case id != c.Client.ID:
 		c.fail(w, http.StatusNotFound, "OAuth2 application not found.",
 			fmt.Sprintf("No application with the client ID %q is registered in this sandbox.", id))
 		return nil
@@ -87,10 +85,10 @@ func (c *standIn) authorization(w http.ResponseWriter, r *http.Request) *authori
 		redirectURI: q.Get("redirect_uri"), state: q.Get("state"), scope: strings.Fields(q.Get("scope")),
 		challenge: q.Get("code_challenge"),
 	}
-	callback := cmp.Or(a.redirectURI, c.client.RedirectURIs[0])
+	callback := cmp.Or(a.redirectURI, c.Client.RedirectURIs[0])
 	a.callback, _ = url.Parse(callback) // Open has checked the registered ones
 	problems := unknownNames(q, authorizeParams)
-	if !slices.Contains(c.client.RedirectURIs, callback) {
+	if !slices.Contains(c.Client.RedirectURIs, callback) {
 		problems = append(problems, `Query param "redirect_uri" must exactly match a registered redirect URI`)
 	}
 	kind := q.Get("response_type")
@@ -99,7 +97,7 @@ func (c *standIn) authorization(w http.ResponseWriter, r *http.Request) *authori
 		problems = append(problems, `Query param "response_type" is required and cannot be empty`)
 	case kind != "code" && kind != "token": // Coder knows the name "token" and refuses it below
 		problems = append(problems, fmt.Sprintf(`Query param "response_type" has invalid value: %q is not a valid value`, kind))
-	case kind == "code" && a.challenge == "" && !c.pkceOptional:
+	case kind == "code" && a.challenge == "" && !c.PKCEOptional:
 		problems = append(problems, `Query param "code_challenge" is required and cannot be empty`)
 	case a.challenge != "" && !challengeForm.MatchString(a.challenge):
 		problems = append(problems, "must be 43 to 128 characters from the unreserved character set [A-Za-z0-9-._~]")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -14,10 +13,10 @@ import (
 	"go.uber.org/zap"
 )
 
-//go:embed web
-var web embed.FS
+//go:embed web api
+var files embed.FS
 
-var pages = template.Must(template.ParseFS(web, "web/*.html"))
+var pages = template.Must(template.ParseFS(files, "web/*.html"))
 
 // signedOut is Coder's message for a request without a valid token.
 const signedOut = "You are signed out or your session has expired. Please sign in again to continue."
@@ -27,24 +26,19 @@ const appName = "Backstage"
 
 // standIn is the Coder stand-in.
 type standIn struct {
-	client                           Client
-	url                              string
-	pkceOptional, cancelWithoutState bool
-	store                            *store
-	logger                           *zap.Logger
+	Options
+	url   string
+	store *store
 }
 
 // newStandIn returns the handler of a stand-in with the access URL url.
 func newStandIn(o Options, url, demoURL string) http.Handler {
-	c := &standIn{
-		client: o.Client, url: url, pkceOptional: o.PKCEOptional, cancelWithoutState: o.CancelWithoutState,
-		store:  &store{now: o.Now, accessTTL: o.AccessTokenTTL, codes: map[string]code{}, grants: map[string]grant{}},
-		logger: o.Logger,
-	}
+	database := &store{now: o.Now, accessTTL: o.AccessTokenTTL, codes: map[string]code{}, grants: map[string]grant{}}
+	c := &standIn{o, url, database}
 	r := mux.NewRouter()
 	r.NotFoundHandler = http.HandlerFunc(c.notFound)
 	r.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		c.page(w, http.StatusOK, "coder.html", map[string]any{"Demo": demoURL, "App": appName})
+		writePage(o.Logger, w, http.StatusOK, "coder.html", map[string]any{"Demo": demoURL, "App": appName})
 	}).Methods("GET", "HEAD")
 	assets(r, "sandbox.css", "favicon.svg", "avatars/dana.svg", "avatars/lin.svg", "avatars/sam.svg")
 
@@ -69,15 +63,15 @@ func (c *standIn) authenticated(next func(http.ResponseWriter, *http.Request, us
 			strings.EqualFold(scheme, "Bearer") {
 			token = value
 		}
-		g, err := c.store.session(token)
+		g, known := c.store.session(token)
 		detail, challenge := "", `Bearer realm="coder"`
 		switch {
-		case err == nil:
+		case known && !c.store.now().After(g.expires):
 			next(w, r, g.user)
 			return
 		case token == "":
 			detail = `Cookie "coder_session_token" or query parameter must be provided.`
-		case errors.Is(err, errExpiredToken):
+		case known:
 			detail = fmt.Sprintf("API key expired at %q.", g.expires.String())
 			challenge += `, error="invalid_token", error_description="The access token has expired"`
 		default:
@@ -91,17 +85,7 @@ func (c *standIn) authenticated(next func(http.ResponseWriter, *http.Request, us
 
 // metadata answers with Coder's RFC 8414 document.
 func (c *standIn) metadata(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{
-		"issuer":                                c.url,
-		"authorization_endpoint":                c.url + "/oauth2/authorize",
-		"token_endpoint":                        c.url + "/oauth2/tokens",
-		"revocation_endpoint":                   c.url + "/oauth2/revoke",
-		"response_types_supported":              []string{"code"},
-		"grant_types_supported":                 []string{"authorization_code", "refresh_token"},
-		"code_challenge_methods_supported":      []string{"S256"},
-		"scopes_supported":                      scopes,
-		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
-	})
+	writeDocument(w, "metadata.tmpl", map[string]any{"URL": c.url, "Scopes": scopes})
 }
 
 func (c *standIn) notFound(w http.ResponseWriter, r *http.Request) {
@@ -114,13 +98,9 @@ func (c *standIn) notFound(w http.ResponseWriter, r *http.Request) {
 
 // fail shows an error page. The warnings are single problems, if there are several.
 func (c *standIn) fail(w http.ResponseWriter, status int, title, text string, warnings ...string) {
-	c.page(w, status, "error.html", map[string]any{
+	writePage(c.Logger, w, status, "error.html", map[string]any{
 		"Status": status, "Title": title, "Text": text, "Warnings": warnings, "URL": c.url,
 	})
-}
-
-func (c *standIn) page(w http.ResponseWriter, status int, name string, data any) {
-	writePage(c.logger, w, status, name, data)
 }
 
 // writePage answers with one of the pages. It sends nothing if the page cannot be rendered completely.
@@ -155,7 +135,7 @@ func pageHeaders(csp string, next http.Handler) http.Handler {
 func assets(r *mux.Router, names ...string) {
 	for _, name := range names {
 		r.HandleFunc("/"+name, func(w http.ResponseWriter, r *http.Request) {
-			http.ServeFileFS(w, r, web, "web/"+name)
+			http.ServeFileFS(w, r, files, "web/"+name)
 		}).Methods("GET", "HEAD")
 	}
 }

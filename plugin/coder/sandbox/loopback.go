@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
+
+	"github.com/understudy-host/understudy/pkg/httpserver"
 )
 
 // IsLoopback reports whether host, a name or an address, is only for this machine.
@@ -18,52 +21,39 @@ func IsLoopback(host string) bool {
 
 // listen listens on addr and returns its URL. key is the config key of addr, for errors. localhost is both 127.0.0.1 and
 // ::1, on one port: browsers may try either first, and another program on the other would get our requests.
-func listen(key, addr string) ([]net.Listener, string, error) {
+func listen(key, addr string) (listeners []net.Listener, address string, err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || !IsLoopback(host) {
 		return nil, "", fmt.Errorf("sandbox: refused: %q is not a loopback address, and the sandbox lets anybody sign in; "+
 			"expected localhost:<port> or 127.0.0.1:<port>", addr)
 	}
-	first := host
-	if host == "localhost" {
-		first = "127.0.0.1"
-	}
-	for attempt := 0; ; attempt++ {
+	first := strings.Replace(host, "localhost", "127.0.0.1", 1)
+	for attempt := 1; ; attempt++ {
 		l, err := net.Listen("tcp", net.JoinHostPort(first, port))
 		if err != nil {
-			return nil, "", listenError(key, addr, port, err)
+			return nil, "", listenError(key, addr, err)
 		}
+		listeners = []net.Listener{l}
 		got := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-		address := "http://" + net.JoinHostPort(host, got)
-		if host != "localhost" {
-			return []net.Listener{l}, address, nil
+		if host == "localhost" {
+			l6, err := net.Listen("tcp6", net.JoinHostPort("::1", got))
+			if errors.Is(err, syscall.EADDRINUSE) {
+				_ = l.Close()
+				if port == "0" && attempt < 10 {
+					continue
+				}
+				return nil, "", listenError(key, addr, err)
+			}
+			if err == nil { // otherwise it is a machine without IPv6
+				listeners = append(listeners, l6)
+			}
 		}
-		l6, err := net.Listen("tcp6", net.JoinHostPort("::1", got))
-		switch {
-		case err == nil:
-			return []net.Listener{l, l6}, address, nil
-		case !errors.Is(err, syscall.EADDRINUSE): // a machine without IPv6
-			return []net.Listener{l}, address, nil
-		case port != "0" || attempt == 9:
-			_ = l.Close()
-			return nil, "", listenError(key, addr, port, err)
-		}
-		_ = l.Close()
+		return listeners, "http://" + net.JoinHostPort(host, got), nil
 	}
 }
 
-func listenError(key, addr, port string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("sandbox: cannot listen on %s: port %s is in use; stop the other program or change %s: %w",
-			addr, port, key, err)
-	}
-	return fmt.Errorf("sandbox: cannot listen on %s (config key '%s'): %w", addr, key, err)
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		_ = l.Close()
-	}
+func listenError(key, addr string, err error) error {
+	return fmt.Errorf("sandbox: %w", httpserver.ListenError(addr, key, "change "+key, err))
 }
 
 // loopbackHostOnly refuses a request whose Host is not a loopback name. Otherwise a website could point a name of its

@@ -14,7 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/understudy-host/understudy/pkg/logging"
+	"github.com/understudy-host/understudy/pkg/httpserver"
 )
 
 // Options say where the sandbox listens and whom it serves.
@@ -55,7 +55,7 @@ type Client struct {
 // Sandbox is a running stand-in and demo app.
 type Sandbox struct {
 	coderURL, demoURL string
-	servers           []*http.Server
+	servers           []*httpserver.Server
 	proxies           http.Transport // of the demo app, to the stand-in
 	serving           sync.WaitGroup
 }
@@ -79,18 +79,18 @@ func Open(o Options) (*Sandbox, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Sandbox{proxies: http.Transport{ResponseHeaderTimeout: 10 * time.Second}}
 	coder, coderURL, err := listen("coder.deployment.accessUrl", o.CoderAddr)
 	if err != nil {
 		return nil, err
 	}
 	demo, demoURL, err := listen("app.baseUrl", o.DemoAddr)
 	if err != nil {
-		closeAll(coder)
+		for _, l := range coder {
+			_ = l.Close()
+		}
 		return nil, err
 	}
-	s.coderURL, s.demoURL = coderURL, demoURL
-
+	s := &Sandbox{coderURL: coderURL, demoURL: demoURL, proxies: http.Transport{ResponseHeaderTimeout: 10 * time.Second}}
 	handler := newStandIn(o, coderURL, demoURL)
 	if o.Middleware != nil {
 		handler = o.Middleware(handler)
@@ -106,35 +106,25 @@ func (s *Sandbox) CoderURL() string { return s.coderURL }
 // DemoURL is the origin of the demo app, "http://localhost:3000".
 func (s *Sandbox) DemoURL() string { return s.demoURL }
 
-// Close stops both servers. It waits for requests in flight until ctx ends, and for at most two seconds: browsers keep
-// idle connections open.
+// Close stops both servers. It waits for requests in flight until ctx ends, and for at most two seconds, and cuts them
+// off then: browsers keep idle connections open. Its error is always nil; it has the form of a shutdown hook.
 func (s *Sandbox) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	var errs []error
 	for _, server := range s.servers {
-		if server.Shutdown(ctx) != nil {
-			errs = append(errs, server.Close())
-		}
+		_ = server.Shutdown(ctx)
 	}
 	s.proxies.CloseIdleConnections()
 	s.serving.Wait()
-	return errors.Join(errs...)
+	return nil
 }
 
 func (s *Sandbox) serve(logger *zap.Logger, handler http.Handler, listeners []net.Listener) {
-	server := &http.Server{
-		Handler:           loopbackHostOnly(handler),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       time.Minute,
-		ErrorLog:          logging.ServerErrors(logger),
-	}
-	s.servers = append(s.servers, server)
 	for _, l := range listeners {
+		server := httpserver.Serve(l, nil, logger, loopbackHostOnly(handler))
+		s.servers = append(s.servers, server)
 		s.serving.Go(func() {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := <-server.Done(); !errors.Is(err, http.ErrServerClosed) {
 				logger.Error("sandbox stopped serving", zap.String("address", l.Addr().String()), zap.Error(err))
 			}
 		})

@@ -3,7 +3,7 @@ package sandbox
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -13,11 +13,6 @@ import (
 const (
 	codeTTL    = 10 * time.Minute
 	refreshTTL = 30 * 24 * time.Hour
-)
-
-var (
-	errUnknownToken = errors.New("unknown token")
-	errExpiredToken = errors.New("expired token")
 )
 
 // store has what Coder has in its database: for the one application, at most one code and one pair of tokens for each
@@ -99,30 +94,23 @@ func (s *store) rotate(refresh string) (grant, error) {
 	return grant{}, errBadRefresh
 }
 
-// session returns the grant of an access token.
-func (s *store) session(access string) (grant, error) {
+// session returns the grant of an access token, which may have expired.
+func (s *store) session(access string) (g grant, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range s.grants {
 		if equal(g.access, access) {
-			if s.now().After(g.expires) {
-				return g, errExpiredToken
-			}
-			return g, nil
+			return g, true
 		}
 	}
-	return grant{}, errUnknownToken
+	return grant{}, false
 }
 
 // revoke ends the pair of tokens that has token, an access or a refresh token (RFC 7009).
 func (s *store) revoke(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, g := range s.grants {
-		if equal(g.access, token) || equal(g.refresh, token) {
-			delete(s.grants, name)
-		}
-	}
+	maps.DeleteFunc(s.grants, func(_ string, g grant) bool { return equal(g.access, token) || equal(g.refresh, token) })
 }
 
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

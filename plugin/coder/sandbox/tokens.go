@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
+	"strings"
 
 	"go.uber.org/zap"
 )
@@ -24,9 +24,7 @@ var (
 	errTwoCredentials = oauthError{
 		"invalid_request", "Conflicting client credentials between Authorization header and request body",
 	}
-	errMalformed = oauthError{
-		"invalid_request", "The request is missing required parameters or is otherwise malformed",
-	}
+	errMalformed   = oauthError{"invalid_request", "The request is missing required parameters or is otherwise malformed"}
 	errInURL       = oauthError{"invalid_request", "Parameters must be sent in the request body, not in the URL"}
 	errGrantType   = oauthError{"unsupported_grant_type", "The grant type is missing or unsupported"}
 	errBadClient   = oauthError{"invalid_client", "The client credentials are invalid"}
@@ -36,29 +34,24 @@ var (
 	errBadRefresh  = oauthError{"invalid_grant", "The refresh token is invalid or expired"}
 )
 
-var tokenFields = []string{
-	"client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "scope",
-}
+var tokenFields = strings.Fields("client_id client_secret code code_verifier grant_type redirect_uri refresh_token scope")
 
 // credentials are the fields that are exchanged for tokens, by grant type.
 var credentials = map[string]string{"authorization_code": "code", "refresh_token": "refresh_token"}
 
 // token answers POST /oauth2/tokens: RFC 6749 sections 4.1.3 and 6.
 func (c *standIn) token(w http.ResponseWriter, r *http.Request) {
-	noStore(w)
+	w.Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1; pageHeaders sets Cache-Control
 	g, err := c.grant(w, r)
 	if err != nil {
-		c.logger.Info("sandbox: token refused", zap.Error(err))
+		c.Logger.Info("sandbox: token refused", zap.Error(err))
 		writeOAuthError(w, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, struct {
-		AccessToken  string    `json:"access_token"`
-		TokenType    string    `json:"token_type"`
-		RefreshToken string    `json:"refresh_token"`
-		ExpiresIn    int64     `json:"expires_in"`
-		Expiry       time.Time `json:"expiry"`
-	}{g.access, "Bearer", g.refresh, int64(g.expires.Sub(c.store.now()).Seconds()), g.expires.UTC()})
+	writeJSON(w, http.StatusOK, map[string]any{
+		"access_token": g.access, "token_type": "Bearer", "refresh_token": g.refresh,
+		"expires_in": int64(g.expires.Sub(c.store.now()).Seconds()), "expiry": g.expires.UTC(),
+	})
 }
 
 // grant makes the tokens that r asks for. It has the order of Coder's checks.
@@ -67,7 +60,7 @@ func (c *standIn) grant(w http.ResponseWriter, r *http.Request) (grant, error) {
 	switch {
 	case err != nil:
 		return grant{}, err
-	case id != c.client.ID:
+	case id != c.Client.ID:
 		return grant{}, errBadClient
 	}
 	credential, known := credentials[form.Get("grant_type")]
@@ -80,9 +73,9 @@ func (c *standIn) grant(w http.ResponseWriter, r *http.Request) (grant, error) {
 	case secret == "":
 		return grant{}, missing("client_secret")
 	case unknownNames(form, tokenFields) != nil,
-		form.Has("redirect_uri") && !slices.Contains(c.client.RedirectURIs, form.Get("redirect_uri")):
+		form.Has("redirect_uri") && !slices.Contains(c.Client.RedirectURIs, form.Get("redirect_uri")):
 		return grant{}, errMalformed
-	case !equal(secret, c.client.Secret):
+	case !equal(secret, c.Client.Secret):
 		return grant{}, errBadClient
 	case credential == "refresh_token":
 		return c.store.rotate(form.Get("refresh_token"))
@@ -110,14 +103,14 @@ func (c *standIn) exchange(form url.Values) (grant, error) {
 
 // revoke answers POST /oauth2/revoke (RFC 7009): 200 for a known token, which it ends, and for an unknown one.
 func (c *standIn) revoke(w http.ResponseWriter, r *http.Request) {
-	noStore(w)
+	w.Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1; pageHeaders sets Cache-Control
 	form, id, secret, err := clientForm(w, r)
 	switch {
 	case err != nil:
 		writeOAuthError(w, err)
 	case form.Get("token") == "":
 		writeOAuthError(w, oauthError{"invalid_request", "missing token parameter"})
-	case id != c.client.ID || !equal(secret, c.client.Secret):
+	case id != c.Client.ID || !equal(secret, c.Client.Secret):
 		writeOAuthError(w, errBadClient)
 	default:
 		c.store.revoke(form.Get("token"))
@@ -159,11 +152,6 @@ func missing(field string) error {
 	return oauthError{"invalid_request", "Missing required parameter: " + field}
 }
 
-func noStore(w http.ResponseWriter) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Pragma", "no-cache")
-}
-
 // writeOAuthError answers with err, an oauthError: 401 for wrong client credentials, otherwise 400.
 func writeOAuthError(w http.ResponseWriter, err error) {
 	e := oauthError{"server_error", "Internal server error"}
@@ -175,9 +163,5 @@ func writeOAuthError(w http.ResponseWriter, err error) {
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Basic realm="coder"`)
 	}
-	noStore(w)
-	writeJSON(w, status, struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}{e.name, e.text})
+	writeJSON(w, status, map[string]string{"error": e.name, "error_description": e.text})
 }
