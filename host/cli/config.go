@@ -22,17 +22,25 @@ func configCommands(sources []schema.Source) []*cobra.Command {
 
 // configOptions are flags that the commands share.
 type configOptions struct {
-	pkg        string
-	lax        bool
-	frontend   bool
-	strict     bool
-	deprecated bool
+	pkg                               string
+	lax, frontend, strict, deprecated bool
 }
 
-// packageFlag adds --package. A package of a Backstage workspace stands for itself and what it depends on; here it
-// is a plugin by its ID, or "host".
-func (o *configOptions) packageFlag(cmd *cobra.Command, what string) {
-	cmd.Flags().StringVar(&o.pkg, "package", "", what)
+// command completes a command that works on the configuration, and adds the flags that all have. A package of a
+// Backstage workspace stands for itself and what it depends on; here it is a plugin by its ID, or "host".
+func (o *configOptions) command(sources []schema.Source, cmd *cobra.Command,
+	run func(*cobra.Command, *loadedConfig) error,
+) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		config, err := o.load(cmd, sources)
+		if err != nil {
+			return err
+		}
+		return run(cmd, config)
+	}
+	cmd.Flags().StringVar(&o.pkg, "package", "", "use the schema of this package alone: a plugin by its ID, or host")
+	return cmd
 }
 
 // loadedConfig is what a command works on.
@@ -55,7 +63,7 @@ func (o *configOptions) load(cmd *cobra.Command, sources []schema.Source) (*load
 	config, err := appconfig.Load(cmd.Context(), appconfig.Options{
 		Targets: files, Environ: os.Environ(), AllowMissingDefault: true, Lax: o.lax,
 	})
-	if nothing := (*appconfig.MissingError)(nil); errors.As(err, &nothing) {
+	if _, nothing := errors.AsType[*appconfig.MissingError](err); nothing {
 		config = appconfig.New() // the host needs a configuration, these commands do without
 	} else if err != nil {
 		return nil, err
@@ -69,14 +77,12 @@ func (o *configOptions) load(cmd *cobra.Command, sources []schema.Source) (*load
 		message = "Loaded config from " + strings.Join(names, ", ")
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), message)
-	process := schema.Options{
-		Visibility: schema.Visibilities(), WithDeprecatedKeys: o.deprecated, IgnoreErrors: !o.strict,
-	}
+	process := schema.Options{Visibility: schema.Visibilities(), WithDeprecatedKeys: o.deprecated, IgnoreErrors: !o.strict}
 	if o.frontend {
 		process.Visibility = []string{"frontend"}
 	}
 	layers, err := compiled.Process(config, process)
-	if invalid := (*schema.ValidationError)(nil); errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*schema.ValidationError](err); ok {
 		return nil, errors.New("Configuration does not match schema\n\n  " + strings.Join(invalid.Messages, "\n  "))
 	} else if err != nil {
 		return nil, err
@@ -112,26 +118,19 @@ func (o *configOptions) compile(sources []schema.Source) (*schema.Schema, error)
 // configCheck returns the command that only loads the configuration.
 func configCheck(sources []schema.Source) *cobra.Command {
 	var o configOptions
-	cmd := &cobra.Command{
+	cmd := o.command(sources, &cobra.Command{
 		Use:   "config:check",
 		Short: "Validate that the given configuration loads and matches schema",
 		Long: "Validate that the given configuration loads and, with --strict, that it matches the schemas of the host\n" +
 			"and its plugins and has no keys that they do not declare. Variables that are not set are named, with the\n" +
 			"keys that are missing because of them.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := o.load(cmd, sources)
-			if err != nil {
-				return err
-			}
-			for _, variable := range config.Unset() {
-				fmt.Fprintf(cmd.ErrOrStderr(), "The environment variable '%s' is not set, which leaves out '%s'\n",
-					variable.Name, strings.Join(variable.Keys, "', '"))
-			}
-			return nil
-		},
-	}
-	o.packageFlag(cmd, "check against the schema of this package alone")
+	}, func(cmd *cobra.Command, config *loadedConfig) error {
+		for _, variable := range config.Unset() {
+			fmt.Fprintf(cmd.ErrOrStderr(), "The environment variable '%s' is not set, which leaves out '%s'\n",
+				variable.Name, strings.Join(variable.Keys, "', '"))
+		}
+		return nil
+	})
 	cmd.Flags().BoolVar(&o.lax, "lax", false, "do not require environment variables to be set")
 	cmd.Flags().BoolVar(&o.frontend, "frontend", false, "only validate frontend config")
 	cmd.Flags().BoolVar(&o.deprecated, "deprecated", false, "output deprecated keys")
@@ -142,35 +141,27 @@ func configCheck(sources []schema.Source) *cobra.Command {
 // configSchema returns the command that prints schemas. It loads the configuration as well, for the frontend, as
 // backstage-cli does.
 func configSchema(sources []schema.Source) *cobra.Command {
-	var o configOptions
+	o := configOptions{lax: true, frontend: true}
 	var merge bool
 	var format outputFormat
-	cmd := &cobra.Command{
+	cmd := o.command(sources, &cobra.Command{
 		Use:   "config:schema",
 		Short: "Print the JSON schema for the given configuration",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.lax, o.frontend = true, true
-			config, err := o.load(cmd, sources)
-			if err != nil {
-				return err
-			}
-			if !merge {
-				return format.write(cmd.OutOrStdout(), config.schema.Serialize())
-			}
-			merged, err := config.schema.Merge()
-			if err != nil {
-				return err
-			}
-			if object, ok := merged.(*value.Object); ok {
-				object.Set("title", "Application Configuration Schema")
-				object.Set("description",
-					"This is the schema describing the structure of the app-config.yaml configuration file.")
-			}
-			return format.write(cmd.OutOrStdout(), merged)
-		},
-	}
-	o.packageFlag(cmd, "print the schema of this package alone")
+	}, func(cmd *cobra.Command, config *loadedConfig) error {
+		if !merge {
+			return format.write(cmd.OutOrStdout(), config.schema.Serialize(), nil)
+		}
+		merged, err := config.schema.Merge()
+		if err != nil {
+			return err
+		}
+		if object, ok := merged.(*value.Object); ok {
+			object.Set("title", "Application Configuration Schema")
+			object.Set("description",
+				"This is the schema describing the structure of the app-config.yaml configuration file.")
+		}
+		return format.write(cmd.OutOrStdout(), merged, nil)
+	})
 	cmd.Flags().Var(&format, "format", "output format (yaml or json)")
 	cmd.Flags().BoolVar(&merge, "merge", false, "merge all schemas into a single schema")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "require what the frontend sees to match the schema")

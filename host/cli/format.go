@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -31,29 +29,38 @@ func (f *outputFormat) Set(text string) error {
 	return nil
 }
 
-// write writes a config value: as JSON.stringify(value, null, 2), or as YAML that is read back as the value.
-func (f *outputFormat) write(w io.Writer, value any) error { return f.writeCommented(w, value, nil) }
+// write writes a config value: as JSON.stringify(value, null, 2), or as YAML that is read back as the value, with
+// comments behind the values of an object by their keys.
+func (f *outputFormat) write(w io.Writer, v any, comments map[string]string) (err error) {
+	text := append(value.IndentJSON(v), '\n')
+	if *f != "json" {
+		if text, err = formatYAML(v, comments); err != nil {
+			return err
+		}
+	}
+	_, err = w.Write(text)
+	return err
+}
 
 // writeLocated writes values by their full keys: as YAML with the origins in comments, or as JSON.
 func (f *outputFormat) writeLocated(w io.Writer, list []appconfig.Located) error {
-	values, objects, comments := &value.Object{}, &value.Object{}, map[string]string{}
+	values, comments := &value.Object{}, map[string]string{}
 	dir, err := os.Getwd()
 	if err != nil {
 		return err
 	}
 	for _, v := range list {
 		origin := relative(v.Origin, dir).String()
-		object := &value.Object{}
-		object.Set("value", v.Value)
-		object.Set("origin", origin)
-		objects.Set(v.Key, object)
 		values.Set(v.Key, v.Value)
+		if *f == "json" {
+			object := &value.Object{}
+			object.Set("value", v.Value)
+			object.Set("origin", origin)
+			values.Set(v.Key, object)
+		}
 		comments[v.Key] = origin
 	}
-	if *f == "json" {
-		return f.write(w, objects)
-	}
-	return f.writeCommented(w, values, comments)
+	return f.write(w, values, comments)
 }
 
 // relative returns an origin with paths relative to dir where they are in it.
@@ -66,30 +73,10 @@ func relative(origin value.Position, dir string) value.Position {
 		source.Path = path
 	}
 	if source.Parent != nil {
-		includer := relative(*source.Parent, dir)
-		source.Parent = &includer
+		source.Parent = new(relative(*source.Parent, dir))
 	}
 	origin.Source = &source
 	return origin
-}
-
-// writeCommented is write, with YAML comments behind the values of an object.
-func (f *outputFormat) writeCommented(w io.Writer, v any, comments map[string]string) error {
-	var out bytes.Buffer
-	if *f == "json" {
-		if err := json.Indent(&out, value.FormatJSON(v), "", "  "); err != nil {
-			return err
-		}
-		out.WriteByte('\n')
-	} else {
-		text, err := formatYAML(v, comments)
-		if err != nil {
-			return err
-		}
-		out.Write(text)
-	}
-	_, err := out.WriteTo(w)
-	return err
 }
 
 // formatYAML lets go-yaml choose the style of each text. Where what it chooses would be read as another value
@@ -116,8 +103,7 @@ func yamlNode(v any, style goyaml.Style) *goyaml.Node {
 	switch v := v.(type) {
 	case *value.Object:
 		node := &goyaml.Node{Kind: goyaml.MappingNode}
-		for _, key := range v.Keys() {
-			item, _ := v.Get(key)
+		for key, item := range v.All() {
 			node.Content = append(node.Content, yamlNode(key, style), yamlNode(item, style))
 		}
 		return node
@@ -133,15 +119,10 @@ func yamlNode(v any, style goyaml.Style) *goyaml.Node {
 		}
 		return &goyaml.Node{Kind: goyaml.ScalarNode, Tag: "!!str", Style: style, Value: v}
 	case float64:
-		switch { // JSON has none of these
-		case v == 0 && math.Signbit(v):
-			return &goyaml.Node{Kind: goyaml.ScalarNode, Value: "-0"}
-		case math.IsNaN(v):
-			return &goyaml.Node{Kind: goyaml.ScalarNode, Value: ".nan"}
-		case math.IsInf(v, 1):
-			return &goyaml.Node{Kind: goyaml.ScalarNode, Value: ".inf"}
-		case math.IsInf(v, -1):
-			return &goyaml.Node{Kind: goyaml.ScalarNode, Value: "-.inf"}
+		if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) { // JSON has no -0, and none of the others
+			node := new(goyaml.Node)
+			_ = node.Encode(v) // fails for no number
+			return node
 		}
 	}
 	return &goyaml.Node{Kind: goyaml.ScalarNode, Value: string(value.FormatJSON(v))}

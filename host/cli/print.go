@@ -14,45 +14,39 @@ func configPrint(sources []schema.Source) *cobra.Command {
 	var o configOptions
 	var withSecrets, origin bool
 	var format outputFormat
-	cmd := &cobra.Command{
+	cmd := o.command(sources, &cobra.Command{
 		Use:   "config:print",
 		Short: "Print the app configuration",
 		Long: "Print the configuration with all layers merged. Values that a schema calls secret are printed as <secret>.\n" +
 			"With --package, what that package sees: the keys that its schema declares. With --origin, each value by its\n" +
 			"full key with the file and line, the URL or the variable that it came from.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := o.load(cmd, sources)
+	}, func(cmd *cobra.Command, config *loadedConfig) error {
+		if o.frontend && withSecrets {
+			return errors.New("Not allowed to combine frontend and secret config")
+		}
+		if o.pkg != "" {
+			config.Config = config.schema.Scope(config.Config)
+		}
+		visible, visibilities, err := config.visible(o.frontend, withSecrets)
+		if err != nil {
+			return err
+		}
+		if origin {
+			list, err := config.located(visibilities, o.frontend, withSecrets)
 			if err != nil {
 				return err
 			}
-			if o.frontend && withSecrets {
-				return errors.New("Not allowed to combine frontend and secret config")
-			}
-			if o.pkg != "" {
-				config.Config = config.schema.Scope(config.Config)
-			}
-			if origin {
-				list, err := config.located(o.frontend, withSecrets)
-				if err != nil {
-					return err
-				}
-				return format.writeLocated(cmd.OutOrStdout(), list)
-			}
-			visible := config.Config
-			if !withSecrets {
-				if visible, err = config.visible(o.frontend); err != nil {
-					return err
-				}
-			}
-			data, err := visible.Get("")
-			if err != nil {
-				return err
-			}
-			return format.write(cmd.OutOrStdout(), data)
-		},
-	}
-	o.packageFlag(cmd, "print what this package sees")
+			return format.writeLocated(cmd.OutOrStdout(), list)
+		}
+		if withSecrets {
+			visible = config.Config
+		}
+		data, err := visible.Get("")
+		if err != nil {
+			return err
+		}
+		return format.write(cmd.OutOrStdout(), data, nil)
+	})
 	cmd.Flags().BoolVar(&o.lax, "lax", false, "do not require environment variables to be set")
 	cmd.Flags().BoolVar(&o.frontend, "frontend", false, "only print frontend config")
 	cmd.Flags().BoolVar(&withSecrets, "with-secrets", false, "include secrets in the output")
@@ -64,50 +58,37 @@ func configPrint(sources []schema.Source) *cobra.Command {
 // masked is printed for a secret.
 const masked = "<secret>"
 
-// visible returns the configuration as it may be shown: what is for the frontend, or all of it with secrets
-// masked.
-func (c *loadedConfig) visible(frontend bool) (*appconfig.Config, error) {
-	o := schema.Options{Visibility: []string{"frontend"}}
-	if !frontend {
-		o = schema.Options{Transform: func(value any, visibility, _ string) any {
-			if visibility == "secret" {
-				return masked
-			}
-			return value
-		}}
+// visible returns the configuration as it may be shown: what is for the frontend, or all of it, with secrets masked
+// unless they are wanted. It returns the visibility of each value that is shown by its key, too.
+func (c *loadedConfig) visible(frontend, withSecrets bool) (*appconfig.Config, map[string]string, error) {
+	visibilities := map[string]string{}
+	o := schema.Options{IgnoreErrors: withSecrets, Transform: func(value any, visibility, key string) any {
+		// A key is as secret as the most secret value that any layer has under it.
+		if visibility == "secret" || visibilities[key] == "" {
+			visibilities[key] = visibility
+		}
+		if visibility == "secret" && !withSecrets {
+			return masked
+		}
+		return value
+	}}
+	if frontend {
+		o.Visibility = []string{"frontend"}
 	}
 	filtered, err := c.schema.Process(c.Config, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var layers []appconfig.Layer
 	for _, layer := range filtered {
 		layers = append(layers, layer.Layer)
 	}
-	return appconfig.New(layers...), nil
+	return appconfig.New(layers...), visibilities, nil
 }
 
-// located lists the values that may be shown, with their origins.
-func (c *loadedConfig) located(frontend, withSecrets bool) ([]appconfig.Located, error) {
+// located lists the values that may be shown, by what visible says of them, with their origins.
+func (c *loadedConfig) located(visibilities map[string]string, frontend, withSecrets bool) ([]appconfig.Located, error) {
 	all, err := c.Located()
-	if err != nil {
-		return nil, err
-	}
-	// A key is as secret as the most secret value that any layer has under it.
-	visibilities := map[string]string{}
-	note := func(value any, visibility, key string) any {
-		if visibility == "secret" || visibilities[key] == "" {
-			visibilities[key] = visibility
-		}
-		return value
-	}
-	o := schema.Options{Transform: note, IgnoreErrors: withSecrets}
-	if frontend {
-		o.Visibility = []string{"frontend"}
-	}
-	if _, err := c.schema.Process(c.Config, o); err != nil {
-		return nil, err
-	}
 	var list []appconfig.Located
 	for _, value := range all {
 		switch visibility := visibilities[value.Key]; {
@@ -118,5 +99,5 @@ func (c *loadedConfig) located(frontend, withSecrets bool) ([]appconfig.Located,
 		}
 		list = append(list, value)
 	}
-	return list, nil
+	return list, err
 }
