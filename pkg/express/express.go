@@ -6,6 +6,7 @@ package express
 import (
 	"fmt"
 	"html"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -32,25 +33,36 @@ func AddVary(header http.Header, name string) {
 	}
 }
 
+// The Content-Types of express' answers.
+const (
+	HTML  = "text/html; charset=utf-8"
+	JSON  = "application/json; charset=utf-8"
+	plain = "text/plain; charset=utf-8"
+)
+
+// Send answers as express' res.send does: with the length of the body, which a HEAD request does not get.
+func Send(w http.ResponseWriter, r *http.Request, status int, contentType, body string) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = io.WriteString(w, body)
+	}
+}
+
 // Redirect answers with status 302 to target as express' res.redirect does, with a body for those who do not
 // follow it.
 func Redirect(w http.ResponseWriter, r *http.Request, target string) {
 	target = EncodeURL(target)
-	body, contentType := "Found. Redirecting to "+target, "text/plain; charset=utf-8"
+	body, contentType := "Found. Redirecting to "+target, plain
 	// express prefers plain text, and sends HTML if only that was asked for.
 	accept := r.Header.Get("Accept")
 	if strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/plain") {
-		body, contentType = "<p>Found. Redirecting to "+html.EscapeString(target)+"</p>", "text/html; charset=utf-8"
+		body, contentType = "<p>Found. Redirecting to "+html.EscapeString(target)+"</p>", HTML
 	}
-	header := w.Header()
-	AddVary(header, "Accept")
-	header.Set("Location", target)
-	header.Set("Content-Type", contentType)
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusFound)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(body))
-	}
+	AddVary(w.Header(), "Accept")
+	w.Header().Set("Location", target)
+	Send(w, r, http.StatusFound, contentType, body)
 }
 
 // EncodeURL percent-encodes what must not be in a Location header, as npm's encodeurl does. Existing escapes

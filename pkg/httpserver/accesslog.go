@@ -43,8 +43,5 @@ func quoted(value string) string {
 	if value == "" {
 		return `"-"`
 	}
-	if len(value) > 512 {
-		value = value[:512]
-	}
-	return strconv.QuoteToASCII(value)
+	return strconv.QuoteToASCII(value[:min(len(value), 512)])
 }

@@ -53,13 +53,10 @@ func readCertificate(config *appconfig.Config) (tls.Certificate, error) {
 // selfSigned makes a certificate for the host of backend.baseUrl and for this machine. Browsers warn of it: it is
 // for local development. Backstage keeps one in a file for a month.
 func selfSigned(config *appconfig.Config) (tls.Certificate, error) {
-	base, err := config.GetString("backend.baseUrl")
-	if err != nil {
+	base, err1 := config.GetString("backend.baseUrl") // the host checks that it has a host name
+	u, err2 := url.Parse(base)
+	if err := errors.Join(err1, err2); err != nil {
 		return tls.Certificate{}, err
-	}
-	u, err := url.Parse(base)
-	if err != nil || u.Hostname() == "" {
-		return tls.Certificate{}, fmt.Errorf("config key 'backend.baseUrl' is %q, expected a URL to make a certificate for", base)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -87,10 +87,9 @@ func readPolicies(config *appconfig.Config) (csp, referrer string, err error) {
 }
 
 // wordStart matches where a word of a CSP directive's name begins, or what separates it from the one before.
-var wordStart = regexp.MustCompile(`[ _]|[A-Z]`)
+var wordStart = regexp.MustCompile(`[ _]|([A-Z])`)
 
 // kebab returns a directive's name as the header has it: scriptSrc and script_src are script-src.
 func kebab(name string) string {
-	name = wordStart.ReplaceAllString(name, "-$0")
-	return strings.ToLower(strings.TrimPrefix(strings.NewReplacer("- ", "-", "-_", "-").Replace(name), "-"))
+	return strings.ToLower(strings.TrimPrefix(wordStart.ReplaceAllString(name, "-$1"), "-"))
 }

@@ -46,35 +46,28 @@ func readListen(config *appconfig.Config) (host string, port int, err error) {
 		return "", defaultPort, err
 	}
 	if address, ok := value.(string); ok {
-		head, tail, found := strings.Cut(address, ":")
-		if !found {
-			head, tail = "", address
-		}
-		if port, err = strconv.Atoi(strings.TrimSpace(tail)); err != nil || !validPort(float64(port)) {
+		at := strings.IndexByte(address, ':') // -1 for a port alone
+		port, err := strconv.ParseUint(strings.TrimSpace(address[at+1:]), 10, 16)
+		if err != nil {
 			return "", 0, fmt.Errorf("config key 'backend.listen' in '%s' is %q, expected <port> or <host>:<port>",
 				config.LayerOf("backend.listen"), address)
 		}
-		return head, port, nil
+		return address[:max(at, 0)], int(port), nil
 	}
 	// In Backstage an empty host is every address, but GetOptionalString refuses an empty string.
 	if value, _, err = config.GetOptional("backend.listen.host"); err == nil && value != "" {
 		host, _, err = config.GetOptionalString("backend.listen.host")
 	}
 	number, ok, portErr := config.GetOptionalNumber("backend.listen.port")
-	if err := errors.Join(err, portErr); err != nil {
-		return "", 0, err
-	}
 	if !ok {
 		number = defaultPort
 	}
-	if !validPort(number) {
-		return "", 0, fmt.Errorf("config key 'backend.listen.port' in '%s' is %v, expected a port from 0 to 65535",
+	if portErr == nil && number != float64(uint16(number)) {
+		portErr = fmt.Errorf("config key 'backend.listen.port' in '%s' is %v, expected a port from 0 to 65535",
 			config.LayerOf("backend.listen.port"), number)
 	}
-	return host, int(number), nil
+	return host, int(number), errors.Join(err, portErr)
 }
-
-func validPort(n float64) bool { return n >= 0 && n <= 65535 && n == float64(int(n)) }
 
 // ListenError says why address cannot be listened on. key is its config key, and remedy what to do if the port is
 // taken.

@@ -35,14 +35,11 @@ func New(o Options) (*zap.Logger, *Redactor, error) {
 	if !known {
 		return nil, nil, fmt.Errorf("LOG_LEVEL is %q, expected one of error, warn, info, debug", o.Level)
 	}
-	config := zapcore.EncoderConfig{
-		MessageKey: "message", LevelKey: "level", TimeKey: "timestamp", NameKey: "logger", StacktraceKey: "stack",
-		LineEnding:       zapcore.DefaultLineEnding,
-		EncodeTime:       zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00"),
-		EncodeDuration:   zapcore.StringDurationEncoder,
-		EncodeLevel:      zapcore.LowercaseLevelEncoder,
-		ConsoleSeparator: " ",
-	}
+	config := zap.NewProductionEncoderConfig()
+	config.MessageKey, config.TimeKey, config.StacktraceKey = "message", "timestamp", "stack"
+	config.EncodeTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
+	config.EncodeDuration = zapcore.StringDurationEncoder
+	config.ConsoleSeparator = " "
 	encoder := zapcore.NewConsoleEncoder(config)
 	if o.JSON {
 		encoder = zapcore.NewJSONEncoder(config)

@@ -28,17 +28,14 @@ type Redactor struct {
 // or quoted. It returns how many values it replaces: without duplicates, and without values of fewer than four
 // characters. Space around a value is not part of it. SetSecrets may be called at any time.
 func (r *Redactor) SetSecrets(secrets []string) int {
-	var trimmed []string
-	for _, secret := range secrets {
-		// A plugin may have trimmed a secret that it read from a file.
-		if secret = strings.TrimSpace(secret); len(secret) >= shortest {
-			trimmed = append(trimmed, secret)
-		}
-	}
-	slices.Sort(trimmed)
-	secrets = slices.Compact(trimmed)
+	seen := map[string]bool{}
 	var forms []string
 	for _, secret := range secrets {
+		// A plugin may have trimmed a secret that it read from a file.
+		if secret = strings.TrimSpace(secret); len(secret) < shortest || seen[secret] {
+			continue
+		}
+		seen[secret] = true
 		forms = append(forms, secret, url.QueryEscape(secret), url.PathEscape(secret))
 		// As the encoder writes it: in a string, in a value of another type, and quoted by %q in a message.
 		quoted := strconv.Quote(secret)
@@ -52,7 +49,7 @@ func (r *Redactor) SetSecrets(secrets []string) int {
 		pairs = append(pairs, form, "***")
 	}
 	r.replacer.Store(strings.NewReplacer(pairs...))
-	return len(secrets)
+	return len(seen)
 }
 
 // encoded returns the value of a field as log lines have it, without the quotes around it. encoding/json would not
@@ -79,38 +76,29 @@ func (r *Redactor) Write(line []byte) (int, error) {
 func (r *Redactor) Sync() error { return r.output.Sync() }
 
 // sensitive are the words in a parameter's name that keep its value out of a log.
-var sensitive = []string{
-	"code", "state", "token", "secret", "password", "nonce", "session", "verifier", "assertion", "authorization",
-	"api_key", "apikey", "signature",
-}
+var sensitive = strings.Fields("code state token secret password nonce session verifier assertion authorization api_key apikey " +
+	"signature")
 
 // URL returns uri, a request's path and query or a whole URL, without the values of query parameters such as code,
 // state and token ("…?code=***&env=development"). All other parameters stay as they are, to the byte.
 func URL(uri string) string {
 	uri, fragment, _ := strings.Cut(uri, "#")
 	path, query, found := strings.Cut(uri, "?")
-	if !found && fragment == "" {
-		return uri
-	}
-	var b strings.Builder
-	b.Grow(len(uri))
-	b.WriteString(path)
-	for separator := byte('?'); found; separator = '&' {
-		var part string
-		part, query, found = strings.Cut(query, "&")
-		b.WriteByte(separator)
-		name, value, hasValue := strings.Cut(part, "=")
-		// For some servers a semicolon separates parameters too.
-		if _, others, more := strings.Cut(value, ";"); hasValue && (isSensitive(name) || more && isSensitive(others)) {
-			b.WriteString(name + "=***")
-		} else {
-			b.WriteString(part)
+	if found {
+		parts := strings.Split(query, "&")
+		for i, part := range parts {
+			name, value, hasValue := strings.Cut(part, "=")
+			// For some servers a semicolon separates parameters too.
+			if _, others, more := strings.Cut(value, ";"); hasValue && (isSensitive(name) || more && isSensitive(others)) {
+				parts[i] = name + "=***"
+			}
 		}
+		path += "?" + strings.Join(parts, "&")
 	}
 	if fragment != "" {
-		b.WriteString("#***") // the implicit grant puts tokens there
+		path += "#***" // the implicit grant puts tokens there
 	}
-	return b.String()
+	return path
 }
 
 func isSensitive(name string) bool {
