@@ -14,18 +14,15 @@ const patience = 30 * time.Second
 type Log struct {
 	mu      sync.Mutex
 	text    strings.Builder
-	waited  int           // how much of the text Wait has gone past
-	changed chan struct{} // closed by the next Write; nil if nobody waits
+	waited  int       // how much of the text Wait has gone past
+	changed sync.Cond // tells Wait to look again; its lock is mu
 }
 
 // Write adds a line.
 func (l *Log) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.changed != nil {
-		close(l.changed)
-		l.changed = nil
-	}
+	defer l.changed.Broadcast()
 	return l.text.Write(line)
 }
 
@@ -40,32 +37,21 @@ func (l *Log) String() string {
 // the next time. It fails the test after half a minute.
 func (l *Log) Wait(t testing.TB, phrase string) string {
 	t.Helper()
-	deadline := time.After(patience)
-	for {
-		rest, changed := l.next(phrase)
-		if changed == nil {
-			return rest
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("the log does not say %q:\n%s", phrase, l)
-		}
-	}
-}
-
-// next returns the rest of the line behind phrase, or a channel that is closed when there is more to look at.
-func (l *Log) next(phrase string) (rest string, changed chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, after, found := strings.Cut(l.text.String()[l.waited:], phrase)
-	if !found {
-		if l.changed == nil {
-			l.changed = make(chan struct{})
+	l.changed.L = &l.mu
+	deadline := time.Now().Add(patience)
+	defer time.AfterFunc(patience, func() { _, _ = l.Write(nil) }).Stop()
+	for {
+		_, after, found := strings.Cut(l.text.String()[l.waited:], phrase)
+		if found {
+			l.waited = l.text.Len() - len(after)
+			rest, _, _ := strings.Cut(after, "\n")
+			return strings.TrimSpace(rest)
 		}
-		return "", l.changed
+		if !time.Now().Before(deadline) {
+			t.Fatalf("the log does not say %q:\n%s", phrase, l.text.String())
+		}
+		l.changed.Wait()
 	}
-	l.waited = l.text.Len() - len(after)
-	rest, _, _ = strings.Cut(after, "\n")
-	return strings.TrimSpace(rest), nil
 }

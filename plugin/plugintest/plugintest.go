@@ -3,6 +3,7 @@ package plugintest
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"go.uber.org/zap"
@@ -23,10 +24,7 @@ func Config(t testing.TB, content string) *appconfig.Config {
 	if err != nil {
 		t.Fatalf("the test's config does not parse: %v", err)
 	}
-	object, ok := data.(*value.Object)
-	if !ok {
-		object = new(value.Object)
-	}
+	object, _ := data.(*value.Object) // nil for an empty content, which is an empty object
 	return appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: object})
 }
 
@@ -39,20 +37,14 @@ func Environment(t testing.TB, p plugin.Plugin, content string) (plugin.Environm
 	if err := p.Check(); err != nil {
 		t.Fatal(err)
 	}
-	own, err := schema.Compile(p.Source())
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := schema.Compile(host.Options{Plugins: []plugin.Plugin{p}}.Schemas()...)
-	if err != nil {
+	own, err1 := schema.Compile(p.Source())
+	all, err2 := schema.Compile(host.Options{Plugins: []plugin.Plugin{p}}.Schemas()...)
+	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
 	config := Config(t, content)
-	if err := all.Validate(config); err != nil {
-		t.Fatal(err)
-	}
 	base, ok, err := config.GetOptionalString("backend.baseUrl")
-	if err != nil {
+	if err := errors.Join(all.Validate(config), err); err != nil {
 		t.Fatal(err)
 	}
 	if !ok {
