@@ -68,18 +68,12 @@ func From(err error) *Error {
 // them, below its mount. It should have no values of parameters such as code and state.
 func Write(w http.ResponseWriter, r *http.Request, url string, err error) {
 	e := From(err)
-	type request struct {
-		Method string `json:"method"`
-		URL    string `json:"url"`
-	}
-	type response struct {
-		StatusCode int `json:"statusCode"`
-	}
-	body, _ := marshal(struct {
-		Error    shown    `json:"error"`
-		Request  request  `json:"request"`
-		Response response `json:"response"`
-	}{show(e), request{r.Method, url}, response{e.Status}})
+	// In Backstage the keys have the order of the alphabet, which encoding/json gives to those of a map.
+	body, _ := marshal(map[string]any{
+		"error":    e,
+		"request":  map[string]string{"method": r.Method, "url": url},
+		"response": map[string]int{"statusCode": e.Status},
+	})
 	header := w.Header()
 	header.Set("Content-Type", "application/json; charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -89,21 +83,17 @@ func Write(w http.ResponseWriter, r *http.Request, url string, err error) {
 	}
 }
 
-type shown struct {
-	Name    string `json:"name"`
-	Message string `json:"message"`
-	Cause   *shown `json:"cause,omitempty"`
-	extra   map[string]any
-}
-
-// MarshalJSON writes the extra members after the others.
-func (s shown) MarshalJSON() ([]byte, error) {
-	type members shown // without this method
-	data, err := marshal(members(s))
-	if err != nil || len(s.extra) == 0 {
+// MarshalJSON writes what the client may see: name, message and cause, and the extra members after them.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	data, err := marshal(struct {
+		Name    string `json:"name"`
+		Message string `json:"message"`
+		Cause   *Error `json:"cause,omitempty"`
+	}{e.Name, e.Message, e.Cause})
+	if err != nil || len(e.Extra) == 0 {
 		return data, err
 	}
-	extra, err := marshal(s.extra)
+	extra, err := marshal(e.Extra)
 	return append(append(data[:len(data)-1], ','), extra[1:]...), err
 }
 
@@ -114,13 +104,4 @@ func marshal(value any) ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(value)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}
-
-func show(e *Error) shown {
-	s := shown{Name: e.Name, Message: e.Message, extra: e.Extra}
-	if e.Cause != nil {
-		cause := show(e.Cause)
-		s.Cause = &cause
-	}
-	return s
 }
