@@ -36,26 +36,21 @@ var sameSite = map[http.SameSite]string{
 // attributes in its order. As in net/http, a MaxAge of 0 is left out and a negative one is written as 0.
 func SetCookie(header http.Header, c *http.Cookie) {
 	line := c.Name + "=" + js.EncodeURIComponent(c.Value)
-	if c.MaxAge != 0 {
-		line += "; Max-Age=" + strconv.Itoa(max(c.MaxAge, 0))
-	}
-	if c.Domain != "" {
-		line += "; Domain=" + c.Domain
-	}
-	if c.Path != "" {
-		line += "; Path=" + c.Path
-	}
-	if !c.Expires.IsZero() {
-		line += "; Expires=" + c.Expires.UTC().Format(http.TimeFormat)
-	}
-	if c.HttpOnly {
-		line += "; HttpOnly"
-	}
-	if c.Secure {
-		line += "; Secure"
-	}
-	if value := sameSite[c.SameSite]; value != "" {
-		line += "; SameSite=" + value
+	for _, attribute := range []struct {
+		present bool
+		text    string
+	}{
+		{c.MaxAge != 0, "Max-Age=" + strconv.Itoa(max(c.MaxAge, 0))},
+		{c.Domain != "", "Domain=" + c.Domain},
+		{c.Path != "", "Path=" + c.Path},
+		{!c.Expires.IsZero(), "Expires=" + c.Expires.UTC().Format(http.TimeFormat)},
+		{c.HttpOnly, "HttpOnly"},
+		{c.Secure, "Secure"},
+		{sameSite[c.SameSite] != "", "SameSite=" + sameSite[c.SameSite]},
+	} {
+		if attribute.present {
+			line += "; " + attribute.text
+		}
 	}
 	header.Add("Set-Cookie", line)
 }
