@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -31,7 +32,11 @@ func Compile(patterns ...string) (Matcher, error) {
 				m.exact[alternative] = true
 				continue
 			}
-			compiled, err := regexp.Compile(translate(alternative))
+			segments := strings.Split(alternative, "/")
+			for i, segment := range segments {
+				segments[i] = translate(segment)
+			}
+			compiled, err := regexp.Compile("^" + strings.Join(segments, "/") + "$")
 			if err != nil {
 				return Matcher{}, fmt.Errorf("origin pattern %q: %w", pattern, err)
 			}
@@ -52,12 +57,7 @@ func (m Matcher) Match(origin string) bool {
 	if m.exact[origin] || origin == "null" {
 		return m.exact[origin]
 	}
-	for _, pattern := range m.patterns {
-		if pattern.MatchString(origin) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.patterns, func(pattern *regexp.Regexp) bool { return pattern.MatchString(origin) })
 }
 
 // Of returns the origin of rawURL in its normal form, without a default port: "https://app.example.com". It fails if
@@ -100,13 +100,10 @@ func asciiHost(host string) (string, error) {
 
 // slashes replaces each run of slashes by one, since minimatch compares path segments.
 func slashes(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if s[i] != '/' || i == 0 || s[i-1] != '/' {
-			b.WriteByte(s[i])
-		}
+	for strings.Contains(s, "//") {
+		s = strings.ReplaceAll(s, "//", "/")
 	}
-	return b.String()
+	return s
 }
 
 // expandBraces returns "abd" and "acd" for "a{b,c}d". It expands the first pair of braces first.
@@ -143,18 +140,9 @@ func expandBraces(pattern string) []string {
 	return []string{pattern}
 }
 
-// translate returns the regular expression for a glob.
-func translate(glob string) string {
-	segments := strings.Split(glob, "/")
-	for i, segment := range segments {
-		segments[i] = translateSegment(segment)
-	}
-	return "^" + strings.Join(segments, "/") + "$"
-}
-
-// translateSegment returns the regular expression for the part of a glob between two slashes. A `*` at its beginning
+// translate returns the regular expression for the part of a glob between two slashes. A `*` at its beginning
 // does not match a first dot, and a single `*` does not match an empty segment.
-func translateSegment(segment string) string {
+func translate(segment string) string {
 	var b strings.Builder
 	for i := 0; i < len(segment); i++ {
 		switch c := segment[i]; c {
