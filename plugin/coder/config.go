@@ -77,17 +77,14 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	// In this order: the legacy spelling falls back on the current one.
 	r.environments(s)
 	r.legacyApplication(s)
-	if len(r.problems) > 0 {
-		return nil, errors.Join(r.problems...)
-	}
-	return s, nil
+	return s, errors.Join(r.problems...)
 }
 
 // environments reads auth.providers.coder, the current spelling.
 func (r *reader) environments(s *settings) {
 	const key = "auth.providers.coder"
 	providers, ok, err := r.config.GetOptionalConfig(key)
-	r.note(err)
+	r.problems = append(r.problems, err)
 	if !ok {
 		return
 	}

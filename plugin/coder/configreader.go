@@ -22,7 +22,7 @@ const minKey = 32
 // wrong value it returns the type's zero value.
 type reader struct {
 	config   *appconfig.Config
-	problems []error
+	problems []error // of appconfig, which names key, layer and expectation itself, and of this plugin; nil does not count
 }
 
 // problem adds an error that this plugin found in the value at key.
@@ -33,17 +33,10 @@ func (r *reader) problem(key string, err error) {
 	r.problems = append(r.problems, fmt.Errorf("invalid config at '%s': %w", key, err))
 }
 
-// note adds an error of appconfig, which names key, layer and expectation itself. err may be nil.
-func (r *reader) note(err error) {
-	if err != nil {
-		r.problems = append(r.problems, err)
-	}
-}
-
 // optional reads a value that may be missing with a getter of appconfig.
 func optional[T any](r *reader, get func(key string) (T, bool, error), key string, fallback T) T {
 	value, ok, err := get(key)
-	r.note(err)
+	r.problems = append(r.problems, err)
 	if !ok {
 		return fallback
 	}
@@ -60,7 +53,7 @@ func (r *reader) has(key string) bool {
 func (r *reader) required(key, meaning string) string {
 	value, err := r.config.GetString(key)
 	if err != nil {
-		r.note(fmt.Errorf("%w, expected %s", err, meaning))
+		r.problems = append(r.problems, fmt.Errorf("%w, expected %s", err, meaning))
 	}
 	return value
 }

@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -51,14 +52,10 @@ func (app *application) policy(mount, appOrigin string) cookiePolicy {
 
 // cookie returns a cookie with the attributes of the policy. A life of 0 removes the cookie.
 func (p cookiePolicy) cookie(name, value, path string, life time.Duration) *http.Cookie {
-	c := &http.Cookie{ //nolint:gosec // Secure follows the scheme of the callback
-		Name: name, Value: value, Path: path, MaxAge: int(life / time.Second), Expires: time.Now().Add(life),
+	return &http.Cookie{ //nolint:gosec // Secure follows the scheme of the callback
+		Name: name, Value: value, Path: path, MaxAge: cmp.Or(int(life/time.Second), -1), Expires: time.Now().Add(life),
 		HttpOnly: true, Secure: p.secure, SameSite: p.sameSite,
 	}
-	if c.MaxAge == 0 {
-		c.MaxAge = -1
-	}
-	return c
 }
 
 // cookies are the cookies of a request, by name.
@@ -66,14 +63,11 @@ type cookies map[string]string
 
 // get returns the value of a cookie, which may have been sent in chunks.
 func (c cookies) get(name string) string {
-	if c.chunks(name) == 0 {
-		return c[name]
-	}
-	var value strings.Builder
+	value := ""
 	for i := range c.chunks(name) {
-		value.WriteString(c[chunkName(name, i)])
+		value += c[chunkName(name, i)]
 	}
-	return value.String()
+	return cmp.Or(value, c[name])
 }
 
 // chunks returns the number of chunks of a cookie, up to the first gap.

@@ -61,12 +61,11 @@ func newState(fields ...string) (state, nonce string) {
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
 	nonce = base64.StdEncoding.EncodeToString(random)
-	var query strings.Builder
-	query.WriteString("nonce=" + url.QueryEscape(nonce))
+	query := "nonce=" + url.QueryEscape(nonce)
 	for i := 0; i < len(fields); i += 2 {
-		query.WriteString("&" + fields[i] + "=" + url.QueryEscape(fields[i+1]))
+		query += "&" + fields[i] + "=" + url.QueryEscape(fields[i+1])
 	}
-	return hex.EncodeToString([]byte(query.String())), nonce
+	return hex.EncodeToString([]byte(query)), nonce
 }
 
 // readState is Backstage's decodeOAuthState. Nothing in a state can be trusted.

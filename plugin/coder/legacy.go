@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
@@ -20,9 +21,11 @@ func (h *handler) callback(w http.ResponseWriter, r *request) error {
 		return h.refusedAtCoder(w, r, state)
 	case code == "":
 		h.log.Error("OAuth callback missing authorization code")
-		return missingCode(w, r)
+		noStore(w.Header())
+		express.Send(w, r.Request, http.StatusBadRequest, express.HTML, "Missing authorization code") // as the published plugin
+		return nil
 	case head:
-		return page{}.serve(w, r, http.StatusOK, htmlUTF8)
+		return page{}.serve(w, r, http.StatusOK, express.HTML)
 	}
 	// The state is checked before the code is spent. One of the bridge that is not pending in this browser is never
 	// taken for one of the legacy frontend: their forms differ.
@@ -52,18 +55,7 @@ func (h *handler) callback(w http.ResponseWriter, r *request) error {
 			Close: 500,
 			Alone: "Authentication successful! You can close this window.",
 		},
-	}.serve(w, r, http.StatusOK, htmlUTF8)
-}
-
-// missingCode sends the published plugin's answer.
-func missingCode(w http.ResponseWriter, r *request) error {
-	noStore(w.Header())
-	w.Header().Set("Content-Type", htmlUTF8)
-	w.WriteHeader(http.StatusBadRequest)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte("Missing authorization code"))
-	}
-	return nil
+	}.serve(w, r, http.StatusOK, express.HTML)
 }
 
 // refusedAtCoder says that Coder, or the user there, refused. Old versions of Coder send no state then.
@@ -121,5 +113,5 @@ func (h *handler) legacyFailure(w http.ResponseWriter, r *request, status int, f
 			}},
 			Alone: text,
 		},
-	}.serve(w, r, status, htmlUTF8)
+	}.serve(w, r, status, express.HTML)
 }

@@ -6,7 +6,8 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
-	"strconv"
+
+	"github.com/understudy-host/understudy/pkg/express"
 )
 
 //go:embed page.html
@@ -50,13 +51,8 @@ func (p page) serve(w http.ResponseWriter, r *request, status int, contentType s
 	}
 	header := w.Header()
 	noStore(header)
-	header.Set("Content-Type", contentType)
 	header.Set("Content-Security-Policy", "default-src 'none';script-src 'nonce-"+p.Nonce+"';style-src 'nonce-"+p.Nonce+
 		"';img-src data:;base-uri 'none';form-action 'none';frame-ancestors 'none'")
-	header.Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body.Bytes())
-	}
+	express.Send(w, r.Request, status, contentType, body.String())
 	return nil
 }

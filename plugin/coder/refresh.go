@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
@@ -24,7 +25,7 @@ func (h *handler) refresh(w http.ResponseWriter, r *request) error {
 	}
 	noStore(w.Header())
 	if r.Method == http.MethodHead { // never spends a token
-		w.Header().Set("Content-Type", jsonUTF8)
+		w.Header().Set("Content-Type", express.JSON)
 		return nil
 	}
 	scope := joinScopes(splitScope(r.query.Get("scope")), e.app.scopes)
@@ -36,7 +37,7 @@ func (h *handler) refresh(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return h.renewalFailed(jar, e, renewal, upstream.From(err))
 	}
-	return writeJSON(w, newSessionResponse(renewal.Tokens, renewal.Profile))
+	return writeJSON(w, r, newSessionResponse(renewal.Tokens, renewal.Profile))
 }
 
 // renewalFailed returns the error for the app. It removes the session's cookies only if Coder says that the

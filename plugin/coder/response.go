@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
@@ -15,12 +14,6 @@ import (
 	"github.com/understudy-host/understudy/pkg/logging"
 )
 
-// The Content-Types of express.
-const (
-	htmlUTF8 = "text/html; charset=utf-8"
-	jsonUTF8 = "application/json; charset=utf-8"
-)
-
 // noStore marks an answer that holds a token or is about one. The host neither compresses it nor gives it an ETag.
 func noStore(header http.Header) {
 	header.Set("Cache-Control", "no-store")
@@ -28,14 +21,12 @@ func noStore(header http.Header) {
 }
 
 // writeJSON answers with value as express' res.json does.
-func writeJSON(w http.ResponseWriter, value any) error {
+func writeJSON(w http.ResponseWriter, r *request, value any) error {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", jsonUTF8)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	express.Send(w, r.Request, http.StatusOK, express.JSON, string(body))
 	return nil
 }
 

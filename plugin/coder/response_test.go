@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/understudy-host/understudy/pkg/express"
 )
 
 func TestWithError(t *testing.T) {
@@ -99,7 +101,7 @@ func TestHEADSpendsNoCode(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
 	code := b.coder.code("")
-	if answer := br.do(http.MethodHead, "/oauth/callback?code="+code, nil); answer.StatusCode != 200 || answer.Header.Get("Content-Type") != htmlUTF8 {
+	if answer := br.do(http.MethodHead, "/oauth/callback?code="+code, nil); answer.StatusCode != 200 || answer.Header.Get("Content-Type") != express.HTML {
 		t.Errorf("status %d", answer.StatusCode)
 	}
 	if answer := br.do(http.MethodHead, "/oauth/callback", nil); answer.StatusCode != 400 {

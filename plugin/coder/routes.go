@@ -47,10 +47,9 @@ func (h *handler) route(path string, serve handlerFunc, methods ...string) strin
 	}
 	h.router.HandleFunc(path, h.parsed(serve)).Methods(allow...)
 	list := strings.Join(allow, ",")
-	h.router.HandleFunc(path, h.parsed(func(w http.ResponseWriter, _ *request) error {
+	h.router.HandleFunc(path, h.parsed(func(w http.ResponseWriter, r *request) error {
 		w.Header().Set("Allow", list)
-		w.Header().Set("Content-Type", htmlUTF8)
-		_, _ = w.Write([]byte(list))
+		express.Send(w, r.Request, http.StatusOK, express.HTML, list)
 		return nil
 	})).Methods(http.MethodOptions)
 	return strings.Join(methods, "|") + " " + path
@@ -92,8 +91,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // health is the legacy plugin's probe. It reports that the process is there, and nothing about Coder.
-func health(w http.ResponseWriter, _ *request) error {
-	return writeJSON(w, map[string]string{"status": "ok"})
+func health(w http.ResponseWriter, r *request) error {
+	return writeJSON(w, r, map[string]string{"status": "ok"})
 }
 
 // notFound answers as Backstage's auth backend does. The published legacy plugin has an empty 404 instead; one

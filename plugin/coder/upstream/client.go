@@ -130,11 +130,8 @@ func (c *Client) Profile(ctx context.Context, accessToken string) (*Profile, err
 		return nil, err
 	}
 	var user struct {
-		ID        string `json:"id"`
-		Username  string `json:"username"`
-		Name      string `json:"name"`
-		Email     string `json:"email"`
-		AvatarURL string `json:"avatar_url"`
+		ID, Username, Name, Email string
+		AvatarURL                 string `json:"avatar_url"`
 	}
 	_ = json.Unmarshal(body, &user) // a member of another type stays empty
 	if user.ID+user.Username == "" {
