@@ -35,7 +35,7 @@ var sameSite = map[http.SameSite]string{
 // SetCookie adds a Set-Cookie line to header as npm's cookie serializes it: the value percent-encoded, and the
 // attributes in its order. As in net/http, a MaxAge of 0 is left out and a negative one is written as 0.
 func SetCookie(header http.Header, c *http.Cookie) {
-	line := c.Name + "=" + js.EncodeURIComponent(c.Value)
+	parts := []string{c.Name + "=" + js.EncodeURIComponent(c.Value)}
 	for _, attribute := range []struct {
 		present bool
 		text    string
@@ -49,8 +49,8 @@ func SetCookie(header http.Header, c *http.Cookie) {
 		{sameSite[c.SameSite] != "", "SameSite=" + sameSite[c.SameSite]},
 	} {
 		if attribute.present {
-			line += "; " + attribute.text
+			parts = append(parts, attribute.text)
 		}
 	}
-	header.Add("Set-Cookie", line)
+	header.Add("Set-Cookie", strings.Join(parts, "; "))
 }

@@ -63,11 +63,11 @@ type cookies map[string]string
 
 // get returns the value of a cookie, which may have been sent in chunks.
 func (c cookies) get(name string) string {
-	value := ""
+	var chunks []string
 	for i := range c.chunks(name) {
-		value += c[chunkName(name, i)]
+		chunks = append(chunks, c[chunkName(name, i)])
 	}
-	return cmp.Or(value, c[name])
+	return cmp.Or(strings.Join(chunks, ""), c[name])
 }
 
 // chunks returns the number of chunks of a cookie, up to the first gap.

@@ -61,11 +61,11 @@ func newState(fields ...string) (state, nonce string) {
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
 	nonce = base64.StdEncoding.EncodeToString(random)
-	query := "nonce=" + url.QueryEscape(nonce)
+	query := []string{"nonce=" + url.QueryEscape(nonce)}
 	for i := 0; i < len(fields); i += 2 {
-		query += "&" + fields[i] + "=" + url.QueryEscape(fields[i+1])
+		query = append(query, fields[i]+"="+url.QueryEscape(fields[i+1]))
 	}
-	return hex.EncodeToString([]byte(query)), nonce
+	return hex.EncodeToString([]byte(strings.Join(query, "&"))), nonce
 }
 
 // readState is Backstage's decodeOAuthState. Nothing in a state can be trusted.
