@@ -31,21 +31,11 @@ func Read(text string, from *value.Source) (any, value.Position, error) {
 		return made, pos, nil
 	}
 	problem := &value.SyntaxError{Path: from.Path, Problem: err.Error()}
-	var located *yaml.LoadError
-	if errors.As(err, &located) {
-		problem.Problem = shorten(located.Message)
+	if located, ok := errors.AsType[*yaml.LoadError](err); ok {
+		problem.Problem = fmt.Sprintf("%.200s", located.Message) // it may quote as much of the document as there is
 		problem.Line, problem.Column = within(text, located.Mark.Line, located.Mark.Column)
 	}
 	return nil, value.Position{}, problem
-}
-
-// shorten cuts a message, which may quote as much of the document as there is.
-func shorten(message string) string {
-	const most = 200
-	if runes := []rune(message); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return message
 }
 
 // within returns the place in text that is nearest to a line and a column: go-yaml reports what is missing at the end
@@ -67,7 +57,7 @@ func read(text string, from *value.Source) (any, value.Position, error) {
 	}
 	doc := prepare(text)
 	root, err := compose(doc.text)
-	if err != nil && doc.separate() {
+	if err != nil && doc.separate() { // which only a document that is refused may need
 		if separate, again := compose(doc.text); again == nil {
 			root, err = separate, nil
 		}

@@ -155,8 +155,9 @@ func oldScalar(text string) any {
 	return text
 }
 
-// decodeBase64 decodes what may be in several lines, up to what is not base64.
+// decodeBase64 decodes what may be in several lines, with padding or without, up to what is not base64.
 func decodeBase64(text string) []byte {
-	bytes, _ := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	text = strings.TrimRight(strings.Join(strings.Fields(text), ""), "=")
+	bytes, _ := base64.RawStdEncoding.DecodeString(text)
 	return bytes
 }

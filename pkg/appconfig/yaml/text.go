@@ -158,7 +158,8 @@ func (d *document) hideAnchors() {
 }
 
 // separate puts a tab between each colon and a bracket right behind it, as in {a:[1]}, where go-yaml wants a blank.
-// Outside of flow collections such a colon is part of a string, which gets it back.
+// Outside of flow collections such a colon is part of a string: a quoted one gets it back, with a plain one the document
+// stays refused.
 func (d *document) separate() bool {
 	const mapping, sequence = ":\t{", ":\t["
 	before := d.text
