@@ -147,18 +147,13 @@ func writeJSON(b *bytes.Buffer, value any) {
 			b.WriteString(js.FormatNumber(v))
 		}
 	default:
-		start := b.Len()
-		encoder := json.NewEncoder(b)
+		var text bytes.Buffer
+		encoder := json.NewEncoder(&text)
 		encoder.SetEscapeHTML(false)
 		if encoder.Encode(value) != nil {
-			b.WriteString("null\n") // not a config value
+			text.WriteString("null\n") // not a config value
 		}
-		b.Truncate(b.Len() - 1) // the newline that Encode adds
-		if text, ok := value.(string); ok && strings.ContainsAny(text, "\u2028\u2029") {
-			plain := lineSeparators.Replace(string(b.Bytes()[start:]))
-			b.Truncate(start)
-			b.WriteString(plain)
-		}
+		b.WriteString(lineSeparators.Replace(strings.TrimSuffix(text.String(), "\n")))
 	}
 }
 
