@@ -97,12 +97,17 @@ func targets(cmd *cobra.Command) ([]string, error) {
 	return files, err
 }
 
-// version names the build: the version of the main module and that of Go, as far as known. The version of a build
-// from a work tree names the commit.
+// version names the build: the version of the main module, the commit, and the version of Go, as far as known.
 func version() string {
 	build, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	return cmp.Or(build.Main.Version, "(devel)") + ", " + build.GoVersion
+	parts := []string{cmp.Or(build.Main.Version, "(devel)")}
+	for _, setting := range build.Settings {
+		if setting.Key == "vcs.revision" {
+			parts = append(parts, "commit "+setting.Value)
+		}
+	}
+	return strings.Join(append(parts, build.GoVersion), ", ")
 }
