@@ -14,7 +14,7 @@ import (
 // of them accept, except that the properties of all are allowed. What is not merged here is an *unmergeableError.
 func mergeSchemas(schemas []any) (any, error) {
 	m := &merger{}
-	merged := m.merge(flatten(schemas), nil)
+	merged := m.merge(withEmpty(schemas), nil)
 	return merged, m.err
 }
 
@@ -42,27 +42,21 @@ func nameSources(err error, sources []Source, schemas []any) error {
 // A merger merges schemas. Its methods go on after a conflict; err is the first one.
 type merger struct{ err error }
 
-// fail keeps the error, unless there was one before.
-func (m *merger) fail(err error) { m.err = cmp.Or(m.err, err) }
+// fail keeps the error, unless there was one before, and returns no value.
+func (m *merger) fail(err error) any {
+	m.err = cmp.Or(m.err, err)
+	return nil
+}
 
-// flatten returns schemas without their allOf, each followed by the schemas of its allOf. The first is an empty one:
-// no schemas accept any value.
-func flatten(schemas []any) []any {
-	all := []any{&value.Object{}}
+// withEmpty returns schemas after an empty one: no schemas accept any value.
+func withEmpty(schemas []any) []any { return append([]any{&value.Object{}}, schemas...) }
+
+// flatten returns schemas, each followed by the schemas of its allOf.
+func flatten(schemas []any) (all []any) {
 	for _, schema := range schemas {
 		object, _ := schema.(*value.Object)
-		inner, ok := object.Get("allOf")
-		if !ok {
-			all = append(all, schema)
-			continue
-		}
-		rest := &value.Object{}
-		for key, v := range object.All() {
-			if key != "allOf" {
-				rest.Set(key, v)
-			}
-		}
-		all = append(append(all, rest), flatten(list(inner))[1:]...)
+		inner, _ := object.Get("allOf")
+		all = append(append(all, schema), flatten(list(inner))...)
 	}
 	return all
 }
@@ -74,6 +68,10 @@ func (m *merger) merge(schemas []any, path []string) any {
 
 // mergeInto is merge into an object that may have keywords already, which keep their place.
 func (m *merger) mergeInto(merged *value.Object, schemas []any, path []string) any {
+	// The schemas of an inner allOf are merged with those around it. Paths in errors start again, as in Backstage.
+	if all := flatten(schemas); len(all) > len(schemas) {
+		merged, schemas, path = &value.Object{}, withEmpty(all), nil
+	}
 	switch {
 	case len(schemas) == 0:
 		return nil
@@ -82,41 +80,36 @@ func (m *merger) mergeInto(merged *value.Object, schemas []any, path []string) a
 	case !slices.ContainsFunc(schemas, func(schema any) bool { return schema != true }):
 		return true
 	}
-	keys := keysOf(schemas)
-	// An inner allOf is flattened: its schemas are merged with those around it.
-	if slices.Contains(keys, "allOf") {
-		return m.merge(flatten(schemas), nil) // paths in errors start again, as in Backstage
-	}
 	// Keywords that depend on each other are merged together, after all others. This decides the order of keys.
+	keys, values := gather(schemas)
 	for _, key := range keys {
 		switch key {
-		case "properties", "patternProperties", "additionalProperties", "items", "additionalItems":
+		case "allOf", "properties", "patternProperties", "additionalProperties", "items", "additionalItems":
 		default:
-			merged.Set(key, m.mergeKeyword(key, valuesOf(schemas, key), below(path, key)))
+			merged.Set(key, m.mergeKeyword(key, values[key], below(path, key)))
 		}
 	}
-	m.mergeProperties(merged, schemas, path)
+	m.mergeProperties(merged, schemas, values, path)
 	for _, key := range []string{"items", "additionalItems"} {
-		setSchema(merged, key, m.mergeKeyword(key, valuesOf(schemas, key), below(path, key)))
+		setSchema(merged, key, m.mergeKeyword(key, values[key], below(path, key)))
 	}
 	return merged
 }
 
-// mergeProperties merges what schemas say about properties. The properties of all schemas are allowed, whatever
-// additionalProperties say.
-func (m *merger) mergeProperties(merged *value.Object, schemas []any, path []string) {
+// mergeProperties merges what schemas say about properties. values are those of all their keywords. The properties of
+// all schemas are allowed, whatever additionalProperties say.
+func (m *merger) mergeProperties(merged *value.Object, schemas []any, values map[string][]any, path []string) {
 	additional := m.merge(additionalOf(schemas), below(path, "additionalProperties"))
-	patterns := m.mergeGroup(valuesOf(schemas, "patternProperties"), below(path, "patternProperties"))
-	properties := m.mergeGroup(valuesOf(schemas, "properties"), below(path, "properties"))
+	setSchema(merged, "additionalProperties", additional)
+	patterns := m.mergeGroup(values["patternProperties"], below(path, "patternProperties"))
+	setSchema(merged, "patternProperties", patterns)
 	// A property whose schema is false is removed: additionalProperties forbids it as well.
 	declared := &value.Object{}
-	for key, schema := range properties.All() {
+	for key, schema := range m.mergeGroup(values["properties"], below(path, "properties")).All() {
 		if additional != false || schema != false {
 			declared.Set(key, schema)
 		}
 	}
-	setSchema(merged, "additionalProperties", additional)
-	setSchema(merged, "patternProperties", patterns)
 	setSchema(merged, "properties", declared)
 }
 
@@ -149,8 +142,9 @@ func setSchema(merged *value.Object, key string, schema any) {
 // mergeGroup merges the schemas under each name.
 func (m *merger) mergeGroup(groups []any, path []string) *value.Object {
 	merged := &value.Object{}
-	for _, key := range keysOf(groups) {
-		merged.Set(key, m.merge(valuesOf(groups, key), below(path, key)))
+	keys, schemas := gather(groups)
+	for _, key := range keys {
+		merged.Set(key, m.merge(schemas[key], below(path, key)))
 	}
 	return merged
 }
@@ -184,28 +178,19 @@ func (m *merger) mergeKeyword(key string, values []any, path []string) any {
 // below returns the path extended by keys.
 func below(path []string, keys ...string) []string { return append(slices.Clip(path), keys...) }
 
-// keysOf returns the keys of all objects, in the order of their first appearance.
-func keysOf(objects []any) (keys []string) {
+// gather returns the keys of all objects, in the order of their first appearance, and the values under each.
+func gather(objects []any) (keys []string, values map[string][]any) {
+	values = map[string][]any{}
 	for _, v := range objects {
 		object, _ := v.(*value.Object)
-		for key := range object.All() {
-			if !slices.Contains(keys, key) {
+		for key, v := range object.All() {
+			if values[key] == nil {
 				keys = append(keys, key)
 			}
+			values[key] = append(values[key], v)
 		}
 	}
-	return keys
-}
-
-// valuesOf returns the values under key of the objects that have one.
-func valuesOf(objects []any, key string) (values []any) {
-	for _, v := range objects {
-		object, _ := v.(*value.Object)
-		if v, ok := object.Get(key); ok {
-			values = append(values, v)
-		}
-	}
-	return values
+	return keys, values
 }
 
 // resolve merges different values of a keyword.
@@ -236,12 +221,10 @@ func (m *merger) resolve(key string, values []any, path []string) any {
 	case "visibility":
 		return m.resolveVisibility(values, path)
 	case "anyOf", "dependencies", "items", "multipleOf", "oneOf", "pattern":
-		m.fail(&unmergeableError{strings.Join(path, ".")})
-		return nil
+		return m.fail(&unmergeableError{strings.Join(path, ".")})
 	default:
-		m.fail(fmt.Errorf("No resolver found for key %s. You can provide a resolver for this keyword in the options, "+
-			"or provide a default resolver.", key))
-		return nil
+		return m.fail(fmt.Errorf("No resolver found for key %s. You can provide a resolver for this keyword in the "+
+			"options, or provide a default resolver.", key))
 	}
 	if len(common) == 0 {
 		texts := make([]string, len(values))
@@ -283,12 +266,10 @@ func distinct(key string, values []any) (different []any) {
 }
 
 // intersect returns the items of the first list that are in all lists. A single value is a list of one.
-func intersect(lists []any) (common []any) {
-	for _, item := range list(lists[0]) {
-		lacks := func(other any) bool { return !contains(list(other), item) }
-		if !contains(common, item) && !slices.ContainsFunc(lists, lacks) {
-			common = append(common, item)
-		}
+func intersect(lists []any) []any {
+	common := slices.Clone(list(lists[0]))
+	for _, other := range lists[1:] {
+		common = slices.DeleteFunc(common, func(item any) bool { return !contains(list(other), item) })
 	}
 	return common
 }
