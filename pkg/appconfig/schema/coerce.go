@@ -48,8 +48,7 @@ func coerce(v any, types []string) (any, bool) {
 				return true, true
 			}
 		case "null":
-			switch v {
-			case "", 0.0, false:
+			if slices.Contains([]any{"", 0.0, false}, v) {
 				return nil, true
 			}
 		}

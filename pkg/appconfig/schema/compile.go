@@ -3,9 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -18,7 +16,7 @@ type node struct {
 	schema        *value.Object
 	path          string   // of the schema, for errors
 	types         []string // allowed types; any if empty
-	typeFirst     bool     // check the type and coerce the value before the keywords
+	typeGroup     int      // the group of keywords in whose place a wrong type is reported
 	rules         [groups][]*rule
 }
 
@@ -38,6 +36,11 @@ type sub struct {
 	pattern *js.RegExp // the key in patternProperties, or the value of "pattern"
 }
 
+// describes reports whether a sub of "properties" or "patternProperties" is for a property.
+func (s *sub) describes(key string) bool {
+	return s.pattern == nil && s.key == key || s.pattern != nil && s.pattern.Test(key)
+}
+
 // rule returns a rule of the schema, empty if there is none.
 func (n *node) rule(group int, name string) *rule {
 	for _, r := range n.rules[group] {
@@ -51,7 +54,7 @@ func (n *node) rule(group int, name string) *rule {
 // declared returns the schemas of a property in "properties" and "patternProperties".
 func (n *node) declared(key string) (found []*node) {
 	for _, s := range slices.Concat(n.rule(objectGroup, "properties").subs, n.rule(objectGroup, "patternProperties").subs) {
-		if s.pattern == nil && s.key == key || s.pattern != nil && s.pattern.Test(key) {
+		if s.describes(key) {
 			found = append(found, s.node)
 		}
 	}
@@ -62,18 +65,17 @@ func (n *node) declared(key string) (found []*node) {
 // that it reports the same mistake first.
 type compiler struct {
 	root    any
-	targets map[*value.Object]*node // the schemas that references lead to
+	targets map[string]*node // the schemas that references lead to, by reference
 }
 
-// compileRoot compiles root. It checks it against the metaschema first, unless that is nil.
+// compileRoot compiles root. It checks it against the metaschema first, except for null, which compile refuses.
 func compileRoot(root any, meta *node) (*node, error) {
-	if kind := value.TypeOf(root); meta != nil && (kind == "object" || kind == "array") {
-		if err := checkDialect(root, meta); err != nil {
-			return nil, err
-		}
+	if err := checkDialect(root, meta); err != nil && root != nil {
+		return nil, err
 	}
-	c := &compiler{root: root, targets: map[*value.Object]*node{}}
-	return c.target("#")
+	n := &node{}
+	c := &compiler{root: root, targets: map[string]*node{"#": n}}
+	return n, c.compile(n, root, "#")
 }
 
 // checkDialect validates a schema against draft 7. A schema that names Backstage's metaschema is not checked.
@@ -87,31 +89,28 @@ func checkDialect(root any, meta *node) error {
 	default:
 		return fmt.Errorf("no schema with key or ref %q", uri)
 	}
-	e := &evaluation{all: true}
+	e := &evaluation{}
 	e.visit(meta, &cursor{value: root})
-	if len(e.problems) == 0 {
-		return nil
+	var texts []string
+	for _, p := range e.problems {
+		texts = append(texts, "data"+p.path+" "+p.message)
 	}
-	texts := make([]string, len(e.problems))
-	for i, p := range e.problems {
-		texts[i] = "data" + p.path + " " + p.message
+	if texts == nil {
+		return nil
 	}
 	return errors.New("schema is invalid: " + strings.Join(texts, ", "))
 }
 
-// compile compiles a schema. path names it in errors.
-func (c *compiler) compile(schema any, path string) (*node, error) {
+// compile compiles a schema into a node. path names the schema in errors.
+func (c *compiler) compile(n *node, schema any, path string) error {
 	live, err := isLive(schema)
-	if err != nil || !live {
-		return &node{always: true}, err
+	if err != nil {
+		return err
 	}
-	object, ok := schema.(*value.Object)
-	if !ok {
-		return &node{never: true}, nil
-	}
-	n := &node{schema: object, path: path}
+	object, _ := schema.(*value.Object)
+	*n = node{always: !live, never: schema == false, schema: object, path: path}
 	if err := n.setTypes(); err != nil {
-		return nil, err
+		return err
 	}
 	// A keyword without an evaluation still is a rule: it decides where a wrong type is reported.
 	for i := range keywords {
@@ -121,18 +120,22 @@ func (c *compiler) compile(schema any, path string) (*node, error) {
 			continue
 		}
 		if k.types != "" && !slices.Contains(strings.Fields(k.types), value.TypeOf(v)) {
-			return nil, fmt.Errorf(`%s value must be ["%s"]`, k.name, strings.ReplaceAll(k.types, " ", `","`))
+			return fmt.Errorf(`%s value must be ["%s"]`, k.name, strings.ReplaceAll(k.types, " ", `","`))
 		}
 		r := &rule{keyword: k, in: n, value: v}
 		if err := r.check(); err != nil {
-			return nil, err
+			return err
 		}
 		if r.subs, err = c.subs(r); err != nil {
-			return nil, err
+			return err
 		}
 		n.rules[k.group] = append(n.rules[k.group], r)
+		// ajv checks the type before all keywords, unless there are keywords for this very type and it cannot be coerced.
+		if k.group >= arrayGroup && slices.Equal(n.types, []string{groupTypes[k.group]}) {
+			n.typeGroup = k.group
+		}
 	}
-	return n, nil
+	return nil
 }
 
 // subs compiles the schemas in a rule.
@@ -148,125 +151,88 @@ func (c *compiler) subs(r *rule) ([]sub, error) {
 	subs, anyLive := within(r.name, r.value), false
 	for _, s := range subs {
 		live, err := isLive(s.value)
-		if err != nil {
-			return nil, err
+		if err != nil || !live && r.name == "anyOf" {
+			return nil, err // without an error, any value matches
 		}
-		if anyLive = anyLive || live; r.name == "anyOf" && !live {
-			return nil, nil // any value matches
-		}
+		anyLive = anyLive || live
 	}
-	var err error
 	for i := range subs {
 		s, path := &subs[i], r.in.path+"/"+r.name
 		if s.key != "" {
 			path += "/" + js.EncodeURIComponent(escapePointer(s.key))
 		}
 		if r.name == "patternProperties" {
-			if s.pattern, err = r.pattern(s.key, anyLive); s.pattern == nil {
+			if err := s.setPattern(r.in.schema, anyLive); err != nil {
 				return nil, err
 			}
 		}
-		if s.node, err = c.compile(s.value, path); err != nil {
+		s.node = &node{}
+		if err := c.compile(s.node, s.value, path); err != nil {
 			return nil, err
 		}
 	}
 	return subs, nil
 }
 
-// pattern compiles a key of patternProperties. It returns nil if the key is wrong but ajv does not look at it,
-// because no value can fail the rule.
-func (r *rule) pattern(key string, live bool) (*js.RegExp, error) {
-	p, err := js.NewRegExp(key, "u")
-	if err != nil && !live && !r.in.schema.Has("additionalProperties") {
-		return nil, nil
+// setPattern compiles a key of patternProperties. If a value may fail one of the schemas there, it must not match a
+// property that the schema declares. Otherwise ajv does not look at it, unless there are additionalProperties.
+func (s *sub) setPattern(schema *value.Object, live bool) (err error) {
+	if s.pattern, err = js.NewRegExp(s.key, "u"); err != nil && (live || schema.Has("additionalProperties")) {
+		return err
 	}
-	if err != nil {
-		return nil, err
-	}
-	for name := range inner(r.in.schema, "properties").All() {
-		if live && p.Test(name) {
-			return nil, fmt.Errorf("strict mode: property %s matches pattern %s (use allowMatchingProperties)", name, key)
+	for name := range inner(schema, "properties").All() {
+		if live && s.pattern.Test(name) {
+			return fmt.Errorf("strict mode: property %s matches pattern %s (use allowMatchingProperties)", name, s.key)
 		}
 	}
-	return p, nil
+	return nil
 }
 
-// isLive reports whether a value may fail a schema, because it has a rule. An unknown keyword is an error.
+// isLive reports whether a value may fail a schema, because the schema is false or has a keyword. An unknown keyword is
+// an error.
 func isLive(schema any) (live bool, err error) {
 	object, ok := schema.(*value.Object)
 	if _, isBool := schema.(bool); !ok && !isBool {
 		return false, errors.New("schema must be object or boolean")
 	}
-	for _, key := range object.Keys() {
-		if slices.ContainsFunc(keywords, func(k keyword) bool { return k.name == key }) {
-			live = true
-		} else if !slices.Contains(annotations, key) {
+	live = schema == false
+	for key := range object.All() {
+		isKeyword := slices.ContainsFunc(keywords, func(k keyword) bool { return k.name == key })
+		if !isKeyword && !slices.Contains(annotations, key) {
 			return false, fmt.Errorf("strict mode: unknown keyword: \"%s\"", key)
 		}
+		live = live || isKeyword
 	}
-	return live || schema == false, nil
+	return live, nil
 }
 
-// target compiles the schema that a reference leads to.
+// target compiles the schema that a reference leads to. It must be in the root schema: nothing is fetched.
 func (c *compiler) target(ref string) (*node, error) {
-	schema, ok := c.resolve(ref)
-	if !ok {
+	if n, ok := c.targets[ref]; ok {
+		return n, nil
+	}
+	schema, parts := c.root, strings.Split(strings.TrimSuffix(ref, "/"), "/")
+	for _, part := range parts[1:] {
+		schema, _ = asObject(schema).Get(unescapePointer(js.DecodeURIComponent(part)))
+	}
+	if schema == nil || parts[0] != "#" {
 		return nil, fmt.Errorf("can't resolve reference %s from id #", ref)
 	}
-	object, ok := schema.(*value.Object)
-	if !ok {
-		return c.compile(schema, ref)
-	}
-	if n, ok := c.targets[object]; ok {
-		return n, nil
+	path := ref
+	if hasRef(schema) {
+		path = "#" // ajv compiles it to a function of its own, in which paths start again
 	}
 	// The node is stored before it is compiled, so that the schema can refer to itself.
 	n := &node{}
-	c.targets[object] = n
-	path := ref
-	if hasRef(object) {
-		path = "#" // ajv compiles it to a function of its own, in which paths start again
-	}
-	compiled, err := c.compile(object, path)
-	if err == nil {
-		*n = *compiled
-	}
-	return n, err
-}
-
-// resolve returns the schema that a reference leads to, which must be in the root schema: nothing is fetched.
-func (c *compiler) resolve(ref string) (schema any, ok bool) {
-	parts := strings.Split(strings.TrimSuffix(ref, "/"), "/")
-	schema, ok = c.root, parts[0] == "#"
-	for _, part := range parts[1:] {
-		if plain, err := url.PathUnescape(part); err == nil {
-			part = plain
-		}
-		switch parent := schema.(type) {
-		case *value.Object:
-			schema, _ = parent.Get(strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~"))
-		case []any:
-			i, err := strconv.Atoi(part)
-			if schema = nil; err == nil && i >= 0 && i < len(parent) {
-				schema = parent[i]
-			}
-		default:
-			return nil, false
-		}
-	}
-	return schema, ok && (schema != nil || ref == "#")
+	c.targets[ref] = n
+	return n, c.compile(n, schema, path)
 }
 
 // hasRef reports whether a schema contains a reference.
 func hasRef(schema any) bool {
-	switch v := schema.(type) {
-	case []any:
-		return slices.ContainsFunc(v, hasRef)
-	case *value.Object:
-		for key, item := range v.All() {
-			if key == "$ref" || hasRef(item) {
-				return true
-			}
+	for key, item := range asObject(schema).All() {
+		if key == "$ref" || hasRef(item) {
+			return true
 		}
 	}
 	return false

@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,15 +12,14 @@ import (
 // An evaluation checks a value against a schema. It owns the value: coercion changes it.
 type evaluation struct {
 	problems []problem
-	all      bool                         // continue after a problem
+	limit    int                          // the number of problems to stop at; 0 for none
 	coerces  bool                         // convert values of other types
 	notes    map[string]map[string]string // values of Backstage's keywords, by keyword and path
-	depth    int                          // of nested references
-	endless  bool                         // references were nested too deeply, so the evaluation stopped
+	depth    int                          // of nested schemas; it stays at maxDepth once it gets there
 }
 
-// maxDepth is the depth of references that counts as endless.
-const maxDepth = 500
+// maxDepth is the depth of schemas at which an evaluation stops: references lead back without end.
+const maxDepth = 2000
 
 // A problem is one way in which a value does not meet a schema.
 type problem struct {
@@ -66,87 +67,89 @@ func (e *evaluation) fail(at *cursor, message string, params ...string) *problem
 	return &e.problems[len(e.problems)-1]
 }
 
-// visit evaluates a schema and reports whether the value meets it.
+// stopped reports whether nothing more is to be evaluated.
+func (e *evaluation) stopped() bool {
+	return e.depth >= maxDepth || e.limit > 0 && len(e.problems) >= e.limit
+}
+
+// visit evaluates a schema and reports whether the value meets it. It does nothing if the evaluation has stopped.
 func (e *evaluation) visit(n *node, at *cursor) bool {
 	before := len(e.problems)
-	switch {
-	case n.always || e.endless:
+	if e.stopped() {
 		return true
-	case n.never:
-		e.fail(at, "boolean schema is false")
-		return false
-	case n.typeFirst && !hasType(at.value, n.types):
-		e.convert(n, at)
 	}
+	if n.never {
+		e.fail(at, "boolean schema is false")
+	}
+	e.depth++
+	rightType := n.typeGroup != anyGroup || n.types == nil || hasType(at.value, n.types) || e.convert(n, at)
 	for group, rules := range n.rules {
-		if group > anyGroup {
-			// The first group is evaluated even after a failed type: this is how ajv nests its generated code.
-			if !e.all && len(e.problems) > before {
-				return false
-			}
-			if !isType(at.value, groupTypes[group]) {
-				// Keywords for the only allowed type are where ajv reports a value of another type.
-				if !n.typeFirst && len(n.types) == 1 && n.types[0] == groupTypes[group] {
-					e.failType(n, at)
+		if group == anyGroup || isType(at.value, groupTypes[group]) {
+			for _, r := range rules {
+				if r.eval != nil && !e.stopped() {
+					r.eval(r, e, at)
 				}
-				continue
 			}
+		} else if group == n.typeGroup {
+			e.failType(n, at, len(e.problems))
 		}
-		e.apply(rules, at)
+		// A wrong type is the first problem, but does not stop the first group: this is how ajv nests its generated code.
+		if group == anyGroup && !rightType {
+			e.failType(n, at, before)
+		}
+	}
+	if e.depth < maxDepth {
+		e.depth--
 	}
 	return len(e.problems) == before
 }
 
-// apply evaluates the rules of one group.
-func (e *evaluation) apply(rules []*rule, at *cursor) {
-	before := len(e.problems)
-	for _, r := range rules {
-		if r.eval != nil && (e.all || len(e.problems) == before) {
-			r.eval(r, e, at)
-		}
-	}
-}
-
-// convert coerces a value of a wrong type, or reports it. The new value replaces the old one at once, for the
-// keywords below and for those of outer schemas that are yet to come, whatever the outcome of this schema.
-func (e *evaluation) convert(n *node, at *cursor) {
+// convert coerces a value of a wrong type, and reports whether it can. The new value replaces the old one at once, for
+// the keywords below and for those of outer schemas that are yet to come, whatever the outcome of this schema.
+func (e *evaluation) convert(n *node, at *cursor) bool {
 	v, ok := coerce(at.value, n.types)
 	if !ok || !e.coerces {
-		e.failType(n, at)
-		return
+		return false
 	}
 	at.value = v
 	if at.replace != nil {
 		at.replace(v)
 	}
+	return true
 }
 
 // probe reports whether the value meets a schema. It stops at the first problem and keeps none.
 func (e *evaluation) probe(n *node, at *cursor) bool {
-	before, all := len(e.problems), e.all
-	e.all = false
+	before, limit := len(e.problems), e.limit
+	e.limit = before + 1
 	valid := e.visit(n, at)
-	e.problems, e.all = e.problems[:before], all
+	e.problems, e.limit = e.problems[:before], limit
 	return valid
 }
 
-// first reports whether one of n things matches. It stops at the first match and drops the problems of those before.
-func (e *evaluation) first(n int, matches func(i int) bool) bool {
-	before := len(e.problems)
-	for i := range n {
-		if matches(i) {
-			e.problems = e.problems[:before]
-			return true
+// match evaluates n alternatives until enough of them have no problem, and returns their numbers. If it is one, the
+// problems of the others are dropped.
+func (e *evaluation) match(n, enough int, visit func(i int) bool) (passing []string) {
+	before, problems := len(e.problems), []problem{}
+	for i := 0; i < n && len(passing) < enough; i++ {
+		if visit(i) {
+			passing = append(passing, strconv.Itoa(i))
 		}
+		problems = append(problems, e.problems[before:]...)
+		e.problems = e.problems[:before]
 	}
-	return false
+	if len(passing) != 1 {
+		e.problems = append(e.problems, problems...)
+	}
+	return passing
 }
 
-// failType reports that the value is of none of the schema's types.
-func (e *evaluation) failType(n *node, at *cursor) {
+// failType inserts the problem that the value is of none of the schema's types at a place in the list.
+func (e *evaluation) failType(n *node, at *cursor, place int) {
 	name, single := stringAt(n.schema, "type")
-	if !single {
-		name = strings.Join(n.types, ",")
-	}
-	e.fail(at, "must be "+name, "type="+name).container = name == "object" && single || name == "array" && single
+	name = cmp.Or(name, strings.Join(n.types, ","))
+	e.problems = slices.Insert(e.problems, place, problem{
+		path: at.path, key: at.key, message: "must be " + name, params: "type=" + name,
+		container: single && (name == "object" || name == "array"),
+	})
 }

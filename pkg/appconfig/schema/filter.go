@@ -72,9 +72,6 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 
 // concerns reports whether a problem is about a value of one of the visibilities.
 func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
-	if p.container {
-		return true
-	}
 	// The schema of a missing property, or of a property below it, may be visible. As in Backstage, paths are compared
 	// as strings: that of "title" is a prefix of that of "titleLong", too.
 	for path, v := range s.visible {
@@ -82,7 +79,7 @@ func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
 			return true
 		}
 	}
-	return slices.Contains(visibility, cmp.Or(e.notes["visibility"][normalizePath(p.path)], "backend"))
+	return p.container || slices.Contains(visibility, cmp.Or(e.notes["visibility"][normalizePath(p.path)], "backend"))
 }
 
 // A filter keeps the visible values of one layer.
@@ -162,13 +159,9 @@ func (e *evaluation) collect(v any, path string, secret bool, found map[string]b
 	secret = secret || e.notes["visibility"][path] == "secret"
 	inherited := secret || e.notes["deepVisibility"][path] == "secret"
 	switch v := v.(type) {
-	case []any:
-		for i, item := range v {
-			e.collect(item, path+"/"+strconv.Itoa(i), inherited, found)
-		}
-	case *value.Object:
-		for name, item := range v.All() {
-			e.collect(item, path+"/"+name, inherited, found)
+	case []any, *value.Object:
+		for key, item := range asObject(v).All() {
+			e.collect(item, path+"/"+key, inherited, found)
 		}
 	case string, float64:
 		if s := js.String(v); inherited && s != "" {

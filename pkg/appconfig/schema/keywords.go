@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -35,7 +34,7 @@ var groupTypes = [groups]string{"", "number", "string", "array", "object"}
 var keywords = []keyword{
 	{"$comment", anyGroup, "", nil},
 	{"id", anyGroup, "", nil},
-	{"$ref", anyGroup, "string", evalRef},
+	{"$ref", anyGroup, "string", evalAll},
 	{"type", anyGroup, "string array", nil},
 	{"nullable", anyGroup, "boolean", nil},
 	{"const", anyGroup, "", evalConst},
@@ -43,7 +42,7 @@ var keywords = []keyword{
 	{"not", anyGroup, "object boolean", evalNot},
 	{"anyOf", anyGroup, "array", evalAnyOf},
 	{"oneOf", anyGroup, "array", evalOneOf},
-	{"allOf", anyGroup, "array", evalAllOf},
+	{"allOf", anyGroup, "array", evalAll},
 	{"if", anyGroup, "object boolean", evalIf},
 	{"then", anyGroup, "object boolean", nil},
 	{"else", anyGroup, "object boolean", nil},
@@ -51,10 +50,10 @@ var keywords = []keyword{
 	{"deepVisibility", anyGroup, "", evalNote},
 	{"deprecated", anyGroup, "", evalNote},
 
-	{"maximum", numberGroup, "number", evalLimit},
-	{"minimum", numberGroup, "number", evalLimit},
-	{"exclusiveMaximum", numberGroup, "number", evalLimit},
-	{"exclusiveMinimum", numberGroup, "number", evalLimit},
+	{"maximum", numberGroup, "number", evalLimit("<=", func(n, limit float64) bool { return n <= limit })},
+	{"minimum", numberGroup, "number", evalLimit(">=", func(n, limit float64) bool { return n >= limit })},
+	{"exclusiveMaximum", numberGroup, "number", evalLimit("<", func(n, limit float64) bool { return n < limit })},
+	{"exclusiveMinimum", numberGroup, "number", evalLimit(">", func(n, limit float64) bool { return n > limit })},
 	{"multipleOf", numberGroup, "number", evalMultipleOf},
 	{"format", numberGroup, "string", nil},
 
@@ -88,23 +87,18 @@ var annotations = []string{
 // within returns the schemas in the value of a keyword, not compiled yet.
 func within(keyword string, v any) (subs []sub) {
 	switch keyword {
-	case "$defs", "definitions", "properties", "patternProperties", "dependencies":
-		group, _ := v.(*value.Object)
-		for key, schema := range group.All() {
-			if _, isList := schema.([]any); !isList || keyword != "dependencies" {
-				subs = append(subs, sub{key: key, value: schema})
-			}
-		}
-	case "allOf", "anyOf", "oneOf", "items":
-		schemas, ok := v.([]any)
-		if !ok && keyword == "items" {
+	case "additionalItems", "items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else":
+		if _, isList := v.([]any); !isList {
 			return []sub{{value: v}}
 		}
-		for i, schema := range schemas {
-			subs = append(subs, sub{key: strconv.Itoa(i), value: schema})
+	case "$defs", "definitions", "properties", "patternProperties", "dependencies", "allOf", "anyOf", "oneOf":
+	default:
+		return nil
+	}
+	for key, schema := range asObject(v).All() {
+		if _, isNames := schema.([]any); !isNames || keyword != "dependencies" {
+			subs = append(subs, sub{key: key, value: schema})
 		}
-	case "additionalItems", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else":
-		return []sub{{value: v}}
 	}
 	return subs
 }
@@ -125,24 +119,21 @@ func (r *rule) check() error {
 		return errors.New(`strict mode: "if" without "then" and "else" is ignored`)
 	case r.name == "additionalItems" && kind("items") != "array":
 		return errors.New(`strict mode: "additionalItems" is ignored when "items" is not an array of schemas`)
-	case r.name == "visibility":
-		return r.checkString("frontend", "backend", "secret")
-	case r.name == "deepVisibility":
-		return r.checkString("frontend", "secret")
-	case r.name == "deprecated":
-		return r.checkString()
+	case r.name == "visibility" || r.name == "deepVisibility" || r.name == "deprecated":
+		return r.checkNote()
 	}
 	return nil
 }
 
-// checkString checks the value of one of Backstage's own keywords. If allowed is empty, any string is.
-func (r *rule) checkString(allowed ...string) error {
+// checkNote checks the value of one of Backstage's own keywords.
+func (r *rule) checkNote() error {
+	allowed := map[string][]string{"visibility": Visibilities(), "deepVisibility": {"frontend", "secret"}}[r.name]
+	s, isString := r.value.(string)
 	var problems []string
-	s, ok := r.value.(string)
-	if !ok {
+	if !isString {
 		problems = append(problems, "data must be string")
 	}
-	if allowed != nil && (!ok || !slices.Contains(allowed, s)) {
+	if allowed != nil && !slices.Contains(allowed, s) {
 		problems = append(problems, "data must be equal to one of the allowed values")
 	}
 	if problems == nil {
@@ -165,17 +156,10 @@ func (n *node) setTypes() error {
 	switch hasNull := slices.Contains(n.types, "null"); {
 	case hasNull && nullable == false:
 		return errors.New("type: null contradicts nullable: false")
-	case !hasNull && has && len(n.types) == 0:
+	case has && n.types == nil:
 		return errors.New(`"nullable" cannot be used without "type"`)
 	case !hasNull && nullable == true:
 		n.types = append(n.types, "null")
-	}
-	n.typeFirst = len(n.types) > 0
-	if len(n.types) == 1 && (n.types[0] == "object" || n.types[0] == "array") {
-		// If there are keywords for this very type, a wrong type is reported in their place.
-		n.typeFirst = !slices.ContainsFunc(keywords, func(k keyword) bool {
-			return n.schema.Has(k.name) && groupTypes[k.group] == n.types[0]
-		})
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -15,11 +16,10 @@ func stringAt(object *value.Object, key string) (string, bool) {
 	return s, ok
 }
 
-// inner returns the object under key. It is nil, and so has no keys, if there is none.
+// inner returns the object, or the list as an object, under key. It is nil, and so has no keys, if there is none.
 func inner(object *value.Object, key string) *value.Object {
 	v, _ := object.Get(key)
-	found, _ := v.(*value.Object)
-	return found
+	return asObject(v)
 }
 
 // newObject returns an object of keys and their values.
@@ -40,6 +40,18 @@ func list(v any) []any {
 	return items
 }
 
+// asObject returns an object as it is, a list as the object of its items by their index, and nil for any other value.
+func asObject(v any) *value.Object {
+	object, _ := v.(*value.Object)
+	if items, isList := v.([]any); isList {
+		object = value.NewObject(len(items))
+		for i, item := range items {
+			object.Set(strconv.Itoa(i), item)
+		}
+	}
+	return object
+}
+
 // contains reports whether a value is in a list.
 func contains(list []any, v any) bool {
 	return slices.ContainsFunc(list, func(item any) bool { return value.Equal(item, v) })
@@ -48,10 +60,11 @@ func contains(list []any, v any) bool {
 // joinKey returns the key in a Config of a property.
 func joinKey(key, property string) string { return strings.TrimPrefix(key+"."+property, ".") }
 
-// escapePointer escapes a key for a JSON pointer.
-func escapePointer(key string) string { return pointerEscapes.Replace(key) }
-
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+// escapePointer escapes a key for a JSON pointer; unescapePointer is the reverse.
+var (
+	escapePointer   = strings.NewReplacer("~", "~0", "/", "~1").Replace
+	unescapePointer = strings.NewReplacer("~0", "~", "~1", "/").Replace
+)
 
 var brackets = regexp.MustCompile("\\['?([^\\n\\r\u2028\u2029]*?)'?\\]")
 

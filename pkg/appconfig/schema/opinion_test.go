@@ -39,7 +39,7 @@ func TestSecondOpinion(t *testing.T) {
 			other := compileOther(t, schema)
 			for _, layer := range get(v.(*value.Object), "layers").([]any) {
 				data := get(layer.(*value.Object), "data")
-				e := &evaluation{all: true, coerces: true}
+				e := &evaluation{coerces: true}
 				at := &cursor{value: value.Clone(data)}
 				ours := e.visit(compiled.root, at)
 				if !value.Equal(at.value, data) {

@@ -16,12 +16,11 @@ import (
 // Each eval function evaluates a rule of the keyword in its name: it reports problems, and may coerce the value. The
 // functions of a group's keywords are called with values of the group's type only.
 
-func evalRef(r *rule, e *evaluation, at *cursor) {
-	if e.depth++; e.depth > maxDepth {
-		e.endless = true
+// evalAll is for $ref and allOf. An allOf is only in the schemas of "if": elsewhere they are merged.
+func evalAll(r *rule, e *evaluation, at *cursor) {
+	for _, s := range r.subs {
+		e.visit(s.node, at)
 	}
-	e.visit(r.subs[0].node, at)
-	e.depth--
 }
 
 // evalConst compares by value. The order of keys does not matter.
@@ -46,33 +45,17 @@ func evalNot(r *rule, e *evaluation, at *cursor) {
 
 // evalAnyOf stops at the first match: keywords in later schemas do not count.
 func evalAnyOf(r *rule, e *evaluation, at *cursor) {
-	matches := func(i int) bool { return e.visit(r.subs[i].node, at) }
-	if r.subs != nil && !e.first(len(r.subs), matches) { // nil if one of the schemas accepts any value
+	passing := e.match(len(r.subs), 1, func(i int) bool { return e.visit(r.subs[i].node, at) })
+	if r.subs != nil && passing == nil { // no schemas if one of them accepts any value
 		e.fail(at, "must match a schema in anyOf")
 	}
 }
 
 // evalOneOf stops at the second match. All schemas up to there may have coerced the value.
 func evalOneOf(r *rule, e *evaluation, at *cursor) {
-	before, passing := len(e.problems), []string{}
-	for _, s := range r.subs {
-		if len(passing) < 2 && e.visit(s.node, at) {
-			passing = append(passing, s.key)
-		}
-	}
-	if len(passing) == 1 {
-		e.problems = e.problems[:before]
-		return
-	}
-	e.fail(at, "must match exactly one schema in oneOf", "passingSchemas="+cmp.Or(strings.Join(passing, ","), "null"))
-}
-
-// evalAllOf is needed inside "if" only: elsewhere the merged schema has no allOf.
-func evalAllOf(r *rule, e *evaluation, at *cursor) {
-	for _, s := range r.subs {
-		if !e.visit(s.node, at) && !e.all {
-			return
-		}
+	passing := e.match(len(r.subs), 2, func(i int) bool { return e.visit(r.subs[i].node, at) })
+	if len(passing) != 1 {
+		e.fail(at, "must match exactly one schema in oneOf", "passingSchemas="+cmp.Or(strings.Join(passing, ","), "null"))
 	}
 }
 
@@ -101,19 +84,12 @@ func evalNote(r *rule, e *evaluation, at *cursor) {
 	}
 }
 
-func evalLimit(r *rule, e *evaluation, at *cursor) {
-	n, limit := at.value.(float64), r.value.(float64)
-	sign, ok := "<=", n <= limit
-	switch r.name {
-	case "minimum":
-		sign, ok = ">=", n >= limit
-	case "exclusiveMaximum":
-		sign, ok = "<", n < limit
-	case "exclusiveMinimum":
-		sign, ok = ">", n > limit
-	}
-	if !ok {
-		e.fail(at, "must be "+sign+" "+js.String(limit), "comparison="+sign, "limit="+js.String(limit))
+// evalLimit returns the function of a keyword that compares a number with a limit.
+func evalLimit(sign string, holds func(n, limit float64) bool) func(*rule, *evaluation, *cursor) {
+	return func(r *rule, e *evaluation, at *cursor) {
+		if limit := js.String(r.value); !holds(at.value.(float64), r.value.(float64)) {
+			e.fail(at, "must be "+sign+" "+limit, "comparison="+sign, "limit="+limit)
+		}
 	}
 }
 
@@ -128,14 +104,9 @@ func evalMultipleOf(r *rule, e *evaluation, at *cursor) {
 
 // evalSize counts characters (not UTF-16 units), items or properties.
 func evalSize(r *rule, e *evaluation, at *cursor) {
-	size, unit, limit := 0, "", r.value.(float64)
-	switch v := at.value.(type) {
-	case string:
-		size, unit = utf8.RuneCountInString(v), "characters"
-	case []any:
-		size, unit = len(v), "items"
-	case *value.Object:
-		size, unit = v.Len(), "properties"
+	size, unit, limit := asObject(at.value).Len(), strings.ToLower(r.name[len("max"):]), r.value.(float64)
+	if s, ok := at.value.(string); ok {
+		size, unit = utf8.RuneCountInString(s), "characters"
 	}
 	comparison, ok := "more", float64(size) <= limit
 	if strings.HasPrefix(r.name, "min") {
@@ -166,16 +137,14 @@ func evalItems(r *rule, e *evaluation, at *cursor) {
 		}
 	}
 	for i := from; i < len(items) && (!isTuple || i < len(tuple)); i++ {
-		if !e.visit(r.subs[min(i, len(r.subs)-1)].node, at.item(i)) && !e.all {
-			return
-		}
+		e.visit(r.subs[min(i, len(r.subs)-1)].node, at.item(i))
 	}
 }
 
 // evalContains stops at the first match.
 func evalContains(r *rule, e *evaluation, at *cursor) {
 	matches := func(i int) bool { return e.visit(r.subs[0].node, at.item(i)) }
-	if !e.first(len(at.value.([]any)), matches) {
+	if e.match(len(at.value.([]any)), 1, matches) == nil {
 		e.fail(at, "must contain at least 1 valid item(s)", "minContains=1")
 	}
 }
@@ -183,9 +152,6 @@ func evalContains(r *rule, e *evaluation, at *cursor) {
 // evalUniqueItems reports the pair that ajv finds first. If "items" allows only scalars, that is an item and a later
 // one, and items of other types do not count. Otherwise it is an item and an earlier one.
 func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
-	if r.value == false {
-		return
-	}
 	var types []string
 	step := -1
 	for _, s := range r.in.rule(arrayGroup, "items").subs {
@@ -196,7 +162,7 @@ func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
 	items := at.value.([]any)
 	for i, item := range slices.Backward(items) {
 		for j := i + step; j >= 0 && j < len(items); j += step {
-			if value.Equal(item, items[j]) && (types == nil || hasType(item, types)) {
+			if r.value == true && value.Equal(item, items[j]) && (types == nil || hasType(item, types)) {
 				message := fmt.Sprintf("must NOT have duplicate items (items ## %d and %d are identical)", j, i)
 				e.fail(at, message, "i="+strconv.Itoa(i), "j="+strconv.Itoa(j))
 				return
@@ -208,42 +174,31 @@ func evalUniqueItems(r *rule, e *evaluation, at *cursor) {
 // evalRequired reports a problem for each missing property.
 func evalRequired(r *rule, e *evaluation, at *cursor) {
 	for _, item := range r.value.([]any) {
-		name := js.String(item)
-		if at.value.(*value.Object).Has(name) {
-			continue
-		}
-		p := e.fail(at, "must have required property '"+name+"'", "missingProperty="+name)
-		p.missing = strings.TrimPrefix(normalizePath(r.in.path), "#") + "/properties/" + name
-		if !e.all {
-			return
+		if name := js.String(item); !at.value.(*value.Object).Has(name) {
+			p := e.fail(at, "must have required property '"+name+"'", "missingProperty="+name)
+			p.missing = strings.TrimPrefix(normalizePath(r.in.path), "#") + "/properties/" + name
 		}
 	}
 }
 
 // evalPropertyNames evaluates each name as a value. Problems are reported at the object.
 func evalPropertyNames(r *rule, e *evaluation, at *cursor) {
-	for _, key := range at.value.(*value.Object).Keys() {
+	for key := range at.value.(*value.Object).All() {
 		if !e.visit(r.subs[0].node, &cursor{value: key, path: at.path, key: at.key, inList: at.inList}) {
 			e.fail(at, "property name must be valid", "propertyName="+key)
-			if !e.all {
-				return
-			}
 		}
 	}
 }
 
 // evalAdditionalProperties is for properties that are in neither "properties" nor "patternProperties".
 func evalAdditionalProperties(r *rule, e *evaluation, at *cursor) {
-	for _, key := range at.value.(*value.Object).Keys() {
+	for key := range at.value.(*value.Object).All() {
 		switch {
 		case r.in.declared(key) != nil:
 		case r.value == false:
 			e.fail(at, "must NOT have additional properties", "additionalProperty="+key).key = at.below(key)
-			if !e.all {
-				return
-			}
-		case !e.visit(r.subs[0].node, at.property(key)) && !e.all:
-			return
+		default:
+			e.visit(r.subs[0].node, at.property(key))
 		}
 	}
 }
@@ -253,46 +208,30 @@ func evalDependencies(r *rule, e *evaluation, at *cursor) {
 	object := at.value.(*value.Object)
 	for key, v := range r.value.(*value.Object).All() {
 		names, _ := v.([]any)
-		if !object.Has(key) || len(names) == 0 {
-			continue
-		}
-		noun := "properties"
+		noun, all := "properties", strings.ReplaceAll(js.String(v), ",", ", ")
 		if len(names) == 1 {
 			noun = "property"
 		}
-		all := strings.ReplaceAll(js.String(names), ",", ", ")
 		for _, item := range names {
-			if object.Has(js.String(item)) {
-				continue
-			}
-			e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property="+key,
-				"missingProperty="+js.String(item), "depsCount="+strconv.Itoa(len(names)), "deps="+all)
-			if !e.all {
-				return
+			if name := js.String(item); object.Has(key) && !object.Has(name) {
+				e.fail(at, fmt.Sprintf("must have %s %s when property %s is present", noun, all, key), "property="+key,
+					"missingProperty="+name, "depsCount="+strconv.Itoa(len(names)), "deps="+all)
 			}
 		}
 	}
 	for _, s := range r.subs {
-		if object.Has(s.key) && !e.visit(s.node, at) && !e.all {
-			return
+		if object.Has(s.key) {
+			e.visit(s.node, at)
 		}
 	}
 }
 
 // evalProperties evaluates properties in the order of the schema, not of the value.
 func evalProperties(r *rule, e *evaluation, at *cursor) {
-	object := at.value.(*value.Object)
 	for _, s := range r.subs {
-		keys := []string{s.key}
-		if s.pattern != nil {
-			keys = object.Keys()
-		}
-		for _, key := range keys {
-			if !object.Has(key) || s.pattern != nil && !s.pattern.Test(key) {
-				continue
-			}
-			if !e.visit(s.node, at.property(key)) && !e.all {
-				return
+		for key := range at.value.(*value.Object).All() {
+			if s.describes(key) {
+				e.visit(s.node, at.property(key))
 			}
 		}
 	}

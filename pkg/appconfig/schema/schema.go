@@ -59,11 +59,8 @@ func CompileStrict(sources ...Source) (*Schema, error) { return compile(sources,
 
 // compile checks each schema, merges them and compiles the result.
 func compile(sources []Source, strict bool) (*Schema, error) {
-	metaschema, err := value.ParseJSON(draft07)
-	if err != nil {
-		return nil, err
-	}
-	meta, err := compileRoot(metaschema, nil)
+	metaschema, _ := value.ParseJSON(draft07)
+	meta, err := compileRoot(metaschema, &node{}) // which accepts any schema
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +87,7 @@ func compile(sources []Source, strict bool) (*Schema, error) {
 		return nil, nameSources(err, sources, s.values)
 	}
 	merged = value.Clone(merged) // it shares parts with the sources
-	if err := s.inherit(merged, strict); err != nil {
+	if err := s.inherit(merged, "", "", strict); err != nil {
 		return nil, err
 	}
 	// The merged schema has the $id of the first one, which ajv knows already: so no config schema can have an $id.
@@ -130,61 +127,48 @@ func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &evaluation{all: true, coerces: true}
-	e.notes = map[string]map[string]string{"visibility": {}, "deepVisibility": {}, "deprecated": {}}
+	notes := map[string]map[string]string{"visibility": {}, "deepVisibility": {}, "deprecated": {}}
+	e := &evaluation{coerces: true, notes: notes}
 	e.visit(s.root, &cursor{value: value.Clone(data)})
-	if e.endless {
+	if e.depth == maxDepth {
 		return nil, errors.New("the config schema refers to itself without end")
 	}
 	return e, nil
 }
 
-// inherit notes the visibilities in a schema. A visibility that contradicts a deepVisibility around it is an error.
-// If strict is set, it also forbids undeclared properties of objects that declare some.
-func (s *Schema) inherit(schema any, strict bool) (err error) {
-	inherited := map[*value.Object]string{}
-	walk(schema, "", nil, func(schema *value.Object, pointer string, parent *value.Object) {
-		own, _ := stringAt(schema, "visibility")
-		deep, _ := stringAt(schema, "deepVisibility")
-		if v := cmp.Or(deep, own, "backend"); v != "backend" {
-			s.visible[normalizePath(pointer)] = v
+// inherit notes the visibilities in a schema at a JSON pointer, as json-schema-traverse visits them. A visibility that
+// contradicts the inherited one, a deepVisibility around it, is an error. If strict is set, it also forbids undeclared
+// properties of objects that declare some.
+func (s *Schema) inherit(v any, pointer, inherited string, strict bool) error {
+	schema, _ := v.(*value.Object)
+	own, _ := stringAt(schema, "visibility")
+	deep, _ := stringAt(schema, "deepVisibility")
+	if v := cmp.Or(deep, own, "backend"); v != "backend" {
+		s.visible[normalizePath(pointer)] = v
+	}
+	// Backstage compares these three.
+	all := []string{own, cmp.Or(deep, inherited), inherited}
+	if slices.Contains(all, "frontend") && slices.Contains(all, "secret") {
+		return fmt.Errorf("Config schema visibility is both 'frontend' and 'secret' for %s", pointer)
+	}
+	if kind, _ := schema.Get("type"); strict && kind == "object" && declares(schema) && !schema.Has("additionalProperties") {
+		schema.Set("additionalProperties", false)
+	}
+	for keyword, v := range schema.All() {
+		for _, sub := range within(keyword, v) {
+			at := pointer + "/" + keyword
+			if sub.key != "" {
+				at += "/" + escapePointer(sub.key)
+			}
+			if err := s.inherit(sub.value, at, cmp.Or(deep, inherited), strict); err != nil {
+				return err
+			}
 		}
-		inherited[schema] = cmp.Or(deep, inherited[parent])
-		// Backstage compares these three.
-		all := []string{own, inherited[schema], inherited[parent]}
-		if slices.Contains(all, "frontend") && slices.Contains(all, "secret") && err == nil {
-			err = fmt.Errorf("Config schema visibility is both 'frontend' and 'secret' for %s", pointer)
-		}
-		kind, _ := stringAt(schema, "type")
-		if strict && kind == "object" && declares(schema) && !schema.Has("additionalProperties") {
-			schema.Set("additionalProperties", false)
-		}
-	})
-	return err
+	}
+	return nil
 }
 
 // declares reports whether an object schema names properties.
 func declares(schema *value.Object) bool {
 	return inner(schema, "properties").Len()+inner(schema, "patternProperties").Len() > 0
-}
-
-// walk calls visit for a schema and every schema in it, parents first, with its JSON pointer and its parent, as
-// json-schema-traverse does. visit may change the schema.
-func walk(schema any, pointer string, parent *value.Object,
-	visit func(schema *value.Object, pointer string, parent *value.Object),
-) {
-	object, ok := schema.(*value.Object)
-	if !ok {
-		return
-	}
-	visit(object, pointer, parent)
-	for key, v := range object.All() {
-		for _, s := range within(key, v) {
-			at := pointer + "/" + key
-			if s.key != "" {
-				at += "/" + escapePointer(s.key)
-			}
-			walk(s.value, at, object, visit)
-		}
-	}
 }
