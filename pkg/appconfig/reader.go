@@ -3,6 +3,7 @@ package appconfig
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/js"
@@ -143,7 +144,7 @@ func (c *Config) GetOptionalBoolean(key string) (v, ok bool, err error) {
 	case float64:
 		text = js.FormatNumber(v)
 	case string:
-		text = js.LowerASCII(js.Trim(v))
+		text = strings.ToLower(js.Trim(v))
 	}
 	switch text {
 	case "y", "yes", "true", "1", "on":

@@ -38,16 +38,6 @@ func String(value any) string {
 	return "[object Object]"
 }
 
-// LowerASCII lowers only A to Z, as a regular expression with the flag i compares.
-func LowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
-}
-
 // DecodeUTF8 decodes text as Node does: each longest part of a character that is cut off or wrong becomes one
 // U+FFFD.
 func DecodeUTF8(text []byte) string {
