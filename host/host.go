@@ -74,7 +74,7 @@ type Host struct {
 	ready     []func()                     // what they do once the host serves
 	cleaning  sync.WaitGroup               // hooks of generations that are to run, or running
 	stop      context.CancelFunc
-	watching  chan struct{} // closed when the watcher has ended
+	watching  sync.WaitGroup
 }
 
 // New returns a host. It reads nothing yet.
@@ -82,7 +82,7 @@ func New(o Options) *Host {
 	if o.Log == nil {
 		o.Log = os.Stdout
 	}
-	return &Host{options: o}
+	return &Host{options: o, stop: func() {}}
 }
 
 // Run opens the host, serves until ctx ends, and closes it: requests in flight are finished first. The error
@@ -113,7 +113,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	if err := h.openLog(); err != nil {
 		return err
 	}
-	if err := checkPlugins(h.options.Plugins); err != nil {
+	if err := h.options.check(); err != nil {
 		return err
 	}
 	if h.schema, err = schema.Compile(h.options.Schemas()...); err != nil {
@@ -209,12 +209,8 @@ func (h *Host) Close() error {
 		defer cancel()
 		errs = append(errs, h.server.Shutdown(ctx))
 	}
-	if h.stop != nil {
-		h.stop()
-	}
-	if h.watching != nil {
-		<-h.watching
-	}
+	h.stop()
+	h.watching.Wait()
 	h.cleaning.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), hookGrace)
 	defer cancel()

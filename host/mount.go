@@ -131,21 +131,22 @@ func (m *mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handler.ServeHTTP(w, r)
 }
 
-// checkPlugins reports all that is wrong with the plugins themselves and between them.
-func checkPlugins(plugins []plugin.Plugin) error {
+// check reports all that is wrong with the plugins and the extensions themselves, and between them.
+func (o Options) check() error {
 	var errs []error
-	for i, p := range plugins {
+	for i, p := range o.Plugins {
 		errs = append(errs, p.Check())
-		for _, other := range plugins[:i] {
-			if p.ID == other.ID || nested(p.Path, other.Path) {
+		for _, other := range o.Plugins[:i] {
+			a, b := p.Path+"/", other.Path+"/"
+			if p.ID == other.ID || strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
 				errs = append(errs, p.Named(fmt.Errorf("at %s it conflicts with plugin %s at %s", p.Path, other.ID, other.Path)))
 			}
 		}
 	}
+	for _, x := range o.Extensions {
+		if x.Name == "" || x.Key == "" || x.Check == nil || x.Open == nil {
+			errs = append(errs, fmt.Errorf("extension %q: expected Name, Key, Check and Open", x.Name))
+		}
+	}
 	return errors.Join(errs...)
-}
-
-// nested reports whether one path is the other or lies below it.
-func nested(a, b string) bool {
-	return strings.HasPrefix(a+"/", b+"/") || strings.HasPrefix(b+"/", a+"/")
 }

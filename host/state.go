@@ -91,9 +91,7 @@ func (h *Host) useExtensions(_ context.Context, s *state) error {
 
 // watch puts changes of the configuration into use until ctx ends. current is what was loaded at the start.
 func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
-	h.watching = make(chan struct{})
-	go func() {
-		defer close(h.watching)
+	h.watching.Go(func() {
 		err := appconfig.Watch(ctx, h.options.Config, current, func(config *appconfig.Config, err error) {
 			if _, late := errors.AsType[*appconfig.WatchError](err); late {
 				h.log.Warn("changes of the config may be noticed only after a minute", zap.Error(err))
@@ -106,7 +104,7 @@ func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 		if err != nil {
 			h.log.Error("changes of the config go unnoticed until a restart", zap.Error(err))
 		}
-	}()
+	})
 }
 
 // reload puts a changed configuration into use. What is wrong with it is logged, and the last good state goes on.

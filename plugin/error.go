@@ -17,11 +17,8 @@ func (p Plugin) Named(err error) error {
 }
 
 func (e *Error) Error() string {
-	var b strings.Builder
-	for line := range strings.Lines(e.Err.Error()) {
-		b.WriteString("plugin " + e.ID + ": " + line)
-	}
-	return b.String()
+	prefix := "plugin " + e.ID + ": "
+	return prefix + strings.ReplaceAll(e.Err.Error(), "\n", "\n"+prefix)
 }
 
 // Unwrap returns the error as the plugin made it.

@@ -45,9 +45,7 @@ func (p Program) Main() int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	if err := p.command().ExecuteContext(ctx); err != nil {
-		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintln(os.Stderr, p.Name+": "+strings.TrimRight(line, "\n"))
-		}
+		fmt.Fprintln(os.Stderr, p.Name+": "+strings.ReplaceAll(err.Error(), "\n", "\n"+p.Name+": "))
 		return 1
 	}
 	return 0

@@ -90,13 +90,12 @@ func setVariable(object *value.Object, key, text string, from *value.Source) err
 		object = inner
 	}
 	parsed, pos, err := value.ReadJSON(text, from)
-	if errors.Is(err, value.ErrDepth) {
+	switch {
+	case errors.Is(err, value.ErrDepth):
 		return fmt.Errorf("config value for key '%s' is %w", key, err)
-	}
-	if err != nil {
+	case err != nil:
 		parsed, pos = text, value.Position{Source: from}
-	}
-	if parsed == nil && err == nil {
+	case parsed == nil:
 		return textError(fmt.Sprintf("Failed to parse JSON-serialized config value for key '%s', "+
 			"Error: value may not be null", key))
 	}

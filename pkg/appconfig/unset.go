@@ -1,6 +1,7 @@
 package appconfig
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -24,18 +25,15 @@ type Unset struct {
 // Unset lists the variables that were not set and the keys that vanished with them, in the order of the layers.
 // A key that another layer has a value for has not vanished. Programs warn of them at their start.
 func (c *Config) Unset() (list []Unset) {
-	places := map[string]int{}
 	for i, layer := range c.layers {
 		for _, missing := range layer.unset {
 			if c.isThere(missing.key, i) {
 				continue
 			}
 			for _, name := range missing.variables {
-				place, ok := places[name]
-				if !ok {
-					place = len(list)
-					places[name] = place
-					list = append(list, Unset{Name: name})
+				place := slices.IndexFunc(list, func(u Unset) bool { return u.Name == name })
+				if place < 0 {
+					place, list = len(list), append(list, Unset{Name: name})
 				}
 				list[place].Keys = append(list[place].Keys, missing.key)
 			}

@@ -3,7 +3,6 @@ package appconfig
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -110,9 +109,12 @@ func (w *watcher) run(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			w.lost(err)
+			if errors.Is(err, fsnotify.ErrEventOverflow) {
+				err = nil // events were lost: anything may have changed
+			}
+			w.told(err)
 		case err := <-w.provided:
-			w.changedBy(err)
+			w.told(err)
 		case <-w.settled:
 			w.settle(ctx)
 		case <-poll.C:
@@ -130,17 +132,8 @@ func (w *watcher) look() {
 	}
 }
 
-// lost takes in an error of the notifier.
-func (w *watcher) lost(err error) {
-	if errors.Is(err, fsnotify.ErrEventOverflow) {
-		w.settled = time.After(settle) // events were lost: look at the files
-		return
-	}
-	w.report(nil, &WatchError{fmt.Errorf("files: %w", err)})
-}
-
-// changedBy takes in what a provider reported.
-func (w *watcher) changedBy(err error) {
+// told takes in a change that the notifier or a provider reported without saying which, or the error why it cannot.
+func (w *watcher) told(err error) {
 	if err != nil {
 		w.report(nil, &WatchError{err})
 		return

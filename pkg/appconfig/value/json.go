@@ -67,32 +67,26 @@ func (r *jsonReader) value(depth int) (any, Position, error) {
 		number, _ := strconv.ParseFloat(token.String(), 64) // out of range is infinite in JavaScript too
 		return number, pos, nil
 	case json.Delim:
-		if token == '[' {
-			array := []any{}
-			for r.decoder.More() {
-				item, at, err := r.value(depth + 1)
-				if err != nil {
-					return nil, Position{}, err
-				}
-				array, pos.Items = append(array, item), append(pos.Items, at)
-			}
-			_, err = r.decoder.Token()
-			return array, pos, err
-		}
-		object := &Object{}
+		object, array := &Object{}, []any{}
 		for r.decoder.More() {
-			key, err := r.decoder.Token()
-			if err != nil {
-				return nil, Position{}, err
+			var key json.Token
+			if token == '{' {
+				key, _ = r.decoder.Token() // the whole has been checked
 			}
 			item, at, err := r.value(depth + 1)
 			if err != nil {
 				return nil, Position{}, err
 			}
-			object.SetAt(key.(string), item, at)
+			if token == '{' {
+				object.SetAt(key.(string), item, at)
+			} else {
+				array, pos.Items = append(array, item), append(pos.Items, at)
+			}
 		}
-		_, err = r.decoder.Token()
-		return object, pos, err
+		if _, err = r.decoder.Token(); token == '{' {
+			return object, pos, err
+		}
+		return array, pos, err
 	}
 	return token, pos, nil
 }

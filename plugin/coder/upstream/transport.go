@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -30,7 +31,9 @@ type Pool struct {
 func NewPool(ctx context.Context, timeout time.Duration, log *zap.Logger) *Pool {
 	// With the default of two idle connections per host, most calls of a busy backend would need a handshake.
 	transport := &http.Transport{
-		Proxy:        http.ProxyFromEnvironment,
+		Proxy: http.ProxyFromEnvironment,
+		// A dial goes on when its request is over, so it needs a limit of its own.
+		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, ForceAttemptHTTP2: true,
 		MaxIdleConns: 128, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 	}
