@@ -136,6 +136,10 @@ func TestLoadRefusesWhatWouldNotEnd(t *testing.T) {
 		want  string
 	}{
 		"aliases in includes": {aliases, "more than 1000000 values"},
+		"aliases of a long string": {
+			map[string]string{"app-config.yaml": "a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 20) + "]\n"},
+			"or 16777216 bytes, with aliases followed",
+		},
 		"a file that includes itself": {
 			map[string]string{"app-config.yaml": "a: { $include: app-config.yaml }\n"}, "includes itself",
 		},

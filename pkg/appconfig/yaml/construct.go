@@ -1,6 +1,7 @@
 package yaml
 
 import (
+	"fmt"
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
@@ -16,8 +17,12 @@ type constructor struct {
 	old    bool                // YAML 1.1
 	open   map[*yaml.Node]bool // the anchored nodes that are being made
 	values int
+	size   int // of all scalars, in bytes
 	err    error
 }
+
+// maxSize is the largest size of all scalars: those that aliases repeat may be many times those of the text.
+const maxSize = 16 << 20
 
 // construct makes the value of a document whose root is given, nil for an empty one.
 func construct(root *yaml.Node, d *document, from *value.Source) (any, value.Position, error) {
@@ -58,8 +63,9 @@ func (c *constructor) fail(node *yaml.Node, problem string) {
 // value makes the value of a node.
 func (c *constructor) value(node *yaml.Node) (any, value.Position) {
 	pos := value.Position{Source: c.from, Line: int32(node.Line), Column: int32(node.Column)}
-	if c.values++; c.values > value.MaxValues {
-		c.fail(node, "more than "+strconv.Itoa(value.MaxValues)+" values")
+	c.values, c.size = c.values+1, c.size+len(node.Value)
+	if c.values > value.MaxValues || c.size > maxSize {
+		c.fail(node, fmt.Sprintf("more than %d values, or %d bytes, with aliases followed", value.MaxValues, maxSize))
 	}
 	if c.err != nil {
 		return nil, pos
@@ -121,10 +127,8 @@ func (c *constructor) mapping(node *yaml.Node, pos value.Position) (any, value.P
 
 // isMerge reports whether a key merges mappings. In YAML 1.2 only one with the tag !!merge does.
 func (c *constructor) isMerge(key *yaml.Node) bool {
-	if key.Kind != yaml.ScalarNode {
-		return false
-	}
-	return tagOf(key) == "!!merge" || c.old && key.Value == "<<" && key.Style&quoted == 0
+	return key.Kind == yaml.ScalarNode &&
+		(tagOf(key) == "!!merge" || c.old && key.Value == "<<" && key.Style&quoted == 0)
 }
 
 // mergeInto adds to object what it lacks of a mapping, or of each mapping in a sequence.

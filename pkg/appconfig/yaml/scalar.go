@@ -25,14 +25,11 @@ func tagOf(node *yaml.Node) string {
 
 // scalar returns the value of a scalar.
 func (c *constructor) scalar(node *yaml.Node) any {
-	tag := tagOf(node)
-	if tag == "" {
-		if node.Style&quoted != 0 {
-			return node.Value
+	switch tag := tagOf(node); tag {
+	case "":
+		if node.Style&quoted == 0 {
+			return c.plain(node.Value)
 		}
-		return c.plain(node.Value)
-	}
-	switch tag {
 	case "!!null", "!!bool", "!!int", "!!float":
 		// A tag that does not fit is dropped, and the string kept.
 		if made := c.plain(node.Value); fits(tag, node.Value, made) {
