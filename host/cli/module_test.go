@@ -1,12 +1,18 @@
 package cli
 
 import (
+	"errors"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
 // page matches the files that docs/plugins.md shows.
@@ -56,6 +62,47 @@ func TestPluginInAModuleOfItsOwn(t *testing.T) {
 		if refused := strings.Contains(step.want, "unknown"); (err != nil) != refused || !strings.Contains(string(out), step.want) {
 			t.Fatalf("%s: %v\n%s", step.command, err, out)
 		}
+	}
+	serve(t, dir)
+}
+
+// serve runs the backend in dir as a user would: it greets, takes a changed greeting, and ends at a signal.
+func serve(t *testing.T, dir string) {
+	t.Helper()
+	log := new(plugintest.Log)
+	backend := exec.CommandContext(t.Context(), "./backend")
+	backend.Dir, backend.Stdout, backend.Stderr = dir, log, log
+	backend.Env = append(os.Environ(), "APP_CONFIG_backend_baseUrl=http://localhost:0", "APP_CONFIG_backend_listen=127.0.0.1:0")
+	if err := backend.Start(); err != nil {
+		t.Fatal(err)
+	}
+	url, _, _ := strings.Cut(log.Wait(t, `listening {"service": "host", "url": "`), `"`)
+	config := filepath.Join(dir, "app-config.yaml")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, greeting := range []string{"Hello", "Good morning"} {
+		if greeting != "Hello" {
+			write(t, config, strings.Replace(string(text), "Hello", greeting, 1))
+			log.Wait(t, "the changed config is in use")
+		}
+		answer, err := http.Get(url + "/api/hello/greeting")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err != nil || string(body) != greeting {
+			t.Errorf("got %q, %v, want %q", body, err, greeting)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := errors.Join(backend.Process.Signal(syscall.SIGTERM), backend.Wait()); err != nil {
+		t.Errorf("%v\n%s", err, log)
+	}
+	if strings.Contains(log.String(), "very-secret") {
+		t.Errorf("the log holds the secret:\n%s", log)
 	}
 }
 
