@@ -6,7 +6,6 @@ package express
 import (
 	"fmt"
 	"html"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -41,12 +40,12 @@ const (
 )
 
 // Send answers as express' res.send does: with the length of the body, which a HEAD request does not get.
-func Send(w http.ResponseWriter, r *http.Request, status int, contentType, body string) {
+func Send(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = io.WriteString(w, body)
+		_, _ = w.Write(body)
 	}
 }
 
@@ -62,7 +61,7 @@ func Redirect(w http.ResponseWriter, r *http.Request, target string) {
 	}
 	AddVary(w.Header(), "Accept")
 	w.Header().Set("Location", target)
-	Send(w, r, http.StatusFound, contentType, body)
+	Send(w, r, http.StatusFound, contentType, []byte(body))
 }
 
 // EncodeURL percent-encodes what must not be in a Location header, as npm's encodeurl does. Existing escapes

@@ -33,13 +33,13 @@ func (h *Health) serve(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		case r.Method == http.MethodOptions:
 			w.Header().Set("Allow", "GET,HEAD")
-			express.Send(w, r, http.StatusOK, express.HTML, "GET,HEAD")
+			express.Send(w, r, http.StatusOK, express.HTML, []byte("GET,HEAD"))
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			next.ServeHTTP(w, r)
 		case probe == "readiness" && message != "":
-			express.Send(w, r, http.StatusServiceUnavailable, express.JSON, `{"message":"`+message+`","status":"error"}`)
+			express.Send(w, r, http.StatusServiceUnavailable, express.JSON, []byte(`{"message":"`+message+`","status":"error"}`))
 		default:
-			express.Send(w, r, http.StatusOK, express.JSON, `{"status":"ok"}`)
+			express.Send(w, r, http.StatusOK, express.JSON, []byte(`{"status":"ok"}`))
 		}
 	})
 }

@@ -22,7 +22,7 @@ func (h *handler) callback(w http.ResponseWriter, r *request) error {
 	case code == "":
 		h.log.Error("OAuth callback missing authorization code")
 		noStore(w.Header())
-		express.Send(w, r.Request, http.StatusBadRequest, express.HTML, "Missing authorization code") // as the published plugin
+		express.Send(w, r.Request, http.StatusBadRequest, express.HTML, []byte("Missing authorization code")) // as the published plugin
 		return nil
 	case head:
 		return page{}.serve(w, r, http.StatusOK, express.HTML)

@@ -53,6 +53,6 @@ func (p page) serve(w http.ResponseWriter, r *request, status int, contentType s
 	noStore(header)
 	header.Set("Content-Security-Policy", "default-src 'none';script-src 'nonce-"+p.Nonce+"';style-src 'nonce-"+p.Nonce+
 		"';img-src data:;base-uri 'none';form-action 'none';frame-ancestors 'none'")
-	express.Send(w, r.Request, status, contentType, body.String())
+	express.Send(w, r.Request, status, contentType, body.Bytes())
 	return nil
 }

@@ -26,7 +26,7 @@ func writeJSON(w http.ResponseWriter, r *request, value any) error {
 	if err != nil {
 		return err
 	}
-	express.Send(w, r.Request, http.StatusOK, express.JSON, string(body))
+	express.Send(w, r.Request, http.StatusOK, express.JSON, body)
 	return nil
 }
 

@@ -49,7 +49,7 @@ func (h *handler) route(path string, serve handlerFunc, methods ...string) strin
 	list := strings.Join(allow, ",")
 	h.router.HandleFunc(path, h.parsed(func(w http.ResponseWriter, r *request) error {
 		w.Header().Set("Allow", list)
-		express.Send(w, r.Request, http.StatusOK, express.HTML, list)
+		express.Send(w, r.Request, http.StatusOK, express.HTML, []byte(list))
 		return nil
 	})).Methods(http.MethodOptions)
 	return strings.Join(methods, "|") + " " + path
@@ -92,7 +92,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // health is the legacy plugin's probe. It reports that the process is there, and nothing about Coder.
 func health(w http.ResponseWriter, r *request) error {
-	return writeJSON(w, r, map[string]string{"status": "ok"})
+	express.Send(w, r.Request, http.StatusOK, express.JSON, []byte(`{"status":"ok"}`))
+	return nil
 }
 
 // notFound answers as Backstage's auth backend does. The published legacy plugin has an empty 404 instead; one
