@@ -266,7 +266,7 @@ func TestBrowserCurrentPlugin(t *testing.T) {
 	}
 }
 
-func TestBrowserOlderPlugin(t *testing.T) {
+func TestBrowserLegacyPlugin(t *testing.T) {
 	s, _ := openWithBackend(t, options())
 	b := newTab(t, s.DemoURL())
 	b.popup("#sign-in-legacy", chromedp.Click(chromedp.CSS("#user-lin")), chromedp.Click(chromedp.CSS("#allow")))
@@ -293,19 +293,19 @@ func TestBrowserFailures(t *testing.T) {
 		"cancelled": {
 			"#sign-in", "", chromedp.Click(chromedp.CSS("#cancel")), "Authentication rejected, The resource owner",
 		},
-		"cancelled, older": {
+		"cancelled, legacy": {
 			"#sign-in-legacy", "", chromedp.Click(chromedp.CSS("#cancel")), "Authentication rejected, The resource owner",
 		},
 		"backend's error": {
 			"#sign-in", "Invalid nonce", chromedp.Click(chromedp.CSS("#allow")), "Invalid nonce",
 		},
-		"older one's error": {
+		"legacy one's error": {
 			"#sign-in-legacy", "it is out", chromedp.Click(chromedp.CSS("#allow")), "it is out",
 		},
 		"popup closed": {
 			"#sign-in", "", chromedp.Evaluate[chromedp.Void](`setTimeout(close); undefined`), "popup was closed",
 		},
-		"popup closed, older": {
+		"popup closed, legacy": {
 			"#sign-in-legacy", "", chromedp.Evaluate[chromedp.Void](`setTimeout(close); undefined`), "popup was closed",
 		},
 	} {

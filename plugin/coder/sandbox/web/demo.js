@@ -4,7 +4,7 @@ const $ = id => document.getElementById(id);
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 const protocols = {
   current: 'Current frontend plugin',
-  legacy: 'Older frontend plugin',
+  legacy: 'Legacy frontend plugin',
 };
 let session = null;
 
@@ -70,7 +70,7 @@ async function act(text, work, failed) {
   }
 }
 
-// Shows who is signed in, and then their workspaces. The older protocol gives a token and nothing else.
+// Shows who is signed in, and then their workspaces. The legacy protocol gives a token and nothing else.
 async function welcome(next, text) {
   const profile = next.profile ?? profileOf(await coder('/v2/users/me', next.token));
   session = next;

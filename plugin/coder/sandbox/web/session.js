@@ -27,7 +27,7 @@ export async function signIn() {
   return fromResponse(response);
 }
 
-/** Signs in as the older plugin does (CoderAuthInputForm), with its accessUrl pointed at the bridge. */
+/** Signs in as the legacy plugin does (CoderAuthInputForm), with its accessUrl pointed at the bridge. */
 export async function signInLegacy() {
   const redirect = encodeURIComponent(`${auth}/oauth/callback`);
   const state = btoa(JSON.stringify({ returnTo: location.pathname }));
@@ -64,7 +64,7 @@ export async function refresh() {
   return fromResponse(await answer.json());
 }
 
-/** Ends the session. The older plugin has nothing to tell the backend: it only forgets its token. */
+/** Ends the session. The legacy plugin has nothing to tell the backend: it only forgets its token. */
 export async function signOut(session) {
   if (session.protocol === 'legacy') return;
   const answer = await call('logout?env=development', 'POST');
