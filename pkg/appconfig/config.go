@@ -17,7 +17,7 @@
 // koanf.go is where koanf's providers come in and its instances go out.
 //
 // Each value knows where it came from (Config.Located), and variables that were not set are known by the keys that
-// vanished with them (Config.Unset). testdata/cases holds what the real packages make of more than 600 configurations.
+// vanished with them (Config.Unset). testdata/cases holds what the real packages make of more than 700 configurations.
 package appconfig
 
 import "github.com/understudy-host/understudy/pkg/appconfig/value"
