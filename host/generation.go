@@ -8,8 +8,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// generation is one result of a plugin's New, with the configuration it was made of. It ends when its last user
-// is done, which are the requests, and the mount while the generation is the newest; or when the host stops.
+// generation is one result of a plugin's New, with the configuration that it was made of. Its users are its requests,
+// and the mount while the generation is the newest. It ends when the last user releases it, or when the host stops.
 type generation struct {
 	handler http.Handler
 	config  *appconfig.Config
@@ -18,7 +18,7 @@ type generation struct {
 	end     context.CancelFunc
 }
 
-// hold takes a hold on the generation. It fails if the last one has been let go.
+// hold adds a user. It fails if the last one has already released the generation.
 func (g *generation) hold() bool {
 	for {
 		n := g.users.Load()
@@ -31,7 +31,7 @@ func (g *generation) hold() bool {
 	}
 }
 
-// release lets a hold go. The last one ends the generation.
+// release removes a user. The last one ends the generation.
 func (g *generation) release() {
 	if g.users.Add(-1) == 0 {
 		g.end()

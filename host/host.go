@@ -32,7 +32,7 @@ import (
 	"github.com/understudy-host/understudy/plugin"
 )
 
-// How long requests in flight have when the host stops, and how long shutdown hooks have in any case.
+// grace is the time for requests in flight when the host stops, and hookGrace the time for shutdown hooks.
 const (
 	grace     = 30 * time.Second
 	hookGrace = 10 * time.Second
@@ -52,27 +52,27 @@ type Options struct {
 	Log io.Writer // nil is standard output
 }
 
-// Host is a backend: New makes one, Run serves it. Open and Close do what Run does, in two steps, for programs
-// and tests that go on meanwhile.
+// Host is a backend: New makes one, Run serves it. Open and Close do the same in two steps, for programs
+// and tests that do something else meanwhile.
 type Host struct {
 	options   Options
-	root      *zap.Logger // of which all loggers are children
+	root      *zap.Logger // the parent of all loggers
 	log       *zap.Logger // for the host's own lines
 	access    *zap.Logger // for served requests
 	redactor  *logging.Redactor
 	schema    *schema.Schema // the host's and those of all plugins and extensions
 	secrets   []string       // of all configurations so far
-	hidden    int            // how many of them are struck out
+	hidden    int            // how many of them the log strikes out
 	layers    []appconfig.Layer
 	mounts    []*mount
 	apiRouter http.Handler
 	live      httpserver.Live // the apiRouter with what the server options put around it
 	health    httpserver.Health
 	server    *httpserver.Server
-	listening httpserver.Options           // as they were at the start
+	listening httpserver.Options           // the options at the start
 	running   map[string]*plugin.Lifecycle // the extensions that run, by name
-	ready     []func()                     // what they do once the host serves
-	cleaning  sync.WaitGroup               // hooks of generations that are to run, or running
+	ready     []func()                     // functions of extensions to call when the host serves
+	cleaning  sync.WaitGroup               // counts the generations whose hooks have not finished
 	stop      context.CancelFunc
 	watching  sync.WaitGroup
 }
@@ -85,8 +85,8 @@ func New(o Options) *Host {
 	return &Host{options: o, stop: func() {}}
 }
 
-// Run opens the host, serves until ctx ends, and closes it: requests in flight are finished first. The error
-// has one line for each problem that stopped the start.
+// Run opens the host, serves until ctx ends, and closes it. It finishes the requests in flight first. Its error has
+// one line for each problem that stopped the start.
 func (h *Host) Run(ctx context.Context) error {
 	if err := h.Open(ctx); err != nil {
 		return err
@@ -100,8 +100,8 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 }
 
-// Open loads the configuration, sets up the plugins and starts to serve. When it returns, requests are
-// answered, or everything that was begun has been undone. ctx limits the start alone.
+// Open loads the configuration, sets up the plugins and starts to serve. When it returns without an error, the host
+// answers requests. Otherwise it has undone everything. ctx limits only the start.
 func (h *Host) Open(ctx context.Context) (err error) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	h.stop = stop
@@ -160,8 +160,9 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	return nil
 }
 
-// otherProblems asks for what else is wrong with a state that cannot be used, so that all of it is reported at
-// once: the extensions, or the plugins if none would add a layer that they need.
+// otherProblems returns what else is wrong with a state that cannot be used, so that all problems are reported at
+// once. It checks the extensions that are on. If there are none, it sets up the plugins: with an extension they might
+// lack its layer.
 func (h *Host) otherProblems(ctx context.Context, s *state) error {
 	if s == nil {
 		return nil
@@ -199,8 +200,8 @@ func (h *Host) URL() string {
 	return h.server.URL()
 }
 
-// Close stops serving once the requests in flight are answered, and has the plugins, then the extensions, clean
-// up. It does what is left to do, so it may follow an Open that failed, or another Close, or nothing.
+// Close stops serving when the requests in flight are answered, and then runs the shutdown hooks of the plugins and
+// of the extensions. It may be called at any time: before Open, after an Open that failed, or again.
 func (h *Host) Close() error {
 	var errs []error
 	h.health.SetStopping()

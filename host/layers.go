@@ -14,8 +14,8 @@ import (
 	"github.com/understudy-host/understudy/plugin"
 )
 
-// addLayers adds what only the running process knows: the port taken if backend.baseUrl names port 0, and what
-// the extensions add that the configuration turns on.
+// addLayers adds what only the running process knows: the actual port if backend.baseUrl has port 0, and the layers
+// of the extensions that are on.
 func (h *Host) addLayers(ctx context.Context, loaded *appconfig.Config, address net.Addr) error {
 	base, err := readBaseURL(loaded)
 	if err != nil {
@@ -62,8 +62,8 @@ func (h *Host) addLayer(data map[string]any) {
 	h.layers = append(h.layers, appconfig.Layer{Data: value.FromMap(data)})
 }
 
-// layered returns loaded with the host's own layers on top. They go by the name of the topmost layer, which errors
-// about a missing value name.
+// layered returns loaded with the host's own layers on top. They have the name of the topmost loaded layer, since
+// errors about a missing value show that name.
 func (h *Host) layered(loaded *appconfig.Config) *appconfig.Config {
 	layers := slices.Clone(loaded.Layers())
 	for _, layer := range h.layers {

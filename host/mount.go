@@ -61,7 +61,7 @@ func below(prefix string) mux.MatcherFunc {
 	return func(r *http.Request, _ *mux.RouteMatch) bool { return express.IsBelow(r, prefix) }
 }
 
-// createEnv makes the plugin's environment of a state.
+// createEnv returns the plugin's environment for a state.
 func (m *mount) createEnv(s *state) plugin.Environment {
 	return plugin.Environment{
 		Logger: m.log, Config: m.schema.Scope(s.config), BaseURL: s.baseURL + m.prefix,
@@ -69,8 +69,8 @@ func (m *mount) createEnv(s *state) plugin.Environment {
 	}
 }
 
-// use makes a new generation if the plugin's part of the configuration, or its URL, is not the one in use. When
-// New fails, the old generation stays.
+// use makes a new generation if the plugin's part of the configuration, or its URL, has changed. If New fails, the
+// old generation stays in use.
 func (m *mount) use(ctx context.Context, s *state) error {
 	env, old := m.createEnv(s), m.current.Load()
 	if old != nil && old.baseURL == env.BaseURL && appconfig.Equal(old.config, env.Config) {
@@ -88,7 +88,7 @@ func (m *mount) use(ctx context.Context, s *state) error {
 		return m.plugin.Named(err)
 	}
 	next := &generation{handler: router, config: env.Config, baseURL: env.BaseURL, end: end}
-	next.users.Store(1) // the mount's own hold
+	next.users.Store(1) // the mount
 	m.current.Store(next)
 	if old != nil {
 		old.release()
@@ -97,7 +97,7 @@ func (m *mount) use(ctx context.Context, s *state) error {
 	return nil
 }
 
-// cleanUp runs the shutdown hooks of a generation. Nobody waits for them but the end of the host.
+// cleanUp runs the shutdown hooks of a generation. Only Host.Close waits for them.
 func (m *mount) cleanUp(hooks *plugin.Lifecycle) {
 	ctx, cancel := context.WithTimeout(context.Background(), hookGrace)
 	defer cancel()
@@ -121,7 +121,7 @@ func (m *mount) createRouter(ctx context.Context, env plugin.Environment) (route
 	return router, err
 }
 
-// ServeHTTP hands the request to the newest generation.
+// ServeHTTP passes the request to the newest generation.
 func (m *mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g := m.current.Load()
 	for !g.hold() {
@@ -131,7 +131,7 @@ func (m *mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handler.ServeHTTP(w, r)
 }
 
-// check reports all that is wrong with the plugins and the extensions themselves, and between them.
+// check returns all problems of the plugins and the extensions, including conflicts between plugins.
 func (o Options) check() error {
 	var errs []error
 	for i, p := range o.Plugins {

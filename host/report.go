@@ -6,7 +6,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// report says what was loaded, where the plugins are, where the host listens and where to look.
+// report logs the loaded layers, the URL of each plugin and that of the host, and calls the ready functions of the
+// extensions.
 func (h *Host) report(loaded *appconfig.Config) {
 	var names []string
 	for _, layer := range loaded.Layers() {

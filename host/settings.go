@@ -52,7 +52,7 @@ func (h *Host) validate(config *appconfig.Config) error {
 	}
 	given, _, err := config.GetOptionalConfig(ownKey)
 	if err != nil || given == nil {
-		return errors.Join(errs...) // the schema has told of another type
+		return errors.Join(errs...) // the schema reports another type
 	}
 	known, _, _ := h.schema.Scope(config).GetOptionalConfig(ownKey)
 	for _, name := range given.Keys() {
@@ -73,7 +73,7 @@ func readBaseURL(config *appconfig.Config) (string, error) {
 	}
 	_, err = origin.Of(value)
 	if err == nil && strings.ContainsAny(value, "?#@") {
-		err = errors.New("it has more than a host and a path") // which may be a password
+		err = errors.New("it has more than a host and a path") // the error does not show it: it may be a password
 	}
 	if err != nil {
 		return "", fmt.Errorf("config key '%s' in '%s': %w, %s", key, config.LayerOf(key), err, expected)
@@ -81,7 +81,7 @@ func readBaseURL(config *appconfig.Config) (string, error) {
 	return strings.TrimRight(value, "/"), nil
 }
 
-// loadError says in plain words what Backstage says of files without a value.
+// loadError replaces Backstage's error about config files without a value with a clearer one.
 func loadError(err error) error {
 	if _, empty := errors.AsType[*appconfig.MissingError](err); empty {
 		return errors.New("the config files are empty, expected app.baseUrl, backend.baseUrl and what the plugins need")

@@ -11,15 +11,15 @@ import (
 	"github.com/understudy-host/understudy/pkg/httpserver"
 )
 
-// state is all that the host makes of one configuration before it touches anything that runs.
+// state is what the host makes of one configuration before it changes anything that runs.
 type state struct {
 	config  *appconfig.Config
 	baseURL string
 	server  httpserver.Options
 }
 
-// prepare checks a configuration and makes a state of it. It changes nothing. The state is there beside an error
-// too if the configuration matches the schemas: it may be asked what else is wrong.
+// prepare checks a configuration and makes a state of it. It changes nothing. If the configuration matches the
+// schemas, it returns a state beside an error too, for otherProblems.
 func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	if err := h.validate(config); err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	return &state{config, baseURL, server}, errors.Join(err1, err2)
 }
 
-// A reloader puts one part of a state into use. When it fails, what was in use stays.
+// A reloader puts one part of a state into use. If it fails, the old part stays in use.
 type reloader struct {
 	name string
 	use  func(ctx context.Context, s *state) error
@@ -58,9 +58,9 @@ func (h *Host) use(ctx context.Context, s *state) (failed []string, err error) {
 	return failed, errors.Join(errs...)
 }
 
-// note tells the log of a configuration: its secrets are struck out from now on and for good, as a handler of an
-// earlier configuration may still be at work; and variables that are not set are named, with the keys that vanished
-// with them. Backstage drops these without a word.
+// note prepares the log for a configuration. Its secrets are struck out from now on, for good: a handler with an
+// earlier configuration may still run. Variables that are not set are logged with the keys that are left out, which
+// Backstage does not do.
 func (h *Host) note(config *appconfig.Config) {
 	h.secrets = slices.Compact(slices.Sorted(slices.Values(append(h.secrets, h.schema.Secrets(config)...))))
 	h.hidden = h.redactor.SetSecrets(h.secrets)
@@ -70,7 +70,7 @@ func (h *Host) note(config *appconfig.Config) {
 	}
 }
 
-// useServer makes the server options those of all requests. The address stays as it is.
+// useServer applies the server options to all requests from now on. The address stays the same.
 func (h *Host) useServer(_ context.Context, s *state) error {
 	h.live.Use(s.server, httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter))
 	if now := s.server; now.Host != h.listening.Host || now.Port != h.listening.Port || (now.TLS == nil) != (h.listening.TLS == nil) {
@@ -79,7 +79,7 @@ func (h *Host) useServer(_ context.Context, s *state) error {
 	return nil
 }
 
-// useExtensions names those that a restart would start or leave out.
+// useExtensions warns of extensions that only a restart turns on or off.
 func (h *Host) useExtensions(_ context.Context, s *state) error {
 	for _, x := range h.options.Extensions {
 		if enabled, _ := x.Enabled(s.config); enabled != (h.running[x.Name] != nil) {
@@ -89,11 +89,11 @@ func (h *Host) useExtensions(_ context.Context, s *state) error {
 	return nil
 }
 
-// watch puts changes of the configuration into use until ctx ends. current is what was loaded at the start.
+// watch puts changed configurations into use until ctx ends. current is the one that was loaded at the start.
 func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 	h.watching.Go(func() {
 		err := appconfig.Watch(ctx, h.options.Config, current, func(config *appconfig.Config, err error) {
-			if _, late := errors.AsType[*appconfig.WatchError](err); late {
+			if _, unwatched := errors.AsType[*appconfig.WatchError](err); unwatched {
 				h.log.Warn("changes of the config may be noticed only after a minute", zap.Error(err))
 			} else if err != nil {
 				h.log.Error("the changed config is not used: it does not load", zap.Error(loadError(err)))
@@ -107,7 +107,7 @@ func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 	})
 }
 
-// reload puts a changed configuration into use. What is wrong with it is logged, and the last good state goes on.
+// reload puts a changed configuration into use. Problems are logged, and the last good state stays in use.
 func (h *Host) reload(ctx context.Context, loaded *appconfig.Config) {
 	config := h.layered(loaded)
 	h.note(config)

@@ -2,7 +2,7 @@ package plugin
 
 import "strings"
 
-// An Error is what a plugin reported. Each line of its text names the plugin.
+// An Error is an error of a plugin. Each line of its text names the plugin.
 type Error struct {
 	ID  string
 	Err error

@@ -6,8 +6,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// Extension adds to a host what is no plugin: something that runs beside it, and values of the configuration
-// that only the running process knows. Its hooks run when the host stops, after those of all plugins.
+// Extension runs beside the plugins of a host, and may add config values that only the running process knows. Its
+// hooks run when the host stops, after those of all plugins.
 type Extension struct {
 	// Name names the extension in errors and in the service field of its log lines ("sandbox").
 	Name string
@@ -15,16 +15,16 @@ type Extension struct {
 	// Schema is the JSON schema of the config keys that the extension adds, or nil.
 	Schema []byte
 
-	// Key is the boolean config key that turns the extension on ("understudy.sandbox.enabled"). It is read at
-	// the start alone.
+	// Key is the boolean config key that turns the extension on ("understudy.sandbox.enabled"). It is read only at the
+	// start.
 	Key string
 
-	// Check reports all that Open would find wrong with the configuration.
+	// Check returns all problems that Open would have with the configuration.
 	Check func(config *appconfig.Config) error
 
 	// Open starts the extension, before any plugin is made. Environment holds the whole configuration, and
-	// backend.baseUrl as BaseURL. Open returns values that take precedence over those of all layers, and what to
-	// do once the host serves; both may be nil.
+	// backend.baseUrl as BaseURL. Open returns values that take precedence over all layers, and a function to call
+	// when the host serves. Both may be nil.
 	Open func(ctx context.Context, env Environment) (layers []map[string]any, ready func(), err error)
 }
 

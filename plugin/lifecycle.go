@@ -7,16 +7,17 @@ import (
 	"sync"
 )
 
-// Lifecycle collects what is to be done when a generation of a plugin ends. The zero value is ready to use.
+// Lifecycle collects the shutdown hooks of one generation of a plugin, or of an extension. The zero value is ready to
+// use.
 type Lifecycle struct {
 	mu    sync.Mutex
 	ended bool
 	hooks []func(context.Context) error
 }
 
-// OnShutdown has hook called once when the generation ends: when its last request has been answered after a
-// reload, when New failed, or when the host stops. As in Backstage, hooks run side by side; the context limits
-// the time they have. A hook that comes after the end is called at once.
+// OnShutdown registers a hook that is called once, when the generation ends: when its last request has been answered
+// after a reload, when New has failed, or when the host stops. As in Backstage, hooks run in parallel. The context
+// limits their time. A hook that is registered after the end is called at once.
 func (l *Lifecycle) OnShutdown(hook func(context.Context) error) {
 	l.mu.Lock()
 	ended := l.ended
@@ -29,8 +30,8 @@ func (l *Lifecycle) OnShutdown(hook func(context.Context) error) {
 	}
 }
 
-// Shutdown runs the hooks and returns their errors joined. It waits for them until ctx ends; a hook that has
-// not returned by then is reported and left behind. The host calls it; a second call does nothing.
+// Shutdown runs the hooks and returns their errors joined. It waits for them until ctx ends. A hook that has not
+// returned by then is reported, and runs on. The host calls Shutdown. A second call does nothing.
 func (l *Lifecycle) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	hooks := l.hooks

@@ -36,9 +36,9 @@ type Plugin struct {
 	// The host calls New at the start and again whenever the plugin's part of the configuration has changed.
 	// Each call makes a generation: the new handler takes new requests, the old one finishes its own. ctx ends
 	// when the last of them is done, or when the host stops; the handler must leave nothing running after that.
-	// State that is to outlive a generation belongs to the function that returns the Plugin.
+	// State that outlives a generation belongs to the function that returns the Plugin.
 	//
-	// A missing or wrong value is reported as an error, several of them joined with errors.Join.
+	// For missing or wrong values New returns an error: all problems at once, with errors.Join.
 	New func(ctx context.Context, env Environment) (http.Handler, error)
 }
 
@@ -61,7 +61,7 @@ type Environment struct {
 	// Production reports whether NODE_ENV is production.
 	Production bool
 
-	// Lifecycle takes what is to be done when this generation ends.
+	// Lifecycle takes the hooks to call when this generation ends.
 	Lifecycle *Lifecycle
 }
 

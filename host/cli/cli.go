@@ -37,8 +37,8 @@ type Program struct {
 }
 
 // Main runs the program with the arguments and the environment of the process and returns its exit status. An
-// error goes to standard error, each line behind the program's name. SIGINT and SIGTERM end a running host when
-// its requests in flight are answered; a second one ends the process at once.
+// error goes to standard error, each line after the program's name. SIGINT and SIGTERM end a running host when its
+// requests in flight are answered. A second signal ends the process at once.
 func (p Program) Main() int {
 	p.Name = cmp.Or(p.Name, strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

@@ -64,7 +64,7 @@ func (o *configOptions) load(cmd *cobra.Command, sources []schema.Source) (*load
 		Targets: files, Environ: os.Environ(), AllowMissingDefault: true, Lax: o.lax,
 	})
 	if _, nothing := errors.AsType[*appconfig.MissingError](err); nothing {
-		config = appconfig.New() // the host needs a configuration, these commands do without
+		config = appconfig.New() // unlike the host, these commands do not need a configuration
 	} else if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
-// outputFormat is the value of --format: "yaml", which "" stands for, or "json".
+// outputFormat is the value of --format: "json", or "yaml", which is also the meaning of "".
 type outputFormat string
 
 func (f *outputFormat) String() string { return string(*f) }
@@ -29,8 +29,8 @@ func (f *outputFormat) Set(text string) error {
 	return nil
 }
 
-// write writes a config value: as JSON.stringify(value, null, 2), or as YAML that is read back as the value, with
-// comments behind the values of an object by their keys.
+// write writes a config value as JSON.stringify(value, null, 2) does, or as YAML that parses to the same value. In
+// YAML, comments come after the values of an object, by their keys.
 func (f *outputFormat) write(w io.Writer, v any, comments map[string]string) (err error) {
 	text := append(value.IndentJSON(v), '\n')
 	if *f != "json" {
@@ -63,7 +63,7 @@ func (f *outputFormat) writeLocated(w io.Writer, list []appconfig.Located) error
 	return f.write(w, values, comments)
 }
 
-// relative returns an origin with paths relative to dir where they are in it.
+// relative returns an origin whose paths are relative to dir if they are in it.
 func relative(origin value.Position, dir string) value.Position {
 	if origin.Source == nil {
 		return origin
@@ -79,8 +79,8 @@ func relative(origin value.Position, dir string) value.Position {
 	return origin
 }
 
-// formatYAML lets go-yaml choose the style of each text. Where what it chooses would be read as another value
-// by YAML 1.2's rules, all texts are quoted.
+// formatYAML lets go-yaml choose the style of each string. If YAML 1.2 would read the result as another value, all
+// strings are quoted.
 func formatYAML(v any, comments map[string]string) ([]byte, error) {
 	for _, style := range []goyaml.Style{0, goyaml.DoubleQuotedStyle} {
 		node := yamlNode(v, style)
@@ -98,7 +98,7 @@ func formatYAML(v any, comments map[string]string) ([]byte, error) {
 	return value.FormatJSON(v), nil // which is YAML as well
 }
 
-// yamlNode converts a config value, with its texts in the given style.
+// yamlNode converts a config value, with its strings in the given style.
 func yamlNode(v any, style goyaml.Style) *goyaml.Node {
 	switch v := v.(type) {
 	case *value.Object:

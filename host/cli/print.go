@@ -58,8 +58,8 @@ func configPrint(sources []schema.Source) *cobra.Command {
 // masked is printed for a secret.
 const masked = "<secret>"
 
-// visible returns the configuration as it may be shown: what is for the frontend, or all of it, with secrets masked
-// unless they are wanted. It returns the visibility of each value that is shown by its key, too.
+// visible returns what may be shown of the configuration: the part for the frontend, or all of it, with secrets
+// masked except if they are wanted. It also returns the visibility of each shown value by its key.
 func (c *loadedConfig) visible(frontend, withSecrets bool) (*appconfig.Config, map[string]string, error) {
 	visibilities := map[string]string{}
 	o := schema.Options{IgnoreErrors: withSecrets, Transform: func(value any, visibility, key string) any {
@@ -86,7 +86,7 @@ func (c *loadedConfig) visible(frontend, withSecrets bool) (*appconfig.Config, m
 	return appconfig.New(layers...), visibilities, nil
 }
 
-// located lists the values that may be shown, by what visible says of them, with their origins.
+// located lists the values that may be shown, with their origins. visibilities is the result of visible.
 func (c *loadedConfig) located(visibilities map[string]string, frontend, withSecrets bool) ([]appconfig.Located, error) {
 	all, err := c.Located()
 	var list []appconfig.Located

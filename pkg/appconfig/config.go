@@ -3,7 +3,7 @@
 //
 // Load finds the sources (files, URLs, koanf providers, APP_CONFIG_ variables), makes a layer of each and returns a
 // Config, which reads the layers key by key. Watch reports a new Config whenever the data of a source changes. A Config
-// is an immutable snapshot: to use changed data is to use another Config.
+// is an immutable snapshot: to use changed data, use the new Config.
 //
 // A source goes through these steps:
 //
@@ -14,10 +14,10 @@
 //	env.go                the environment: variables for ${…}, and the layer of the APP_CONFIG_ variables
 //	reader.go             the getters (lookup.go, index.go: how they find a value below many layers)
 //
-// koanf.go is where koanf's providers come in and its instances go out.
+// koanf.go reads koanf's providers and returns koanf instances.
 //
-// Each value knows where it came from (Config.Located), and variables that were not set are known by the keys that
-// vanished with them (Config.Unset). testdata/cases holds what the real packages make of more than 700 configurations.
+// Config.Located says where each value came from. Config.Unset lists the variables that are not set, with the keys that
+// are left out because of them. testdata/cases has what the real packages make of more than 700 configurations.
 package appconfig
 
 import "github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -31,10 +31,10 @@ type Layer struct {
 	unset []unsetKey
 }
 
-// Config reads a configuration: layers, lowest first, key by key. It is immutable and safe for concurrent
-// use. If a layer has no value the one below is asked, and objects are merged.
+// Config reads a configuration: layers, lowest first, key by key. It is immutable and safe for concurrent use. If a
+// layer has no value, the layer below is read. Objects are merged.
 type Config struct {
-	data     *value.Object // nil if there is no layer at all
+	data     *value.Object // nil if there are no layers
 	layer    string
 	prefix   string
 	fallback *Config // the layer below
@@ -65,11 +65,11 @@ func New(layers ...Layer) *Config {
 	return config
 }
 
-// Layers returns the layers, lowest first. A part of a configuration, as GetConfig returns it, has none.
+// Layers returns the layers, lowest first. The result of GetConfig has none.
 func (c *Config) Layers() []Layer { return c.layers }
 
-// LayerOf returns the name of the topmost layer that has a value under key, "" if none has. It is for errors about a
-// value that has the right type and is wrong all the same.
+// LayerOf returns the name of the topmost layer that has a value under key, or "". It is for errors about a value
+// that has the right type but is wrong.
 func (c *Config) LayerOf(key string) string {
 	if v, layer, err := c.topmost(key); v != nil && err == nil {
 		return layer
@@ -77,8 +77,8 @@ func (c *Config) LayerOf(key string) string {
 	return ""
 }
 
-// Equal reports whether two configurations have the same merged values, the order of keys and the layers aside. Nil
-// equals only nil.
+// Equal reports whether two configurations have the same merged values, whatever their layers and the order of their
+// keys. Nil equals only nil.
 func Equal(a, b *Config) bool {
 	if a == nil || b == nil {
 		return a == b

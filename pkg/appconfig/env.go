@@ -15,7 +15,7 @@ const envPrefix = "APP_CONFIG_"
 type environ struct {
 	values map[string]string
 	names  []string
-	lax    bool // a variable that is not set, or empty, is "x" to ${…} and $env
+	lax    bool // variables that are not set or empty are "x" for ${…} and $env
 }
 
 func newEnviron(pairs []string) *environ {
@@ -33,7 +33,7 @@ func newEnviron(pairs []string) *environ {
 	return e
 }
 
-// lookup returns the value of a variable. It is trimmed, except if lax: backstage-cli takes it as it is.
+// lookup returns the value of a variable. It is trimmed, except with lax, as in backstage-cli.
 func (e *environ) lookup(name string) (string, bool) {
 	v, ok := e.values[name]
 	switch {
@@ -45,8 +45,8 @@ func (e *environ) lookup(name string) (string, bool) {
 	return v, true
 }
 
-// config returns what the APP_CONFIG_ variables set, or nil if there are none. The parts of a key are
-// separated by "_". A value that is JSON is taken as such, all others are strings.
+// config returns the values of the APP_CONFIG_ variables, or nil if there are none. The parts of a key are separated
+// by "_". A value that is JSON is parsed; any other is a string.
 func (e *environ) config() (*value.Object, error) {
 	var data *value.Object
 	for _, name := range e.names {

@@ -7,7 +7,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// A MissingError says that a required value is nowhere: Backstage's "Missing required config value at …".
+// A MissingError says that no layer has a required value: Backstage's "Missing required config value at …".
 type MissingError struct {
 	Key   string // the full path
 	Layer string // the context of the topmost layer
@@ -17,7 +17,7 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("Missing required config value at '%s' in '%s'", e.Key, e.Layer)
 }
 
-// A TypeError says that a value is of another type than the one asked for.
+// A TypeError says that a value has another type than the one asked for.
 type TypeError struct {
 	Key    string // the full path
 	Layer  string // the context of the layer that holds the value
@@ -42,7 +42,7 @@ func (e *ConvertError) Error() string {
 	return fmt.Sprintf("Unable to convert config value for key '%s' in '%s' to a %s", e.Key, e.Layer, e.Wanted)
 }
 
-// An InvalidKeyError says that no config can be read under such a key.
+// An InvalidKeyError says that a key has a form that Backstage does not allow.
 type InvalidKeyError struct{ Key string }
 
 func (e *InvalidKeyError) Error() string { return fmt.Sprintf("Invalid config key '%s'", e.Key) }
@@ -62,7 +62,7 @@ func typeOf(v any) string {
 	return value.TypeOf(v)
 }
 
-// A LoadError says that a source was read but does not make a configuration.
+// A LoadError says why a source cannot be loaded.
 type LoadError struct {
 	Path string // the file or URL
 	Err  error
@@ -79,14 +79,14 @@ func (e *LoadError) Error() string {
 
 func (e *LoadError) Unwrap() error { return e.Err }
 
-// A WatchError says that changes cause no event: in a folder, of a provider, or anywhere. Those of files are found all
-// the same when Watch looks at the files, though later.
+// A WatchError says that changes cause no events: in a folder, of a provider, or anywhere. Watch still notices
+// changed files, but only when it polls.
 type WatchError struct{ Err error }
 
 func (e *WatchError) Error() string { return "cannot watch " + e.Err.Error() }
 func (e *WatchError) Unwrap() error { return e.Err }
 
-// A NotFoundError says that a file is not there.
+// A NotFoundError says that a file does not exist.
 type NotFoundError struct {
 	Path    string
 	problem string
@@ -94,7 +94,7 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string { return e.problem }
 
-// textError is an error whose text must be as Backstage has it.
+// textError is an error with Backstage's exact text.
 type textError string
 
 func (e textError) Error() string { return string(e) }

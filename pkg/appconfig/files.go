@@ -15,18 +15,18 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// files notes which files a load looked at, and in which state they were.
+// files records the files that a load used, and the state of each.
 type files struct {
 	mu   sync.Mutex
-	seen map[string]fs.FileInfo // by absolute path; nil for one that is not there
+	seen map[string]fs.FileInfo // by absolute path; nil if the file does not exist
 }
 
-// stat looks at a file.
+// stat returns the state of a file and records it.
 func (f *files) stat(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, ok := f.seen[path]; !ok { // the state before it was read counts
+	if _, ok := f.seen[path]; !ok { // keep the state from before the file was read
 		f.seen[path] = info
 	}
 	return info, err
@@ -48,11 +48,11 @@ func (f *files) changed() bool {
 	return false
 }
 
-// moment is how long a program that is just writing a file has to get on with it.
-const moment = 10 * time.Millisecond
+// emptyDelay is the wait before an empty file is read again: a program may be about to write it.
+const emptyDelay = 10 * time.Millisecond
 
-// read reads a file; missing is what the error says of one that is not there. A file that is empty is given a
-// moment.
+// read reads a file. missing is the format of the error if the file does not exist. An empty file is read again after
+// a short delay.
 func (f *files) read(ctx context.Context, path, missing string) ([]byte, error) {
 	info, err := f.stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,14 +65,14 @@ func (f *files) read(ctx context.Context, path, missing string) ([]byte, error) 
 		return text, err
 	}
 	select {
-	case <-time.After(moment):
+	case <-time.After(emptyDelay):
 		return readSome(ctx, path, info)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// readSome reads a file up to the limit, whatever size it claims to have: a pipe or a device has none.
+// readSome reads a file up to the size limit. It does not trust the reported size: pipes and devices have none.
 func readSome(ctx context.Context, path string, info fs.FileInfo) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func readSome(ctx context.Context, path string, info fs.FileInfo) ([]byte, error
 	return text.Bytes(), nil
 }
 
-// endOpen ends the opening of a pipe, which waits for a writer.
+// endOpen makes an os.Open of a pipe return that waits for a writer.
 func endOpen(path string) {
 	if writer, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
 		_ = writer.Close()

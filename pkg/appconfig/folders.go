@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// follow has the notifier watch the folders that decide what the files of the last load are, and no others. It
-// reports whether some are new.
+// follow makes the notifier watch exactly the folders in which a change can affect the files of the last load. It
+// reports whether any of them is new.
 func (w *watcher) follow() (added bool) {
 	folders := map[string]bool{}
 	w.files.mu.Lock()
@@ -24,23 +24,23 @@ func (w *watcher) follow() (added bool) {
 		}
 		delete(folders, folder)
 	}
-	blind := map[string]bool{}
+	unwatched := map[string]bool{}
 	for folder := range folders {
 		switch err := w.notifier.Add(folder); {
 		case err == nil:
 			added = true
 		case !errors.Is(err, fs.ErrNotExist):
-			if blind[folder] = true; !w.blind[folder] {
+			if unwatched[folder] = true; !w.unwatched[folder] {
 				w.report(nil, &WatchError{fmt.Errorf("%s: %w", folder, err)})
 			}
 		}
 	}
-	w.blind = blind
+	w.unwatched = unwatched
 	return added
 }
 
-// addFolders adds the folders in which a change may make path another file: its own, those of the symbolic links
-// on the way, and the deepest folder that exists if it is missing.
+// addFolders adds the folders in which a change can make path another file: its own, those of the symbolic links on
+// the way, and if the file is missing, the deepest folder that exists.
 func addFolders(folders map[string]bool, path string) {
 	at, rest := string(filepath.Separator), strings.TrimPrefix(filepath.Clean(path), string(filepath.Separator))
 	for hops := 0; rest != "" && hops < 40; {

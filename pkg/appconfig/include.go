@@ -11,20 +11,20 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// scope is what relative paths start from.
+// scope is the folder that relative paths start from, and the include that contains them.
 type scope struct {
 	dir    string
 	within *include
 }
 
-// include is an include under way.
+// include is an include in progress.
 type include struct {
 	parent *include
 	path   string // the absolute path
-	part   string // what of it, after the "#"
+	part   string // the key after "#"
 }
 
-// includeKey returns the first of an object's keys that asks for an include, "" if none does.
+// includeKey returns the first of an object's keys that is $file, $env or $include, otherwise "".
 func includeKey(object *value.Object) string {
 	for key := range object.All() {
 		if key == "$file" || key == "$env" || key == "$include" {
@@ -34,8 +34,8 @@ func includeKey(object *value.Object) string {
 	return ""
 }
 
-// part is what replaces an include: a value, its position, and the scope of what is in it. ok is false if the include
-// vanishes.
+// part is what replaces an include: a value, its position, and the scope of everything in it. ok is false if the key
+// is left out.
 type part struct {
 	value any
 	pos   value.Position
@@ -83,7 +83,7 @@ func (t *transformer) include(keyword string, object *value.Object, pos value.Po
 func (t *transformer) includePart(target string, pos value.Position, in scope) (part, error) {
 	name, key, _ := strings.Cut(target, "#")
 	if i := strings.IndexAny(key, "\n\r\u2028\u2029"); i >= 0 {
-		key = key[:i] // in Backstage the path ends at a line's end
+		key = key[:i] // as in Backstage, the key ends at a line break
 	}
 	parse := parserFor(name)
 	if parse == nil {
@@ -130,11 +130,11 @@ func (t *transformer) read(path string) (string, error) {
 	return text, err
 }
 
-// parserFor returns what reads an included file, by the extension of its name.
+// parserFor returns the parser for an included file by its extension, or nil.
 func parserFor(name string) func(string, *value.Source) (any, value.Position, error) {
 	base := filepath.Base(name) // drops a slash at the end, as Node does
 	switch filepath.Ext(base) {
-	case base: // has no extension for Node
+	case base: // no extension for Node
 	case ".json":
 		return value.ReadJSON
 	case ".yaml", ".yml":

@@ -6,13 +6,13 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// index is what several layers have under a key, put together so that a read takes one step for each part of a key
-// however many layers there are. It is made once, with the configuration.
+// index holds the values of several layers under one key. It makes a read take one step for each part of a key,
+// however many layers there are. New makes it.
 type index struct {
-	value any               // of the topmost layer that has one
+	value any               // of the topmost layer that has the key
 	layer string            // that layer's name
-	end   *index            // the topmost value that is no object; what layers below it have does not count
-	parts map[string]*index // what the objects above the end have, by key
+	end   *index            // the topmost value that is not an object; it hides the layers below
+	parts map[string]*index // the values in the objects above end, by key
 }
 
 func newIndex(v any, layer string) *index {
@@ -21,7 +21,7 @@ func newIndex(v any, layer string) *index {
 	return x
 }
 
-// add adds what a layer has that is below those before it.
+// add adds the value of a layer below those that were added before.
 func (x *index) add(v any, layer string) {
 	if x.end != nil {
 		return
@@ -46,8 +46,8 @@ func (x *index) addParts(object *value.Object, layer string) {
 	}
 }
 
-// find returns the topmost value under a valid key. If there is none, but a value on the way that is no object, it
-// returns that one, and the part of the key that is left as rest.
+// find returns the topmost value under a valid key. If there is none, but a value on the way to it is not an object,
+// find returns that value, and as rest the part of the key below it.
 func (x *index) find(key string) (found *index, rest string) {
 	var end *index
 	below := ""

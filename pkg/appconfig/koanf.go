@@ -9,22 +9,22 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// What koanf does here: any of its providers can be a layer; yaml.Parser gives its users our YAML; every layer, be it
-// of a file, a URL or the variables, is a provider for its users; and Koanf returns the merged configuration, for its
-// Unmarshal and for code that takes one.
+// koanf is used at both ends: any of its providers can be a layer, every Layer is a provider, yaml.Parser is a parser
+// for Backstage's YAML, and Config.Koanf returns the merged configuration as an instance, for its Unmarshal and for
+// code that takes one.
 //
-// The layers in between are ours. koanf's getters know neither the order of keys nor a null from a missing value, split
-// a key at its dots wherever these come from, cannot tell which layer a value is in, and copy what they return.
+// The layers in between are ours. koanf's getters do not keep the order of keys, do not distinguish null from a
+// missing value, split every key at its dots, do not know the layer of a value, and copy what they return.
 
-// A Provider is a further source of configuration: anything that koanf can load. A provider that has a method Watch, as
-// koanf's own do, is read again when it reports a change, and any provider when something else changes.
+// A Provider is a further source of configuration: anything that koanf can load. Providers are read again at each
+// reload. If one has a method Watch, as koanf's own have, a change that it reports causes a reload.
 type Provider struct {
-	Name     string         // what errors call the layer
+	Name     string         // of the layer, in errors
 	Provider koanf.Provider // a secrets manager, a key-value store, a map
 	Parser   koanf.Parser   // nil if the provider returns maps
 }
 
-// load reads the source. Its keys come in the order of the alphabet, as a map has none.
+// load reads the source. Its keys are sorted, since a map has no order.
 func (p Provider) load() (Layer, error) {
 	store := koanf.New(".")
 	if err := store.Load(p.Provider, p.Parser); err != nil {
@@ -33,8 +33,8 @@ func (p Provider) load() (Layer, error) {
 	return Layer{Name: p.Name, Path: p.Name, Data: value.ReadMap(store.Raw(), &value.Source{Path: p.Name})}, nil
 }
 
-// watch sends to events whenever the provider reports a change, nil, or that it cannot, until ctx ends. It returns a
-// function that ends the provider's own watching.
+// watch starts the provider's own watching, if it has any. Until ctx ends, it sends nil to events for each change, or
+// the error why changes cannot be reported. stop ends the provider's watching.
 func (p Provider) watch(ctx context.Context, events chan<- error) (stop func()) {
 	send := func(err error) {
 		if err != nil {
@@ -61,8 +61,9 @@ func (p Provider) watch(ctx context.Context, events chan<- error) (stop func()) 
 	}
 }
 
-// Koanf returns the merged configuration as a koanf instance of plain maps, for example to unmarshal a part of it into
-// a struct. It is a copy, to be made at start-up and not for each read. Its errors do not name layers.
+// Koanf returns the merged configuration as a koanf instance of plain maps, for example to unmarshal a part of it
+// into a struct. It is a deep copy: call Koanf once, not for each read. The errors of the instance do not name
+// layers.
 func (c *Config) Koanf() (*koanf.Koanf, error) {
 	v, _, err := c.GetOptional("")
 	if err != nil {
@@ -73,7 +74,7 @@ func (c *Config) Koanf() (*koanf.Koanf, error) {
 	return store, store.Load(Layer{Data: object}, nil)
 }
 
-// Read makes a layer a koanf.Provider, whatever it was read from: k.Load(layer, nil) loads a copy of its values.
+// Read implements koanf.Provider: k.Load(layer, nil) loads a copy of the layer's values.
 func (l Layer) Read() (map[string]any, error) { return l.Data.Map(), nil }
 
 // ReadBytes returns the layer as JSON, for a koanf.Parser of JSON or YAML.

@@ -16,7 +16,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// Limits on a layer with all that it includes; what exceeds them is refused with an error.
+// Limits on a layer with its includes. Anything larger is an error.
 const (
 	maxValues   = 1_000_000
 	maxIncludes = 1000
@@ -27,12 +27,12 @@ const (
 // without any environment.
 type Options struct {
 	RootDir string   // where default files are looked for; "" is the project's root, as Backstage finds it
-	Dir     string   // what relative targets start from; "" is the working directory
+	Dir     string   // the base of relative targets; "" is the working directory
 	Targets []string // paths and URLs, lowest first; none for the default files
 	Environ []string // NAME=value in order, as os.Environ gives it
 
-	AllowMissingDefault bool // do without app-config.yaml
-	Lax                 bool // take "x" for variables that are not set, as backstage-cli config:check --lax does
+	AllowMissingDefault bool // app-config.yaml is optional
+	Lax                 bool // variables that are not set or empty are "x", as in backstage-cli config:check --lax
 	LocalOnly           bool // refuse URLs, as Backstage does unless its remote option is set
 
 	Providers []Provider    // further layers, between the files and the environment
@@ -41,7 +41,7 @@ type Options struct {
 }
 
 // Load reads all sources: the targets or the default files, then the providers and the APP_CONFIG_ variables. It
-// returns when ctx ends, whatever a source waits for.
+// returns when ctx ends, even if a source blocks.
 func Load(ctx context.Context, o Options) (*Config, error) {
 	l, err := newLoader(o)
 	if err != nil {
@@ -56,7 +56,7 @@ type loader struct {
 	environ *environ
 	targets []target
 	remote  func(ctx context.Context, u *url.URL) ([]byte, error)
-	once    map[string]Layer // of pipes, by path: they cannot be read again
+	once    map[string]Layer // layers of pipes, which cannot be read again, by path
 }
 
 func newLoader(o Options) (*loader, error) {
@@ -73,7 +73,7 @@ func newLoader(o Options) (*loader, error) {
 	return l, nil
 }
 
-// load reads all sources at once. If several fail the lowest one's error is returned.
+// load reads all sources in parallel. If several fail, it returns the error of the lowest one.
 func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	files := &files{seen: map[string]fs.FileInfo{}}
 	targets, err := l.sources(files)
@@ -112,8 +112,8 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	return New(layers...), files, nil
 }
 
-// loadAll returns the layers of all sources that have data. When ctx ends it returns at once: what is still under way
-// then comes to its own end and is dropped.
+// loadAll returns the layers of all sources that have data. When ctx ends, it returns at once; loads that are still
+// running end later, and their results are dropped.
 func loadAll(ctx context.Context, sources []func() (Layer, error)) ([]Layer, error) {
 	layers, errs := make([]Layer, len(sources)), make([]error, len(sources))
 	var group sync.WaitGroup
@@ -136,7 +136,7 @@ func loadAll(ctx context.Context, sources []func() (Layer, error)) ([]Layer, err
 	return slices.DeleteFunc(layers, func(layer Layer) bool { return layer.Data == nil }), nil
 }
 
-// loadFile loads a local file and all that it includes, and notes what it reads. An empty file is no layer.
+// loadFile loads a local file with its includes, and records them in files. An empty file is no layer.
 func (l *loader) loadFile(ctx context.Context, path string, files *files) (Layer, error) {
 	text, err := files.read(ctx, path, `Config file "%s" does not exist`)
 	if err != nil {

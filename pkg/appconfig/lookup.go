@@ -8,8 +8,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// lookup returns the value under key of the topmost layer that has one, nil if none has or it is null. A value that
-// does not fit wanted is an error; item reports whether an array may have an item.
+// lookup returns the value under key of the topmost layer that has one, or nil if there is none or it is null. A
+// value of another type than wanted is an error. If an array is wanted, item reports whether it may have an item.
 func (c *Config) lookup(key, wanted string, item func(any) bool) (any, error) {
 	v, layer, err := c.topmost(key)
 	if v == nil || err != nil {
@@ -41,13 +41,13 @@ func (c *Config) topmost(key string) (v any, layer string, err error) {
 	return found.value, found.layer, nil
 }
 
-// notObject reports a value on the way to a key, of which rest is left.
+// notObject returns the error for a value on the way to key that is not an object. rest is the part of key below it.
 func (c *Config) notObject(key, rest, layer string, v any) error {
 	at := strings.TrimSuffix(key[:len(key)-len(rest)], ".")
 	return &TypeError{c.fullKey(at), layer, typeOf(v), "object"}
 }
 
-// misfit reports whether v is of another type than wanted, and which item of an array it is, or -1.
+// misfit reports whether v has another type than wanted, and the index of the wrong item in an array, or -1.
 func misfit(v any, wanted string, item func(any) bool) (bad bool, index int) {
 	switch v := v.(type) {
 	case []any:
@@ -121,7 +121,8 @@ func validKey(key string) bool {
 	return key == "" || strings.IndexByte(separators, before) < 0
 }
 
-// merge overlays v on below, itself a result of merge, and drops nulls inside objects. What needs no change is shared.
+// merge overlays v on below, itself a result of merge, and drops nulls inside objects. It shares the parts that need
+// no change.
 func merge(v, below any) any {
 	object, ok := v.(*value.Object)
 	if !ok {
@@ -146,7 +147,7 @@ func merge(v, below any) any {
 	return out
 }
 
-// hasNull reports whether an object, or one in it, has a null. Those in arrays do not count.
+// hasNull reports whether an object, or an object in it, has a null. Nulls in arrays do not count.
 func hasNull(object *value.Object) bool {
 	for _, v := range object.All() {
 		switch v := v.(type) {

@@ -14,7 +14,7 @@ type Located struct {
 }
 
 // Located lists all values of the merged configuration with their origins, in the order of Get. It returns the
-// error that Get would.
+// same errors as Get.
 func (c *Config) Located() ([]Located, error) {
 	root, ok, err := c.GetOptional("")
 	if err != nil || !ok {

@@ -15,7 +15,7 @@ func (c *Config) Has(key string) (bool, error) {
 	return v != nil, err
 }
 
-// Keys returns the names at the top of c, those of the topmost layer first.
+// Keys returns the top-level keys of c, those of the topmost layer first.
 func (c *Config) Keys() []string {
 	keys := c.data.Keys()
 	if c.fallback != nil {
@@ -91,7 +91,7 @@ func (c *Config) part(key string) (*Config, error) {
 	return nil, &TypeError{c.fullKey(key), c.layer, typeOf(v), "object"}
 }
 
-// GetConfigArray returns the objects of the array under key. Arrays are not merged: the topmost counts.
+// GetConfigArray returns the objects of the array under key. Arrays are not merged: the topmost one counts.
 func (c *Config) GetConfigArray(key string) ([]*Config, error) {
 	return required(c, key, c.GetOptionalConfigArray)
 }
@@ -111,7 +111,7 @@ func (c *Config) GetOptionalConfigArray(key string) ([]*Config, bool, error) {
 	return configs, true, nil
 }
 
-// GetNumber returns the number under key; a string that JavaScript's Number takes for one is converted.
+// GetNumber returns the number under key. A string is converted as JavaScript's Number does.
 func (c *Config) GetNumber(key string) (float64, error) { return required(c, key, c.GetOptionalNumber) }
 
 // GetOptionalNumber is GetNumber for a number that may be missing.
@@ -129,7 +129,7 @@ func (c *Config) GetOptionalNumber(key string) (float64, bool, error) {
 	return 0, false, err
 }
 
-// GetBoolean returns the boolean under key; true, yes, on, y, 1 and their opposites are converted.
+// GetBoolean returns the boolean under key. True, yes, on, y, 1 and their opposites are converted.
 func (c *Config) GetBoolean(key string) (bool, error) { return required(c, key, c.GetOptionalBoolean) }
 
 // GetOptionalBoolean is GetBoolean for a boolean that may be missing.
@@ -155,7 +155,7 @@ func (c *Config) GetOptionalBoolean(key string) (v, ok bool, err error) {
 	return false, false, &ConvertError{c.fullKey(key), c.layer, "boolean"}
 }
 
-// GetString returns the string under key, which is not empty.
+// GetString returns the string under key. An empty string is an error.
 func (c *Config) GetString(key string) (string, error) { return required(c, key, c.GetOptionalString) }
 
 // GetOptionalString is GetString for a string that may be missing.
@@ -165,14 +165,14 @@ func (c *Config) GetOptionalString(key string) (string, bool, error) {
 	return text, ok, err
 }
 
-// GetStringArray returns the array of strings under key, none of which is empty.
+// GetStringArray returns the array of strings under key. An empty string in it is an error.
 func (c *Config) GetStringArray(key string) ([]string, error) {
 	return required(c, key, c.GetOptionalStringArray)
 }
 
 // GetOptionalStringArray is GetStringArray for an array that may be missing.
 func (c *Config) GetOptionalStringArray(key string) ([]string, bool, error) {
-	v, err := c.lookup(key, "string-array", isText)
+	v, err := c.lookup(key, "string-array", isString)
 	if v == nil || err != nil {
 		return nil, false, err
 	}
@@ -183,7 +183,7 @@ func (c *Config) GetOptionalStringArray(key string) ([]string, bool, error) {
 	return texts, true, nil
 }
 
-func isText(v any) bool {
+func isString(v any) bool {
 	text, ok := v.(string)
 	return ok && text != ""
 }

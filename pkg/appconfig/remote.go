@@ -82,7 +82,7 @@ func (d *documents) read(ctx context.Context, u *url.URL) ([]byte, error) {
 	return text, err
 }
 
-// note keeps what reading a document gave, and reports whether it is news.
+// note records the result of reading a document, and reports whether it is new.
 func (d *documents) note(u *url.URL, text []byte, err error) (news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -95,14 +95,14 @@ func (d *documents) note(u *url.URL, text []byte, err error) (news bool) {
 	return next.problem != "" && next.problem != known.problem || !bytes.Equal(next.text, known.text)
 }
 
-// refresh is what came of reading the remote documents again.
+// refresh is the result of reading the remote documents again.
 type refresh struct {
 	changed bool
-	errs    []error // that are news
+	errs    []error // new ones
 }
 
-// refresh reads the remote documents again, while the watcher goes on: a server may take long. One that cannot be
-// read stays as it was.
+// refresh reads the remote documents again in the background, since a server may be slow. If one cannot be read, the
+// last version is kept.
 func (d *documents) refresh(ctx context.Context, targets []target) <-chan refresh {
 	done := make(chan refresh, 1)
 	go func() {

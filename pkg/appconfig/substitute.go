@@ -17,7 +17,7 @@ func (t *transformer) text(s string, pos value.Position) (any, value.Position, b
 	return text, withVariables(pos, used), ok
 }
 
-// withVariables returns the position of a value that variables went into.
+// withVariables adds the names of variables to the position of a value that was made with them.
 func withVariables(pos value.Position, names []string) value.Position {
 	if len(names) > 0 {
 		pos.Source = &value.Source{Path: pos.Source.Path, Variables: names, Parent: pos.Source.Parent}
@@ -25,11 +25,11 @@ func withVariables(pos value.Position, names []string) value.Position {
 	return pos
 }
 
-// reference is a reference to a variable, or an escaped one. The innermost braces count.
+// reference matches ${…}, and $${…}, its escaped form. Of nested braces only the innermost match.
 var reference = regexp.MustCompile(`\$?\$\{[^{}]*\}`)
 
-// substitute replaces every ${NAME} and ${NAME:-default} in a string, and $${…} by ${…}. ok is false if a variable
-// without a default is not set.
+// substitute replaces every ${NAME} and ${NAME:-default} in a string, and turns $${…} into ${…}. ok is false if a
+// variable without a default is not set.
 func (t *transformer) substitute(s string) (out string, used []string, ok bool) {
 	var missing []string
 	seen, lacks := map[string]bool{}, map[string]bool{}

@@ -20,7 +20,7 @@ type target struct {
 	url  *url.URL
 }
 
-// target returns what a path or a URL names.
+// target returns the file or URL that a name stands for.
 func (o *Options) target(name string) (target, error) {
 	if u := parseURL(name); u != nil {
 		if o.LocalOnly {
@@ -36,14 +36,14 @@ func (o *Options) target(name string) (target, error) {
 	return target{path: path}, err
 }
 
-// TargetsFromArgs returns the values of --config on a command line, as Backstage finds them with minimist: a value
-// follows the flag, or is behind "=". It is for programs that have no more than the arguments.
+// TargetsFromArgs returns the values of --config in a command line, as Backstage finds them with minimist: a value
+// follows the flag, or an "=". It is for programs that have only the argument list.
 func TargetsFromArgs(args []string) ([]string, error) {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
 	var targets []string
-	named, bare := false, false // a target was named; a flag lacks its value
+	named, bare := false, false // a target was found; a flag has no value
 	for i := 0; i < len(args); i++ {
 		target, hasTarget := strings.CutPrefix(args[i], "--config=")
 		isBare := false
@@ -71,7 +71,7 @@ func TargetsFromArgs(args []string) ([]string, error) {
 	return targets, nil
 }
 
-// flag matches what minimist takes for a flag rather than for a value.
+// flag matches an argument that minimist reads as a flag and not as a value.
 var flag = regexp.MustCompile(`^--?[^-]`)
 
 // sources returns the files and URLs to load, lowest first.
@@ -107,9 +107,9 @@ func (l *loader) sources(files *files) ([]target, error) {
 	return targets, nil
 }
 
-// rootDir is where default files are looked for when the program does not say: Backstage's targetRoot, which is the
-// nearest folder, from the working directory upwards, whose package.json has workspaces. So a host that is started
-// in packages/backend of a Backstage repository finds the files at its top. Elsewhere it is the working directory.
+// rootDir returns the folder of the default files if Options.RootDir is empty. It is Backstage's targetRoot: the
+// nearest folder, from the working directory upwards, whose package.json has workspaces, otherwise the working
+// directory. So a host that is started in packages/backend of a Backstage repository finds the files at its top.
 func rootDir() (string, error) {
 	working, err := os.Getwd()
 	if err != nil {
@@ -120,7 +120,7 @@ func rootDir() (string, error) {
 		text, err := os.ReadFile(filepath.Join(dir, "package.json"))
 		if err == nil && json.Unmarshal(text, &manifest) == nil {
 			switch manifest.Workspaces {
-			case nil, false, 0.0, "": // are false to JavaScript
+			case nil, false, 0.0, "": // false in JavaScript
 			default:
 				return dir, nil
 			}

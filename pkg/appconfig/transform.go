@@ -11,18 +11,18 @@ import (
 // transformer replaces ${…}, $env, $file and $include in a parsed document.
 type transformer struct {
 	environ  *environ
-	readFile func(path string) (string, error) // nil if nothing can be included, as into remote documents
-	path     []string                          // to the value at hand, as Backstage's errors write it: ".a", "[0]"
+	readFile func(path string) (string, error) // nil for remote documents, which cannot include anything
+	path     []string                          // of the current value, as Backstage's errors write it: ".a", "[0]"
 	unset    []unsetKey
 	values   int
 	includes int
 	included int // bytes
 }
 
-// at returns where the transformer is.
+// at returns the path of the current value.
 func (t *transformer) at() string { return strings.Join(t.path, "") }
 
-// apply transforms a value and what is in it. ok is false if nothing is left of it.
+// apply transforms a value and everything in it. ok is false if the value is left out.
 func (t *transformer) apply(v any, pos value.Position, in scope) (out any, _ value.Position, ok bool, err error) {
 	if t.values++; t.values > maxValues {
 		return nil, pos, false, fmt.Errorf("more than %d values", maxValues)
@@ -49,7 +49,7 @@ func (t *transformer) apply(v any, pos value.Position, in scope) (out any, _ val
 	return out, pos, err == nil, err
 }
 
-// children transforms the parts of a value that itself stays what it is.
+// children transforms the items of an array or the values of an object. It returns any other value unchanged.
 func (t *transformer) children(v any, pos value.Position, in scope) (any, value.Position, error) {
 	depth := len(t.path)
 	defer func() { t.path = t.path[:depth] }()

@@ -5,25 +5,25 @@ import (
 	"strings"
 )
 
-// unsetKey is a value that vanished because variables were not set.
+// unsetKey is a key that is left out because variables are not set.
 type unsetKey struct {
 	key       string
 	variables []string
 }
 
-// miss notes that the value at hand vanishes.
+// miss records that the current value is left out.
 func (t *transformer) miss(variables []string) {
 	t.unset = append(t.unset, unsetKey{strings.TrimPrefix(t.at(), "."), variables})
 }
 
-// An Unset variable is one that the configuration asks for, without a default, and that is not set.
+// An Unset is a variable that the configuration uses without a default and that is not set.
 type Unset struct {
 	Name string
-	Keys []string // what is missing from the configuration because of it
+	Keys []string // the keys that are left out because of it
 }
 
-// Unset lists the variables that were not set and the keys that vanished with them, in the order of the layers.
-// A key that another layer has a value for has not vanished. Programs warn of them at their start.
+// Unset lists the variables that are not set, with the keys that are left out because of them, in the order of the
+// layers. It skips keys that have a value in another layer. Programs warn of them at their start.
 func (c *Config) Unset() (list []Unset) {
 	for i, layer := range c.layers {
 		for _, missing := range layer.unset {
@@ -42,7 +42,7 @@ func (c *Config) Unset() (list []Unset) {
 	return list
 }
 
-// isThere reports whether a key that vanished from a layer has a value all the same. Arrays are not merged, so for an
+// isThere reports whether a key that was left out of a layer still has a value. Arrays are not merged, so for an
 // array item only higher layers count.
 func (c *Config) isThere(key string, layer int) bool {
 	array, _, inArray := strings.Cut(key, "[")

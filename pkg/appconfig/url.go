@@ -16,8 +16,8 @@ var (
 	urlHost = regexp.MustCompile(`^(?:\[([^]]*)]|([^ #/:<>?@[\\\]^|]+))(?::([0-9]*))?$`)
 )
 
-// parseURL returns the URL that an argument is to JavaScript's URL class, or nil for anything that is a path: what
-// is no URL, or one without a host.
+// parseURL parses an argument as JavaScript's URL class does. It returns nil for a path: a string that is not a URL,
+// or a URL without a host.
 func parseURL(arg string) *url.URL {
 	text := strings.TrimFunc(arg, func(r rune) bool { return r <= ' ' })
 	text = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(text)
@@ -28,7 +28,7 @@ func parseURL(arg string) *url.URL {
 		rest = strings.ReplaceAll(rest, `\`, "/")
 	}
 	if web {
-		rest = "//" + strings.TrimLeft(rest, "/") // any number of slashes will do
+		rest = "//" + strings.TrimLeft(rest, "/") // any number of slashes is allowed
 	}
 	rest, ok := strings.CutPrefix(rest, "//")
 	if !ok || !urlScheme.MatchString(scheme) {
@@ -50,7 +50,7 @@ func parseURL(arg string) *url.URL {
 		return nil
 	}
 	u, err := url.Parse(scheme + "://" + rest)
-	if err != nil { // JavaScript takes more in other parts of a URL: the host counts
+	if err != nil { // JavaScript accepts more than Go after the host
 		path, _, _ = strings.Cut(path, "#")
 		path, query, _ := strings.Cut(path, "?") // which may hold a token, and is not shown
 		u = &url.URL{Scheme: scheme, Host: host, Path: path, RawQuery: query}
@@ -58,7 +58,7 @@ func parseURL(arg string) *url.URL {
 	return u
 }
 
-// validHost reports whether JavaScript takes a host and its port. In a web address the name may be percent-encoded.
+// validHost reports whether JavaScript accepts a host and its port. The name may be percent-encoded in a web address.
 func validHost(host string, web bool) bool {
 	m := urlHost.FindStringSubmatch(host)
 	if m == nil {

@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	settle     = 100 * time.Millisecond // without an event before a change is looked at
-	settleMost = time.Second            // but no longer than that after the first event
+	settle     = 100 * time.Millisecond // the time without events before a reload
+	settleMost = time.Second            // the longest time from the first event to a reload
 
 	defaultPoll = time.Minute
 )
 
-// Watch reports each change of a configuration until ctx ends, and then returns nil. current is the one in use,
-// as Load made it of the same options; what changed since is reported too.
+// Watch reports each change of a configuration until ctx ends, and then returns nil. current is the configuration in
+// use, which Load made with the same options. Changes since then are reported too.
 //
-// report is called with a new snapshot or with the error why there is none, one call at a time. What is called a
-// change is one of the data: a save that changes nothing is not reported, nor is the same error twice. The first
-// snapshot after an error is reported in any case: it means that the error is gone.
+// report is called with a new snapshot, or with the error why there is none. Calls do not overlap. Only changes of
+// the data are reported, not a save that changes nothing, and not the same error twice. The first snapshot after an
+// error is always reported: it means that the error is gone.
 //
-// All files that are involved are watched, included ones and default files that are not there yet, through
-// editors that write a new file, Kubernetes' swap of a symlink, and files that go and come back. A folder that cannot
-// be watched is reported once, with a WatchError. Remote documents are read again at an interval, pipes never. Providers
-// that watch their source are asked to.
-// Backstage watches files and remote documents alike, but gives up on an error.
+// Watch watches all files of the configuration, also included files and default files that do not exist yet. It
+// notices editors that replace a file, Kubernetes' swap of a symlink, and files that go and come back. A folder that
+// cannot be watched is reported once, with a WatchError. Remote documents are read again at an interval, pipes never.
+// Providers that can watch their source do so. Backstage also watches files and remote documents, but stops at an
+// error.
 func Watch(ctx context.Context, o Options, current *Config, report func(*Config, error)) error {
 	l, err := newLoader(o)
 	if err != nil {
@@ -60,24 +60,24 @@ func Watch(ctx context.Context, o Options, current *Config, report func(*Config,
 }
 
 type watcher struct {
-	loader   *loader
-	notifier *fsnotify.Watcher
-	report   func(*Config, error)
-	current  *Config
-	failed   string          // the error last reported, "" after a success
-	blind    map[string]bool // the folders that cannot be watched
-	files    *files          // of the last load
-	remote   documents
-	provided chan error // what providers reported: a change, or the error why there are no more
+	loader    *loader
+	notifier  *fsnotify.Watcher
+	report    func(*Config, error)
+	current   *Config
+	failed    string          // the error last reported, "" after a success
+	unwatched map[string]bool // folders that cannot be watched
+	files     *files          // of the last load
+	remote    documents
+	provided  chan error // reports of providers: nil for a change, or an error
 
 	changed   bool             // something other than a file changed
-	settled   <-chan time.Time // when to look at changes; nil if there are none
-	latest    time.Time        // when to look at them at the latest
-	refreshed <-chan refresh   // of the reading of remote documents that is under way
+	settled   <-chan time.Time // fires when to check for changes; nil if nothing is scheduled
+	latest    time.Time        // the latest time for that check
+	refreshed <-chan refresh   // the result of the refresh in progress; nil if there is none
 }
 
-// run reports changes until ctx ends. Files may still be being written, so a change is looked at only after a while
-// without an event, also if it came before the files were watched, or while they were read.
+// run reports changes until ctx ends. Files may still be being written, so it checks for changes only after a while
+// without events. That also holds for changes from before the files were watched, or while they were read.
 func (w *watcher) run(ctx context.Context) error {
 	interval := w.loader.options.Poll
 	if interval <= 0 {
@@ -88,8 +88,8 @@ func (w *watcher) run(ctx context.Context) error {
 	config, files, err := w.loader.load(ctx)
 	w.files = files
 	w.follow()
-	w.changed = err != nil || !sameLayers(w.current, config) // before the first look, or in a remote document
-	w.look()
+	w.changed = err != nil || !sameLayers(w.current, config) // before the first load here, or in a remote document
+	w.schedule()
 	defer func() {
 		if w.refreshed != nil {
 			<-w.refreshed
@@ -103,7 +103,7 @@ func (w *watcher) run(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			w.look()
+			w.schedule()
 			w.settled = time.After(min(settle, time.Until(w.latest)))
 		case err, ok := <-w.notifier.Errors:
 			if !ok {
@@ -112,57 +112,57 @@ func (w *watcher) run(ctx context.Context) error {
 			if errors.Is(err, fsnotify.ErrEventOverflow) {
 				err = nil // events were lost: anything may have changed
 			}
-			w.told(err)
+			w.notified(err)
 		case err := <-w.provided:
-			w.told(err)
+			w.notified(err)
 		case <-w.settled:
 			w.settle(ctx)
 		case <-poll.C:
 			w.poll(ctx)
 		case r := <-w.refreshed:
-			w.take(ctx, r)
+			w.refreshDone(ctx, r)
 		}
 	}
 }
 
-// look has the changes looked at in a while.
-func (w *watcher) look() {
+// schedule schedules a check for changes, unless there is one already.
+func (w *watcher) schedule() {
 	if w.settled == nil {
 		w.settled, w.latest = time.After(settle), time.Now().Add(settleMost)
 	}
 }
 
-// told takes in a change that the notifier or a provider reported without saying which, or the error why it cannot.
-func (w *watcher) told(err error) {
+// notified handles a report of the notifier or a provider: nil for an unspecified change, or an error.
+func (w *watcher) notified(err error) {
 	if err != nil {
 		w.report(nil, &WatchError{err})
 		return
 	}
 	w.changed = true
-	w.look()
+	w.schedule()
 }
 
-// settle looks at the changes, a while after the last event.
+// settle checks for changes after a while without events.
 func (w *watcher) settle(ctx context.Context) {
 	changed := w.changed
 	w.settled, w.changed = nil, false
 	if w.check(ctx, changed) {
-		w.look()
+		w.schedule()
 	}
 }
 
-// poll has the remote documents read again. Some file systems give no events, so files are looked at too.
+// poll starts a refresh of the remote documents. It also checks the files, since some file systems give no events.
 func (w *watcher) poll(ctx context.Context) {
 	if w.refreshed == nil {
 		w.refreshed = w.remote.refresh(ctx, w.loader.targets)
 	}
 	if w.settled == nil && w.stale() {
-		w.look()
+		w.schedule()
 	}
 }
 
-// take takes in what came of reading the remote documents again.
-func (w *watcher) take(ctx context.Context, r refresh) {
+// refreshDone handles the result of a refresh.
+func (w *watcher) refreshDone(ctx context.Context, r refresh) {
 	w.refreshed = nil
 	for _, err := range r.errs {
 		if ctx.Err() == nil && err.Error() != w.failed {
@@ -171,12 +171,12 @@ func (w *watcher) take(ctx context.Context, r refresh) {
 	}
 	if r.changed {
 		w.changed = true
-		w.look()
+		w.schedule()
 	}
 }
 
-// check reloads if anything changed, and watches the right folders. It reports whether to look again in a while: at
-// what changed meanwhile, or in a folder that was not watched yet and gave no event.
+// check reloads if anything changed, and watches the right folders. It reports whether to check again in a while: for
+// files that changed meanwhile, or in a folder that was not watched before and gave no events.
 func (w *watcher) check(ctx context.Context, changed bool) (again bool) {
 	if changed || w.stale() {
 		w.reload(ctx)
@@ -184,11 +184,11 @@ func (w *watcher) check(ctx context.Context, changed bool) (again bool) {
 	return w.follow() || w.files.changed()
 }
 
-// stale reports whether a reload may give something else. After an error it always may: a file whose permissions are
-// put right looks as it did before.
+// stale reports whether a reload may give another result. After an error it always may: a file whose permissions were
+// fixed looks unchanged.
 func (w *watcher) stale() bool { return w.failed != "" || w.files.changed() }
 
-// reload loads everything and reports what came of it.
+// reload loads all sources and reports the result.
 func (w *watcher) reload(ctx context.Context) {
 	config, files, err := w.loader.load(ctx)
 	w.files = files

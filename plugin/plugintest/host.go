@@ -10,7 +10,7 @@ import (
 	"github.com/understudy-host/understudy/plugin"
 )
 
-// defaults lie below the test's configuration.
+// defaults are the layer below the test's configuration.
 const defaults = `
 app: {baseUrl: 'http://localhost:3000'}
 backend: {baseUrl: 'http://localhost:0', listen: {host: 127.0.0.1, port: 0}}
@@ -25,15 +25,15 @@ type Host struct {
 	file string
 }
 
-// Open runs a host with the plugins until the test ends. content is its app-config.yaml; a host needs app.baseUrl,
-// backend.baseUrl and backend.listen, which it has anyway: it listens on a free port of 127.0.0.1. The environment
-// of the process is not used.
+// Open runs a host with the plugins until the test ends. content is its app-config.yaml. app.baseUrl, backend.baseUrl
+// and backend.listen have defaults: the host listens on a free port of 127.0.0.1. The environment of the process is
+// not used.
 func Open(t testing.TB, content string, plugins ...plugin.Plugin) *Host {
 	t.Helper()
 	return OpenOptions(t, content, host.Options{Plugins: plugins})
 }
 
-// OpenOptions is Open for a host with other options. Config.Targets and Log are the test's own.
+// OpenOptions is Open for a host with other options. It sets Config.Targets and Log itself.
 func OpenOptions(t testing.TB, content string, o host.Options) *Host {
 	t.Helper()
 	h, err := Start(t, content, o)
@@ -43,7 +43,7 @@ func OpenOptions(t testing.TB, content string, o host.Options) *Host {
 	return h
 }
 
-// Start is OpenOptions for tests of what stops a start. The log is there beside an error too.
+// Start is OpenOptions for tests of a start that fails. It returns the log beside an error too.
 func Start(t testing.TB, content string, o host.Options) (*Host, error) {
 	t.Helper()
 	dir := t.TempDir()

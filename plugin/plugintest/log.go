@@ -14,7 +14,7 @@ const patience = 30 * time.Second
 type Log struct {
 	mu      sync.Mutex
 	text    strings.Builder
-	waited  int       // how much of the text Wait has gone past
+	waited  int       // the length of the text that Wait has searched
 	changed sync.Cond // tells Wait to look again; its lock is mu
 }
 
@@ -33,8 +33,8 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
-// Wait returns the rest of the line behind the next occurrence of phrase. It waits for it, and goes on behind it
-// the next time. It fails the test after half a minute.
+// Wait waits for the next occurrence of phrase and returns the rest of its line. The next call continues after it.
+// Wait fails the test after half a minute.
 func (l *Log) Wait(t testing.TB, phrase string) string {
 	t.Helper()
 	l.mu.Lock()

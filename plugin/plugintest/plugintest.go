@@ -28,10 +28,10 @@ func Config(t testing.TB, content string) *appconfig.Config {
 	return appconfig.New(appconfig.Layer{Name: "app-config.yaml", Data: object})
 }
 
-// Environment returns what a host would give to p under the configuration in content, and the log lines that p
-// writes. It fails the test for all that a host refuses: a broken plugin, and a config that does not match the
-// schema. As in a host, the plugin sees only what its schema declares. Shutdown hooks run when the test ends;
-// backend.baseUrl is http://localhost:7007 if content has none.
+// Environment returns what a host would give to p with the configuration in content, and the log lines of p. It fails
+// the test for what a host refuses: an invalid plugin, or a config that does not match the schema. As in a host, the
+// plugin sees only what its schema declares. Shutdown hooks run when the test ends. If content has no
+// backend.baseUrl, it is http://localhost:7007.
 func Environment(t testing.TB, p plugin.Plugin, content string) (plugin.Environment, *observer.ObservedLogs) {
 	t.Helper()
 	if err := p.Check(); err != nil {

@@ -12,21 +12,20 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// ErrDepth says that JSON is nested too deeply.
+// ErrDepth says that a document is nested too deeply.
 var ErrDepth = fmt.Errorf("nested more than %d deep", MaxDepth)
 
-// ParseJSON returns the value of a JSON text, its keys in JavaScript's order. If a key is there twice the later value
-// counts.
+// ParseJSON parses JSON. Objects have their keys in JavaScript's order. If a key is repeated, its last value counts.
 func ParseJSON(text []byte) (any, error) {
 	value, _, err := ReadJSON(string(text), &Source{})
 	return value, err
 }
 
-// ReadJSON is ParseJSON for a text from a source. It also returns the line of each value, unless the source is the
+// ReadJSON is ParseJSON for JSON from a source. It also returns the line of each value, except if the source is the
 // environment.
 func ReadJSON(content string, from *Source) (any, Position, error) {
 	text := []byte(content)
-	var syntax *json.SyntaxError // of the whole: the token reader below lets some mistakes through
+	var syntax *json.SyntaxError // the token reader below misses some mistakes
 	if err := json.Unmarshal(text, new(json.RawMessage)); errors.As(err, &syntax) {
 		before := text[:max(0, min(int(syntax.Offset)-1, len(text)))]
 		line := bytes.Count(before, []byte("\n")) + 1
@@ -71,7 +70,7 @@ func (r *jsonReader) value(depth int) (any, Position, error) {
 		for r.decoder.More() {
 			var key json.Token
 			if token == '{' {
-				key, _ = r.decoder.Token() // the whole has been checked
+				key, _ = r.decoder.Token() // has been checked above
 			}
 			item, at, err := r.value(depth + 1)
 			if err != nil {
@@ -91,8 +90,8 @@ func (r *jsonReader) value(depth int) (any, Position, error) {
 	return token, pos, nil
 }
 
-// MarshalJSON writes the object with its keys in order, as JSON.stringify does: a number that JSON cannot
-// hold becomes null, and no character is escaped for HTML's sake.
+// MarshalJSON writes the object with its keys in order, as JSON.stringify does: a number that JSON does not have
+// becomes null, and HTML is not escaped.
 func (o *Object) MarshalJSON() ([]byte, error) { return FormatJSON(o), nil }
 
 // FormatJSON writes a value as JSON.stringify does, in one line.
@@ -151,5 +150,6 @@ func writeJSON(b *bytes.Buffer, value any) {
 	}
 }
 
-// lineSeparators undoes escapes that encoding/json makes and JSON.stringify does not, next to no other escape.
+// lineSeparators undoes the escapes of U+2028 and U+2029, which JSON.stringify does not make. Its first pair skips
+// escaped backslashes.
 var lineSeparators = strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029")

@@ -22,13 +22,13 @@ type entry struct {
 	pos   Position
 }
 
-// indexFrom is the number of keys from which a map finds one faster than a look at each.
+// indexFrom is the number of keys from which a map is faster than a scan.
 const indexFrom = 9
 
 // NewObject returns an empty object with room for a number of keys.
 func NewObject(size int) *Object { return &Object{entries: make([]entry, 0, size)} }
 
-// Set stores value under key. A key that is there keeps its place.
+// Set stores value under key. An existing key keeps its place.
 func (o *Object) Set(key string, value any) { o.SetAt(key, value, Position{}) }
 
 // SetAt is Set for a value that was read at a position.
@@ -70,7 +70,7 @@ func (o *Object) find(key string) int {
 	return -1
 }
 
-// Get returns the value under key, and whether the key is there.
+// Get returns the value under key, and whether the key exists.
 func (o *Object) Get(key string) (any, bool) {
 	if i := o.find(key); i >= 0 {
 		return o.entries[i].value, true
@@ -78,7 +78,7 @@ func (o *Object) Get(key string) (any, bool) {
 	return nil, false
 }
 
-// Has reports whether the key is there.
+// Has reports whether the key exists.
 func (o *Object) Has(key string) bool { return o.find(key) >= 0 }
 
 // Position returns where the value under key was read.
@@ -106,7 +106,7 @@ func (o *Object) Keys() []string {
 	return keys
 }
 
-// All yields the keys and values in JavaScript's order. Keys that are set meanwhile are not among them.
+// All yields the keys and values in JavaScript's order. It does not yield keys that are added meanwhile.
 func (o *Object) All() iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
 		if o == nil {
@@ -125,7 +125,7 @@ func (o *Object) All() iter.Seq2[string, any] {
 	}
 }
 
-// compareKeys orders keys as JavaScript does: integer-like ones first, all others as they are.
+// compareKeys orders keys as JavaScript does: integer-like ones first, all others unchanged.
 func compareKeys(a, b string) int {
 	x, xInt := js.ArrayIndex(a)
 	y, yInt := js.ArrayIndex(b)

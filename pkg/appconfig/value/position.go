@@ -8,7 +8,7 @@ import (
 // A Position is where a value came from. It is kept beside the value.
 type Position struct {
 	Source       *Source
-	Line, Column int32      // from 1; 0 where not known
+	Line, Column int32      // from 1; 0 if not known
 	Items        []Position // of the items of an array
 }
 
@@ -35,15 +35,15 @@ func (p Position) String() string {
 // A Source is what values are read from: a file, a URL, a variable.
 type Source struct {
 	Path      string    // the file or URL; "" for the environment
-	Variables []string  // the variables that went into the text
+	Variables []string  // the variables that the value was made with
 	Parent    *Position // the $include or $file that brought it in
 }
 
-// A SyntaxError says that a document is not YAML (or an included one not JSON).
+// A SyntaxError says that a document is not valid YAML or JSON.
 type SyntaxError struct {
 	Path    string // the file or URL; "" if the parser was given no source
-	Line    int    // from 1; 0 where the document as a whole is meant
-	Column  int    // from 1, in characters; 0 where not known
+	Line    int    // from 1; 0 if the problem has no position
+	Column  int    // from 1, in characters; 0 if not known
 	Problem string
 }
 

@@ -1,8 +1,8 @@
-// Package value holds what a configuration is made of: ordered objects, the positions that values were read at, and
-// the JSON that they are read from and written as.
+// Package value has the values of a configuration: ordered objects, the positions at which values were read, and the
+// JSON that they are read from and written as.
 //
-// A value is one of nil, bool, float64, string, []any and *Object, and so are its parts. Values that a loaded
-// configuration hands out are shared: nobody changes them.
+// A value is one of nil, bool, float64, string, []any and *Object, and so are its parts. The values of a loaded
+// configuration are shared and must not be changed.
 package value
 
 import (
@@ -14,14 +14,14 @@ import (
 	"slices"
 )
 
-// Limits on what is read; what exceeds them is refused with an error.
+// Limits on what is read. Anything larger is refused with an error.
 const (
 	MaxFileSize = 2 << 20 // bytes of a file, an included one or a remote document
 	MaxDepth    = 500     // of nesting
 	MaxValues   = 100_000 // in a document, aliases followed
 )
 
-// Equal reports whether two values are the same, the order of keys aside. NaN is the same as NaN.
+// Equal reports whether two values are equal, whatever the order of keys. NaN equals NaN.
 func Equal(a, b any) bool {
 	switch x := a.(type) {
 	case *Object:
@@ -81,12 +81,12 @@ func Clone(v any) any {
 	return v
 }
 
-// FromMap returns the object that a map stands for, its keys in the order of the alphabet. All kinds of numbers become
-// float64, all kinds of maps objects and all kinds of slices arrays. What has no counterpart becomes the string that
-// it is marshalled or printed as.
+// FromMap converts a map to an object with sorted keys. Numbers of all kinds become float64, maps of all kinds
+// objects, and slices of all kinds arrays. Any other value becomes the string of its MarshalText, or that of
+// fmt.Sprint.
 func FromMap(m map[string]any) *Object { return ReadMap(m, nil) }
 
-// ReadMap is FromMap for a map from a source.
+// ReadMap is FromMap for a map that was read from a source.
 func ReadMap(m map[string]any, from *Source) *Object {
 	o := &Object{}
 	for _, key := range slices.Sorted(maps.Keys(m)) {
@@ -133,7 +133,7 @@ func convert(v any, from *Source) any {
 	return fmt.Sprint(v)
 }
 
-// Map is the reverse of FromMap: a copy of the object and of what is in it, as plain maps and slices.
+// Map is the reverse of FromMap: it returns a deep copy of the object as plain maps and slices.
 func (o *Object) Map() map[string]any {
 	m := make(map[string]any, o.Len())
 	for key, item := range o.All() {

@@ -10,21 +10,21 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// constructor makes config values of YAML nodes, as npm's yaml makes them with its core schema, or with the
-// rules of YAML 1.1 in a document that asks for them. The first problem is kept in err.
+// constructor makes config values of YAML nodes as npm's yaml does with its core schema, or with the rules of YAML
+// 1.1 if the document asks for them. It keeps the first problem in err.
 type constructor struct {
 	from   *value.Source
 	old    bool                // YAML 1.1
-	open   map[*yaml.Node]bool // the anchored nodes that are being made
+	open   map[*yaml.Node]bool // anchored nodes whose values are being made
 	values int
 	size   int // of all scalars, in bytes
 	err    error
 }
 
-// maxSize is the largest size of all scalars: those that aliases repeat may be many times those of the text.
+// maxSize limits the size of all scalars: aliases may repeat a scalar many times.
 const maxSize = 16 << 20
 
-// construct makes the value of a document whose root is given, nil for an empty one.
+// construct returns the value of a document with the given root, which is nil for an empty document.
 func construct(root *yaml.Node, d *document, from *value.Source) (any, value.Position, error) {
 	if root == nil {
 		return nil, value.Position{Source: from, Line: 1, Column: 1}, nil
@@ -41,7 +41,7 @@ func construct(root *yaml.Node, d *document, from *value.Source) (any, value.Pos
 	return made, pos, nil
 }
 
-// restore replaces the stand-ins in all scalars.
+// restore restores the originals in all scalars.
 func restore(node *yaml.Node, double, other func(string) string) {
 	if node.Style&yaml.DoubleQuotedStyle != 0 {
 		node.Value = double(node.Value)
@@ -104,7 +104,7 @@ func (c *constructor) sequence(node *yaml.Node, pos value.Position) (any, value.
 
 func (c *constructor) mapping(node *yaml.Node, pos value.Position) (any, value.Position) {
 	object := value.NewObject(len(node.Content) / 2)
-	merged := map[string]bool{} // keys that a merge brought: those may follow by themselves
+	merged := map[string]bool{} // keys from a merge, which an ordinary key may replace
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, item := node.Content[i], node.Content[i+1]
 		if c.isMerge(key) {
@@ -120,7 +120,7 @@ func (c *constructor) mapping(node *yaml.Node, pos value.Position) (any, value.P
 		object.SetAt(name, made, at)
 	}
 	if tagOf(node) == "!!set" {
-		return &value.Object{}, pos // neither has a JavaScript Set
+		return &value.Object{}, pos // nor has a JavaScript Set
 	}
 	return object, pos
 }
@@ -131,7 +131,7 @@ func (c *constructor) isMerge(key *yaml.Node) bool {
 		(tagOf(key) == "!!merge" || c.old && key.Value == "<<" && key.Style&quoted == 0)
 }
 
-// mergeInto adds to object what it lacks of a mapping, or of each mapping in a sequence.
+// mergeInto adds to object the keys that it lacks of a mapping, or of each mapping in a sequence.
 func (c *constructor) mergeInto(object *value.Object, merged map[string]bool, node *yaml.Node) {
 	sources := []*yaml.Node{node}
 	if target := resolveAlias(node); target.Kind == yaml.SequenceNode {
@@ -160,7 +160,7 @@ func resolveAlias(node *yaml.Node) *yaml.Node {
 	return node
 }
 
-// key makes the string that a key is in JavaScript. A collection is written as JSON.
+// key returns a key as the string that JavaScript makes of it. A collection is written as JSON.
 func (c *constructor) key(node *yaml.Node) string {
 	var made any
 	if target := resolveAlias(node); target.Kind == yaml.ScalarNode {

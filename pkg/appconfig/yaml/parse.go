@@ -1,7 +1,7 @@
 // Package yaml reads YAML as npm's yaml does for Backstage: YAML 1.2 with the core schema.
 //
-// go-yaml parses. This package closes the differences that a person's document could meet: those in the text in
-// text.go, those in what the nodes mean in construct.go and scalar.go.
+// go-yaml parses. This package removes the differences that documents written by people may meet: text.go changes the
+// text before it is parsed, and construct.go and scalar.go decide what the nodes mean.
 package yaml
 
 import (
@@ -24,7 +24,7 @@ func Parse(text []byte) (any, error) {
 	return made, err
 }
 
-// Read is Parse for a document that is UTF-8 and comes from a source. It returns where each value is, too.
+// Read is Parse for UTF-8 from a source. It also returns the position of the value.
 func Read(text string, from *value.Source) (any, value.Position, error) {
 	made, pos, err := read(text, from)
 	if err == nil {
@@ -32,14 +32,14 @@ func Read(text string, from *value.Source) (any, value.Position, error) {
 	}
 	problem := &value.SyntaxError{Path: from.Path, Problem: err.Error()}
 	if located, ok := errors.AsType[*yaml.LoadError](err); ok {
-		problem.Problem = fmt.Sprintf("%.200s", located.Message) // it may quote as much of the document as there is
+		problem.Problem = fmt.Sprintf("%.200s", located.Message) // it may quote the whole document
 		problem.Line, problem.Column = within(text, located.Mark.Line, located.Mark.Column)
 	}
 	return nil, value.Position{}, problem
 }
 
-// within returns the place in text that is nearest to a line and a column: go-yaml reports what is missing at the end
-// of a document in a line behind it. Without a line there is no place.
+// within returns the position in text that is nearest to line and column: go-yaml reports a problem at the end of a
+// document on the line after it. If line is 0, there is no position.
 func within(text string, line, column int) (int, int) {
 	if line == 0 {
 		return 0, 0
@@ -57,7 +57,7 @@ func read(text string, from *value.Source) (any, value.Position, error) {
 	}
 	doc := prepare(text)
 	root, err := compose(doc.text)
-	if err != nil && doc.separate() { // which only a document that is refused may need
+	if err != nil && doc.separate() { // which only helps a document that is refused
 		if separate, again := compose(doc.text); again == nil {
 			root, err = separate, nil
 		}
@@ -68,7 +68,7 @@ func read(text string, from *value.Source) (any, value.Position, error) {
 	return construct(root, doc, from)
 }
 
-// compose returns the root node of the only document in a text, nil if there is none.
+// compose returns the root node of the only document in a text, or nil for an empty text.
 func compose(text string) (*yaml.Node, error) {
 	limits := loaderlimits.New(loaderlimits.DepthFunc(func(depth int, _ *yaml.DepthContext) error {
 		if depth > value.MaxDepth {

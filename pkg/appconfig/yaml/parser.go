@@ -6,7 +6,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// Parser is a koanf.Parser: it gives YAML as Backstage reads it to anybody's koanf.
+// Parser is a koanf.Parser for YAML as Backstage reads it.
 type Parser struct{}
 
 // Unmarshal returns a document as plain maps, slices and scalars.

@@ -31,7 +31,7 @@ func (c *constructor) scalar(node *yaml.Node) any {
 			return c.plain(node.Value)
 		}
 	case "!!null", "!!bool", "!!int", "!!float":
-		// A tag that does not fit is dropped, and the string kept.
+		// A tag that does not fit is ignored: the value is the string.
 		if made := c.plain(node.Value); fits(tag, node.Value, made) {
 			return made
 		}
@@ -47,7 +47,7 @@ func (c *constructor) scalar(node *yaml.Node) any {
 	return node.Value
 }
 
-// fits reports whether value, made of a plain scalar, is of the tagged type.
+// fits reports whether the value of a plain scalar has the type of its tag.
 func fits(tag, text string, value any) bool {
 	switch value.(type) {
 	case nil:
@@ -90,7 +90,7 @@ func coreScalar(text string) any {
 	return text
 }
 
-// constant returns the value of a plain scalar that has a name in either version.
+// constant returns the value of a plain scalar that is a constant in both versions of YAML.
 func constant(text string) (any, bool) {
 	switch text {
 	case "", "~", "null", "Null", "NULL":
@@ -152,7 +152,7 @@ func oldScalar(text string) any {
 	return text
 }
 
-// decodeBase64 decodes what may be in several lines, with padding or without, up to what is not base64.
+// decodeBase64 decodes base64 with or without line breaks and padding, up to the first character that is not base64.
 func decodeBase64(text string) []byte {
 	text = strings.TrimRight(strings.Join(strings.Fields(text), ""), "=")
 	bytes, _ := base64.RawStdEncoding.DecodeString(text)

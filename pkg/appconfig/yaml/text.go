@@ -9,42 +9,43 @@ import (
 	"unicode/utf8"
 )
 
-// document is a YAML text made ready for go-yaml.
+// document is a YAML document prepared for go-yaml.
 type document struct {
 	text     string
 	old      bool               // %YAML 1.1
-	standIns map[string]standIn // by the string in the text
+	standIns map[string]standIn // by the string that is in the text instead
 }
 
-// standIn is what a string in the text stands for.
+// standIn is the original of a string in the text.
 type standIn struct {
-	text  string // in the document
-	value string // in a double-quoted string, where it may be an escape
+	text  string // as in the document
+	value string // of it in a double-quoted string, where it may be an escape
 }
 
-// restorers return functions that put back what is hidden in a scalar: in a double-quoted one and in any other.
+// restorers returns functions that restore the originals in a scalar: double for a double-quoted one, other for any
+// other.
 func (d *document) restorers() (double, other func(string) string) {
 	var texts, values []string
-	for name, s := range d.standIns { // none is the beginning of another
+	for name, s := range d.standIns { // none is a prefix of another
 		texts, values = append(texts, name, s.text), append(values, name, s.value)
 	}
 	return strings.NewReplacer(values...).Replace, strings.NewReplacer(texts...).Replace
 }
 
-// prepare changes what go-yaml does not take, or takes for something else than npm's yaml.
+// prepare changes what go-yaml refuses, or reads differently from npm's yaml.
 func prepare(text string) *document {
 	d := &document{text: strings.TrimPrefix(text, "\ufeff"), standIns: map[string]standIn{}}
 	d.directives()
 	d.hideCharacters()
 	d.hideAnchors()
 	if !strings.HasSuffix(d.text, "\n") {
-		d.text += "\n" // which a block scalar at the end has
+		d.text += "\n" // as a block scalar at the end needs it
 	}
 	return d
 }
 
-// directives takes note of %YAML and makes comments of all directives except %TAG: go-yaml refuses versions and
-// directives that it does not know.
+// directives reads %YAML and turns all directives except %TAG into comments: go-yaml refuses versions and directives
+// that it does not know.
 func (d *document) directives() {
 	var done strings.Builder
 	rest := d.text
@@ -65,8 +66,8 @@ func (d *document) directives() {
 	}
 }
 
-// isForeign reports whether a character is an ordinary one to npm's yaml, but not to go-yaml: control
-// characters, which go-yaml refuses, and line breaks other than \n and \r\n.
+// isForeign reports whether a character is ordinary for npm's yaml but not for go-yaml: control characters, which
+// go-yaml refuses, and line breaks other than \n and \r\n.
 func isForeign(r rune) bool {
 	switch r {
 	case 0x85, 0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff:
@@ -78,7 +79,7 @@ func isForeign(r rune) bool {
 // surrogate matches an escaped surrogate, which go-yaml refuses even in a pair, with the backslashes before it.
 var surrogate = regexp.MustCompile(`\\*\\u(?i:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
 
-// hideCharacters replaces foreign characters and escaped surrogates by characters of private use that are not in the
+// hideCharacters replaces foreign characters and escaped surrogates with private-use characters that are not in the
 // text.
 func (d *document) hideCharacters() {
 	escapes := strings.Contains(d.text, `\u`) && surrogate.MatchString(d.text)
@@ -94,7 +95,7 @@ func (d *document) hideCharacters() {
 		name, ok := known[text]
 		if !ok {
 			if len(known) == places {
-				return text // more different surrogates than anybody uses: go-yaml refuses them
+				return text // too many different surrogates: go-yaml refuses them
 			}
 			name = string(first + rune(len(known)))
 			known[text], d.standIns[name] = name, standIn{text, value}
@@ -123,11 +124,11 @@ func (d *document) hideCharacters() {
 	d.text = b.String()
 }
 
-// anchorLike matches what may be an anchor or an alias that is not ASCII, or has a colon at its end.
+// anchorLike matches what may be an anchor or an alias that is not ASCII, or that ends with a colon.
 var anchorLike = regexp.MustCompile(`(?m)(?:^|[\s,\[{])[&*][^\s,\[\]{}]*[^\x00-\x7f][^\s,\[\]{}]*|` +
 	`(?:^|[-?:][ \t]|[,\[{])[ \t]*[&*][^\s,\[\]{}]*:(?:[\s,\[\]{}]|$)`)
 
-// hideAnchors spells what may be anchors and aliases as go-yaml wants them: in ASCII, without a colon at the end.
+// hideAnchors spells what may be anchors and aliases as go-yaml expects them: in ASCII, without a colon at the end.
 func (d *document) hideAnchors() {
 	if !strings.ContainsAny(d.text, "&*") || !anchorLike.MatchString(d.text) {
 		return
@@ -157,9 +158,9 @@ func (d *document) hideAnchors() {
 	})
 }
 
-// separate puts a tab between each colon and a bracket right behind it, as in {a:[1]}, where go-yaml wants a blank.
-// Outside of flow collections such a colon is part of a string: a quoted one gets it back, with a plain one the document
-// stays refused.
+// separate puts a tab between a colon and a bracket right after it, as in {a:[1]}, since go-yaml expects white space
+// there. Outside of flow collections such a colon is part of a string. In a quoted string it is restored; with a
+// plain one the document is still refused.
 func (d *document) separate() bool {
 	const mapping, sequence = ":\t{", ":\t["
 	before := d.text
