@@ -42,7 +42,7 @@ func get(t testing.TB, url string) (status int, body string, header http.Header)
 const echoSchema = `{"type": "object", "properties": {"echo": {"type": "object", "properties": {
 	"word": {"type": "string"}, "password": {"type": "string", "visibility": "secret"}}}}}`
 
-// echo is a plugin that tells what it was given.
+// echo is a plugin that answers with what it was given.
 func echo() plugin.Plugin {
 	return plugin.Plugin{ID: "echo", Path: "/echo", Schema: []byte(echoSchema), New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
 		word, err := env.Config.GetString("echo.word")
@@ -259,7 +259,7 @@ func TestRunFinishesRequestsAndThenRunsHooks(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// They are named if the start goes on without a value, and if it stops for want of one.
+// They are logged if the start succeeds without a value, and if it fails because one is missing.
 func TestUnsetVariablesAreNamed(t *testing.T) {
 	for key, yaml := range map[string]string{
 		"echo.password":               "echo: {word: hello, password: '${NOT_SET_HERE}'}\n",

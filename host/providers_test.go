@@ -11,7 +11,7 @@ import (
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
-// vault is a koanf provider, as any of koanf's collection could be.
+// vault is a koanf provider, like those of koanf's collection.
 type vault map[string]any
 
 func (v vault) ReadBytes() ([]byte, error) { return nil, errors.New("no bytes") }

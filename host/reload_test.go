@@ -18,8 +18,8 @@ func TestChangedConfigIsUsedWithoutARestart(t *testing.T) {
 		{"echo: {word: two}\n", "in use", "two"},
 		{"echo: [", "not used", "two"},                                                 // does not load
 		{"echo: {word: {}}\n", "not used", "two"},                                      // does not match the schema
-		{"backend: {listen: {port: 70000}}\necho: {word: three}\n", "not used", "two"}, // is nothing the host can serve
-		{"echo: {word: three}\n", "in use", "three"},                                   // the last good config is left for a better one
+		{"backend: {listen: {port: 70000}}\necho: {word: three}\n", "not used", "two"}, // the host cannot serve it
+		{"echo: {word: three}\n", "in use", "three"},                                   // the next good config is used
 		{"echo: {word: three}\nother: 1\n", "in use", "three"},
 	} {
 		h.Write(step.yaml)
@@ -58,8 +58,7 @@ func TestPluginThatRefusesTheChangedConfigKeepsTheOld(t *testing.T) {
 	}
 }
 
-// generational is a plugin each generation of which reports its end on ended. GET /wait is answered when release
-// is closed.
+// generational is a plugin whose generations report their end on ended. GET /wait is answered when release is closed.
 func generational(entered, release chan struct{}, ended chan string) plugin.Plugin {
 	return plugin.Plugin{
 		ID: "slow", Path: "/slow", Schema: []byte(`{"type":"object","properties":{"n":{"type":"string"}}}`),

@@ -13,7 +13,7 @@ import (
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
-// A plugin's events leave the host one by one, whatever the client accepts. Those that came before a panic arrived.
+// A plugin's events reach the client one by one, whatever it accepts. Events sent before a panic arrive.
 func TestPluginStreamsEvents(t *testing.T) {
 	for _, accept := range []string{"identity", "gzip, zstd"} {
 		t.Run(accept, func(t *testing.T) {

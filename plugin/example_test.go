@@ -75,7 +75,7 @@ func Example() {
 	// 200 OK Hello
 }
 
-// A plugin's own test runs it in a host of the test's.
+// The plugin's own test runs it in a real host.
 func TestGreeter(t *testing.T) {
 	h := plugintest.Open(t, "greeter: {greeting: Hello}", greeter())
 	for _, want := range []string{"Hello", "Good morning"} {

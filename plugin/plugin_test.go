@@ -21,7 +21,7 @@ func TestCheckReportsAllProblemsAtOnce(t *testing.T) {
 	router := func(context.Context, plugin.Environment) (http.Handler, error) { return http.NotFoundHandler(), nil }
 	for name, test := range map[string]struct {
 		plugin plugin.Plugin
-		want   []string // in the error, in lines of their own; none for a plugin that is right
+		want   []string // in the error, each in its own line; nothing for a valid plugin
 	}{
 		"right":             {plugin.Plugin{ID: "todo-list", Path: "/todo-list", Schema: []byte(`{"type": "object"}`), New: router}, nil},
 		"deeper":            {plugin.Plugin{ID: "a1", Path: "/auth/a1", New: router}, nil},

@@ -38,7 +38,7 @@ func (m leakChecked) Run() int {
 	return code
 }
 
-// understudy is the program that host/understudy is.
+// understudy is the same program as host/understudy.
 func understudy() int {
 	return Program{
 		Name: "understudy", Plugins: []plugin.Plugin{coder.Plugin()}, Extensions: []plugin.Extension{sandbox.Extension()},
@@ -76,7 +76,7 @@ func TestConfigScripts(t *testing.T) {
 	})
 }
 
-// sameYAML compares two files, or what a program wrote, as YAML documents.
+// sameYAML compares two files, or the output of a program, as YAML documents.
 func sameYAML(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sameyaml file file")

@@ -18,8 +18,8 @@ import (
 // page matches the files that docs/plugins.md shows.
 var page = regexp.MustCompile("(?s)```\\w+ file=(\\S+)\n(.*?)```")
 
-// The module of docs/plugins.md is built outside this one, offline and from the module cache alone; its tests, among
-// them one in a real host with a reload, and its commands are run.
+// The module of docs/plugins.md is built outside this one, offline and from the module cache only. Its tests, one of
+// them in a real host with a reload, and its commands are run.
 func TestPluginInAModuleOfItsOwn(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -106,7 +106,7 @@ func serve(t *testing.T, dir string) {
 	}
 }
 
-// A backend that does not have the Coder plugin links nothing of it.
+// A backend without the Coder plugin links nothing of it.
 func TestHostWithoutCoderHoldsNothingOfIt(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
 	if err != nil {

@@ -76,7 +76,7 @@ func find(names ...string) string {
 	return ""
 }
 
-// unable skips the test. If CI is set it fails the test, so that none is left out unnoticed.
+// unable skips the test. If CI is set, it fails the test, so that no skip goes unnoticed.
 func unable(t *testing.T, reason string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {

@@ -14,8 +14,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
-// writeBenchSet writes the realistic set of layers that conformance/bench.mjs writes, about 400 values, two
-// $include, two $file, 20 variables, and returns the options to load it with.
+// writeBenchSet writes the same realistic layers as conformance/bench.mjs: about 400 values, two $include, two $file
+// and 20 variables. It returns the options to load them.
 func writeBenchSet(b *testing.B) appconfig.Options {
 	b.Helper()
 	dir := b.TempDir()
@@ -76,8 +76,8 @@ func benchLayer(seed, sections int) string {
 	return b.String()
 }
 
-// BenchmarkLoad loads the realistic set and reads it whole, as bench.mjs has the real loader do. The median says
-// more than the mean on a machine that does other things, too.
+// BenchmarkLoad loads the realistic layers and reads all values, as bench.mjs does with the real loader. On a busy
+// machine the median says more than the mean.
 func BenchmarkLoad(b *testing.B) {
 	options := writeBenchSet(b)
 	b.ReportAllocs()
@@ -101,8 +101,8 @@ func loadOnce(b *testing.B, options appconfig.Options) time.Duration {
 	return time.Since(begin)
 }
 
-// BenchmarkGetString reads texts of the topmost and of the lowest layer: there below a section that no other layer
-// has and below one that all have, and through a part of the configuration.
+// BenchmarkGetString reads strings of the topmost layer, and of the lowest layer: in a section that only this layer
+// has, in one that all layers have, and through a part of the configuration.
 func BenchmarkGetString(b *testing.B) {
 	for _, depth := range []int{1, 4, 16, 32} {
 		var layers []appconfig.Layer

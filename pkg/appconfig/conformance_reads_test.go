@@ -7,7 +7,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// perform makes the calls of a case and describes what came of them.
+// perform makes the calls of a case and describes their results.
 func perform(config *appconfig.Config, reads []read) []any {
 	outcomes := []any{}
 	for _, r := range reads {

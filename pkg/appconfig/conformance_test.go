@@ -20,8 +20,8 @@ import (
 )
 
 // TestConformance loads and reads every recorded case and compares the outcome with that of the real
-// @backstage/config-loader. UNDERSTUDY_CASES names a further folder of cases. What differs on purpose is listed
-// in testdata/deviations.json; a listed case that would pass fails the test.
+// @backstage/config-loader. UNDERSTUDY_CASES names another folder of cases. testdata/deviations.json lists what
+// differs on purpose. A listed case that does not differ fails the test.
 func TestConformance(t *testing.T) {
 	listed := readDeviations(t)
 	cases := readCases(t, filepath.Join("testdata", "cases"))
@@ -73,7 +73,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// conformanceCase is a recorded case. testdata/README.md tells the format.
+// conformanceCase is a recorded case. testdata/README.md describes the format.
 type conformanceCase struct {
 	path string // within its folder, with slashes, without .json
 
@@ -195,7 +195,7 @@ func runCase(t *testing.T, c conformanceCase) string {
 	return cmp.Diff(indent(t, want), strings.ReplaceAll(indent(t, got), root, "<ROOT>"))
 }
 
-// loadArgs loads what a command line asks for.
+// loadArgs loads the configuration that a command line names.
 func loadArgs(options appconfig.Options, args []string) (config *appconfig.Config, err error) {
 	if options.Targets, err = appconfig.TargetsFromArgs(args); err != nil {
 		return nil, err
@@ -226,7 +226,7 @@ func writeCaseFile(t *testing.T, path string, content json.RawMessage, fill func
 	}
 }
 
-// encode writes the numbers that JSON lacks as the recorder does.
+// encode writes numbers that JSON does not have as the recorder does.
 func encode(v any) any {
 	switch v := v.(type) {
 	case float64:

@@ -15,16 +15,16 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// deviations are the kinds of what differs on purpose.
+// deviations are the kinds of intended differences.
 type deviations []struct {
 	Reason string
-	Cases  []string // of testdata that differ
-	Taken  bool     // they are refused with a YAML error there and taken here
+	Cases  []string // in testdata that differ
+	Taken  bool     // the real loader refuses them with a YAML error, and this one accepts them
 
-	// Decided kinds are left out on purpose, whatever their number; of the others there are few.
+	// Decided kinds may have any number of cases; the others together have few.
 	Decided bool
 
-	// Which other cases may differ; without any of these, and without Taken, there are none.
+	// Which other cases may differ: none without Taken or one of these.
 	Names string // a regular expression for their paths
 	Reads string // a regular expression for a key that they read
 	Error string // a regular expression for the recorded load error
@@ -44,11 +44,11 @@ func readDeviations(t *testing.T) deviations {
 	return d.Kinds
 }
 
-// refusedThere is how the difference of a case begins that only the real loader refuses.
+// refusedThere begins the difference of a case that only the real loader refuses.
 const refusedThere = "- load error: "
 
-// reason returns why a case may differ as it does, "" if it may not. Only those that are not of testdata may differ
-// without being listed by their path.
+// reason returns why a case may differ as it does, or "". Only cases outside of testdata may differ without being listed
+// by their path.
 func (d deviations) reason(c conformanceCase, diff string, random bool) string {
 	var expect struct{ Error string }
 	_ = json.Unmarshal(c.Expect, &expect)
@@ -81,8 +81,8 @@ func readsKey(reads []read, key *regexp.Regexp) bool {
 var yamlProblem = regexp.MustCompile(`(?:^|\n| )(?:YAMLParseError: )?[^\n]* at line \d+, column \d+:|` +
 	`YAMLParseError|(?:Unresolved|Excessive) alias |Merge sources must `)
 
-// diffErrors compares texts of load errors. Of a document that is not YAML only the refusal counts, neither the
-// wording nor the position. Unlike Backstage we always name the file.
+// diffErrors compares the texts of load errors. For a document that is not YAML, wording and position may differ, but we
+// always name the file.
 func diffErrors(want, got string, err error) string {
 	var syntax *value.SyntaxError
 	switch {

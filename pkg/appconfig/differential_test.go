@@ -20,7 +20,8 @@ import (
 //	go test -tags conformance -run TestDifferential -v ./pkg/appconfig
 //	go test -tags conformance -run xxx -bench Against ./pkg/appconfig
 
-// oracle copies the folder conformance to where packages may be installed, installs them and returns its path.
+// oracle copies the folder conformance to a place where packages may be installed, installs them and returns its
+// path.
 func oracle(tb testing.TB) string {
 	tb.Helper()
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".cache", "config-loader"))
@@ -62,8 +63,8 @@ func run(tb testing.TB, dir, name string, args ...string) string {
 	return string(out)
 }
 
-// TestDifferential makes random layered configurations, has the real loader read them, and compares. It fails at
-// the first difference. UNDERSTUDY_SEEDS names other seeds than 1 to 4, separated by commas.
+// TestDifferential makes random layered configurations, reads them with the real loader too, and compares. It fails
+// at the first difference. UNDERSTUDY_SEEDS lists seeds to use in place of 1 to 4, separated by commas.
 func TestDifferential(t *testing.T) {
 	const perSeed = 500
 	seeds := []string{"1", "2", "3", "4"}
@@ -107,8 +108,8 @@ func mustAbs(t *testing.T, path string) string {
 	return path
 }
 
-// BenchmarkAgainstConfigLoader loads the same set with the real loader, warm in a process of its own, and with
-// ours, by turns, and reports how many times faster ours is, by the medians.
+// BenchmarkAgainstConfigLoader loads the same layers with the real loader, warm in its own process, and with ours, in
+// turns. It reports how many times faster ours is, by the medians.
 func BenchmarkAgainstConfigLoader(b *testing.B) {
 	dir, options := oracle(b), writeBenchSet(b)
 	var ratios []float64

@@ -8,7 +8,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// FuzzSubstitute replaces variables in any text.
+// FuzzSubstitute replaces variables in any string.
 func FuzzSubstitute(f *testing.F) {
 	for _, text := range []string{"${A}", "$${A}", "${A:-b}", "${${A}}", "$${${A}", "a${B:-}c", "${A", "${ A :- b }", "$$$${A}"} {
 		f.Add(text, "v")
@@ -28,7 +28,7 @@ func FuzzSubstitute(f *testing.F) {
 	})
 }
 
-// FuzzEnviron makes a configuration of any variables.
+// FuzzEnviron reads a configuration from any variables.
 func FuzzEnviron(f *testing.F) {
 	f.Add("a_b", "1", "a", `{"b": null}`)
 	f.Add("a", `[1, "x", {"y": 1e999}]`, "a_b", "x")

@@ -9,8 +9,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// TestIndexFindsWhatALookAtEachLayerFinds compares the index with a look at one layer after the other, in random
-// layers with nulls, scalars and objects in each other's way.
+// TestIndexFindsWhatALookAtEachLayerFinds compares the index with a search of one layer after the other. The layers
+// are random, with nulls, scalars and objects under the same keys.
 func TestIndexFindsWhatALookAtEachLayerFinds(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	names := []string{"a", "b", "c"}

@@ -16,7 +16,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
-// settings is a koanf provider, as any from koanf's collection could be.
+// settings is a koanf provider, like those of koanf's collection.
 type settings map[string]any
 
 func (s settings) ReadBytes() ([]byte, error)    { return nil, errors.New("no bytes") }
@@ -28,7 +28,7 @@ var (
 	_ koanf.Provider = appconfig.Layer{}
 )
 
-// Code that uses koanf itself can load the layers that Backstage's rules find, one by one, or their text.
+// Code that uses koanf itself can load the layers that Backstage's rules select, as values or as documents.
 func TestLayersAreKoanfProviders(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -108,7 +108,7 @@ func TestWatchHonoursTheWatchOfAProvider(t *testing.T) {
 	w.want(3.0)
 }
 
-// A provider cannot be told to end: the load does not wait for it.
+// A provider cannot be stopped, so the load does not wait for it.
 func TestLoadDoesNotWaitForAProviderWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -154,7 +154,7 @@ func TestKoanfUnmarshalsTheMergedConfig(t *testing.T) {
 	}
 }
 
-// text is a koanf provider of a document.
+// text is a koanf provider that returns a document.
 type text string
 
 func (d text) ReadBytes() ([]byte, error)  { return []byte(d), nil }

@@ -15,7 +15,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-// load loads the configuration of files, which are relative to a new folder.
+// load writes files to a new folder and loads their configuration.
 func load(t *testing.T, files map[string]string, environ ...string) (*appconfig.Config, string, error) {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -174,7 +174,7 @@ func TestRemoteDocument(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		body   string
-		want   string // of the value a, or the error's end
+		want   string // the value of a, or the end of the error
 	}{
 		"data":         {200, "a: ${V}\n", "v"},
 		"no include":   {200, "a: { $env: V }\n", "Invalid type in config for key 'a' in 'NAME', got object, wanted string"},

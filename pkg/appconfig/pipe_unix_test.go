@@ -16,7 +16,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// A pipe that nobody writes to holds up a load no longer than its context, and nothing of the load is left then.
+// A load of a pipe without a writer ends with its context, and leaves nothing running.
 func TestLoadOfAPipeEndsWithItsContext(t *testing.T) {
 	for name, writers := range map[string]int{"without a writer": 0, "with an idle writer": 1} {
 		t.Run(name, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestLoadOfAPipeEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// await waits until the stacks of all goroutines are as they should be.
+// await waits until the stacks of all goroutines are as wanted.
 func await(t *testing.T, good func(stacks string) bool) {
 	t.Helper()
 	stacks := make([]byte, 1<<20)

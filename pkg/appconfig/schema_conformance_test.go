@@ -16,7 +16,7 @@ type processOptions struct {
 	IgnoreSchemaErrors bool
 }
 
-// defaultProcess is what a case asks for that does not say.
+// defaultProcess is for cases that do not name their options.
 var defaultProcess = []processOptions{
 	{},
 	{Visibility: []string{"frontend"}},

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What Go's URLs do not take and JavaScript's do is shown as little as others: without user, password and query.
+// A URL that JavaScript accepts and Go does not is also shown without user, password and query.
 func TestOddURLsShowNoSecrets(t *testing.T) {
 	for arg, want := range map[string]string{
 		"https://a.example/b.yaml?token=hunter2":               "https://a.example/b.yaml",

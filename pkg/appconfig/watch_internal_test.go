@@ -49,8 +49,8 @@ func TestWatcherReportsADifferenceOnce(t *testing.T) {
 		{"\na: {\n#\n", 1, 3},
 		{"a: 1 #\n", 2, 3}, // back to the last good state: the error is gone
 		{"b: 1\na: 1\n", 3, 3},
-		{"a: 1\nb: 1\n", 3, 3}, // the order of keys is no difference
-		{"a: {\n", 3, 4},       // the error is news again
+		{"a: 1\nb: 1\n", 3, 3}, // the order of keys does not count
+		{"a: {\n", 3, 4},       // the error is new again
 	} {
 		if err := os.WriteFile(path, []byte(step.text), 0o600); err != nil {
 			t.Fatal(err)
@@ -63,13 +63,13 @@ func TestWatcherReportsADifferenceOnce(t *testing.T) {
 	}
 }
 
-// reader is a koanf provider that a function reads for.
+// reader is a koanf provider made of a function.
 type reader func() (map[string]any, error)
 
 func (reader) ReadBytes() ([]byte, error)      { return nil, errors.New("no bytes") }
 func (r reader) Read() (map[string]any, error) { return r() }
 
-// What could not be read may be readable later without looking different: permissions do not show in a file's state.
+// A file that could not be read may become readable while its recorded state stays the same: it has no permissions.
 func TestWatcherTriesAgainAfterAnError(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -94,7 +94,7 @@ func TestWatcherTriesAgainAfterAnError(t *testing.T) {
 	}
 }
 
-// Changes in a folder that cannot be watched are found by looking, and the folder is named once.
+// Changes in a folder that cannot be watched are found by polling, and the folder is reported once.
 func TestWatcherDoesWithoutEvents(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -124,7 +124,7 @@ func TestWatcherDoesWithoutEvents(t *testing.T) {
 	}
 }
 
-// A file that changes while it is looked at may not be whole yet.
+// A file that changes during a reload may be incomplete.
 func TestWatcherLeavesWhatIsBeingWrittenForLater(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

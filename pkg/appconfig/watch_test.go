@@ -40,7 +40,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// replace writes a file as editors do that write a new one and rename it.
+// replace replaces a file as some editors do: it writes a new one and renames it.
 func replace(t *testing.T, path, text string) {
 	t.Helper()
 	write(t, path+"~", text)
@@ -139,7 +139,7 @@ func TestWatchReportsEveryWayToChangeAFile(t *testing.T) {
 	w.want(4.0)
 	// A save that changes nothing is not reported: the next report is of the change after it.
 	write(t, main, "# remark\na: 4\n")
-	write(t, w.path("app-config.local.yaml"), "a: 5\n") // was not there at the start
+	write(t, w.path("app-config.local.yaml"), "a: 5\n") // did not exist at the start
 	w.want(5.0)
 	if err := os.Remove(w.path("app-config.local.yaml")); err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestWatchFollowsIncludes(t *testing.T) {
 	w.want("two")
 	write(t, w.path("app-config.yaml"), "a: { $include: 'other/deep/b.yaml#x' }\n")
 	w.wantError("does not exist")
-	write(t, w.path("other/deep/b.yaml"), "x: three\n") // the folders are new, too
+	write(t, w.path("other/deep/b.yaml"), "x: three\n") // the folders are new as well
 	w.want("three")
 	if err := os.RemoveAll(w.path("other")); err != nil {
 		t.Fatal(err)
@@ -270,7 +270,7 @@ func TestWatchPollsRemoteDocuments(t *testing.T) {
 	w.want("two")
 }
 
-// A pipe, such as a shell's <(sops -d secrets.yaml), gives its text once.
+// A pipe, such as a shell's <(sops -d secrets.yaml), can be read only once.
 func TestWatchKeepsWhatAPipeGave(t *testing.T) {
 	t.Parallel()
 	w := newWatching(t, map[string]string{"app-config.yaml": "a: {x: 1}\n"})
@@ -296,7 +296,7 @@ func TestWatchWaitsForNoServer(t *testing.T) {
 	var reads atomic.Int32
 	waits := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if reads.Add(1) == 3 { // the first two are those of Load and of Watch's beginning
+		if reads.Add(1) == 3 { // after the reads by Load and at the start of Watch
 			close(waits)
 		}
 		if reads.Load() >= 3 {

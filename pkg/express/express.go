@@ -15,7 +15,7 @@ import (
 // CutPrefixFold is strings.CutPrefix without regard to letter case, as express matches paths. When s does not
 // start with prefix, it returns s and false.
 func CutPrefixFold(s, prefix string) (rest string, ok bool) {
-	// For a prefix in ASCII, strings of equal length fold byte by byte: "ſ", two bytes, is never taken for "s".
+	// For a prefix in ASCII, strings of equal length fold byte by byte: "ſ", two bytes, never equals "s".
 	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
 		return s, false
 	}

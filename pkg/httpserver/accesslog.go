@@ -38,7 +38,7 @@ func visible(uri string) string {
 	return escaped[1 : len(escaped)-1]
 }
 
-// quoted returns the first 512 bytes of a request's header in quotes and escaped, so that the log line stays one line.
+// quoted returns the first 512 bytes of a request's header in quotes and escaped, to keep the log entry on one line.
 func quoted(value string) string {
 	if value == "" {
 		return `"-"`

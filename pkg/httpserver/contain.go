@@ -10,8 +10,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/logging"
 )
 
-// Contain answers a request whose handler panicked with Backstage's 500, or breaks the answer off if it has
-// begun. The panic goes to log and no further. http.ErrAbortHandler passes, for it is no fault.
+// Contain answers a request whose handler panicked with Backstage's 500, or breaks the answer off if it has begun. It
+// logs the panic and does not pass it on, except http.ErrAbortHandler, which is not a failure.
 func Contain(log *zap.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := Record(w)

@@ -18,7 +18,7 @@ type corsOptions struct {
 	any        bool           // no origin is configured: every origin is allowed, without credentials
 	origins    origin.Matcher // the allowed origins otherwise
 	headers    http.Header    // of each answer to an allowed origin
-	preflight  http.Header    // of an answer to a preflight besides
+	preflight  http.Header    // also of an answer to a preflight
 	anyHeaders bool           // no request headers are configured: a preflight is allowed all that it asks for
 	status     int            // of an answer to a preflight, or 0: the routes answer it
 }

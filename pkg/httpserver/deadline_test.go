@@ -17,7 +17,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/httpserver"
 )
 
-// pipes is a listener in memory. Its connections go by the clock of a synctest bubble.
+// pipes is a listener in memory. Its connections use the clock of a synctest bubble.
 type pipes struct {
 	connections chan net.Conn
 	close       sync.Once
@@ -43,7 +43,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return ours, nil
 }
 
-// inBubble serves routes with the server's own limits and calls test with a client, all by a clock that jumps.
+// inBubble serves routes with the server's own limits and calls test with a client, all with a fake clock.
 func inBubble(t *testing.T, routes http.HandlerFunc, test func(t *testing.T, client *http.Client, url string)) {
 	synctest.Test(t, func(t *testing.T) {
 		o, err := options(t, "")
@@ -62,7 +62,7 @@ func inBubble(t *testing.T, routes http.HandlerFunc, test func(t *testing.T, cli
 	})
 }
 
-// longer is more than the time that an answer and a request's body have.
+// longer is longer than the server's limits for an answer and for a request's body.
 const longer = 3 * time.Minute
 
 func TestAnswersMayTakeAsLongAsTheirHandlerSays(t *testing.T) {

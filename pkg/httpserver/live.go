@@ -12,8 +12,8 @@ type Live struct {
 	certificate atomic.Pointer[tls.Config]
 }
 
-// Use makes handler, and the certificate of o, those of all requests and connections from now on. A certificate
-// that was made up stays as long as there is no other: people have told their browsers to trust it.
+// Use makes handler, and the certificate of o, those of all requests and connections from now on. A self-signed
+// certificate is not replaced by another self-signed one: people have told their browsers to trust it.
 func (l *Live) Use(o Options, handler http.Handler) {
 	l.handler.Store(&handler)
 	if !o.selfSigned || l.certificate.Load() == nil {

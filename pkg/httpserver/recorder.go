@@ -63,7 +63,7 @@ func (w *Recorder) Flush() {
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack hands the connection to the caller, for a WebSocket for example. It counts as an answer with status 101.
+// Hijack gives the connection to the caller, for a WebSocket for example. It counts as an answer with status 101.
 func (w *Recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	connection, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil && !w.Begun() {

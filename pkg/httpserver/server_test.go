@@ -150,7 +150,7 @@ func TestProtocolIsThatOfNode(t *testing.T) {
 	}
 }
 
-// Anybody can cause these: at the usual level they would fill the log.
+// Any client can cause these errors: at the usual level they would fill the log.
 func TestHandshakesThatFailAreForDebugging(t *testing.T) {
 	o, err := options(t, "  listen: 127.0.0.1:0\n  https: true\n")
 	if err != nil {

@@ -46,7 +46,7 @@ func served(t *testing.T, http2 bool, routes http.HandlerFunc) (*httptest.Server
 	return server, statuses
 }
 
-// get sends a request that fails, and does not hang, when an answer is held back.
+// get sends a request that fails instead of hanging if an answer is held back.
 func get(t *testing.T, server *httptest.Server, method, accept string) *http.Response {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -71,7 +71,7 @@ var flushes = map[string]func(http.ResponseWriter){
 	"by ResponseController": func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
 }
 
-// Each step of the handler waits until the client has what the step before flushed.
+// Each step of the handler waits until the client has received what the previous step flushed.
 func TestStreamsArriveAtEachFlush(t *testing.T) {
 	for name, c := range map[string]struct {
 		contentType, accept string
@@ -239,7 +239,7 @@ func TestUpgradedConnectionsAreTheHandlers(t *testing.T) {
 	}
 }
 
-// HTTP/2 has no connection to hand over: the handler learns it and answers otherwise.
+// HTTP/2 cannot give its connection away: Hijack returns an error, and the handler gives another answer.
 func TestRefusedUpgradeIsNoAnswer(t *testing.T) {
 	server, statuses := served(t, true, func(w http.ResponseWriter, _ *http.Request) {
 		if _, _, err := http.NewResponseController(w).Hijack(); err == nil {

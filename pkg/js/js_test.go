@@ -13,7 +13,7 @@ func TestDecodeUTF8ReplacesEachBrokenPart(t *testing.T) {
 		"a\xffb":           "a\ufffdb",
 		"\xe2\x82x":        "\ufffdx",
 		"\xf0\x9f\x98":     "\ufffd",
-		"\xe0\x80\x80":     "\ufffd\ufffd\ufffd", // too long a form of NUL: no byte begins a character
+		"\xe0\x80\x80":     "\ufffd\ufffd\ufffd", // an overlong NUL: no byte begins a valid character
 		"\xed\xa0\x80":     "\ufffd\ufffd\ufffd", // half of a surrogate pair
 		"\xf4\x90\x80\x80": "\ufffd\ufffd\ufffd\ufffd",
 		"\xc2":             "\ufffd",

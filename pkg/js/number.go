@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// ParseNumber converts a string as JavaScript's Number does, and reports whether the result is finite. "Infinity"
-// is no number here.
+// ParseNumber converts a string as JavaScript's Number does, and reports whether the result is finite. "Infinity" is
+// not a number here.
 func ParseNumber(s string) (float64, bool) {
 	s = Trim(s)
 	if s == "" {

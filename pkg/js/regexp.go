@@ -12,13 +12,13 @@ import (
 	"github.com/dlclark/regexp2/syntax"
 )
 
-// matchTimeout ends a match that would backtrack for ever.
+// matchTimeout ends a match that would backtrack endlessly.
 const matchTimeout = time.Second
 
 // A RegExp is a JavaScript regular expression. It is safe for concurrent use.
 type RegExp struct{ re *regexp2.Regexp }
 
-// A SyntaxError says that an expression is not one, in V8's words for the most frequent mistakes.
+// A SyntaxError says that an expression is not valid, in V8's words for the most frequent mistakes.
 type SyntaxError string
 
 func (e SyntaxError) Error() string { return string(e) }
@@ -47,7 +47,7 @@ func NewRegExp(source, flags string) (*RegExp, error) {
 	return nil, SyntaxError(fmt.Sprintf("Invalid regular expression: /%s/%s: %s", source, flags, problem))
 }
 
-// Test reports whether the expression matches anywhere in s. A match that takes longer than a second is none.
+// Test reports whether the expression matches anywhere in s. A match that takes longer than a second counts as none.
 func (r *RegExp) Test(s string) bool {
 	ok, err := r.re.MatchString(s)
 	return ok && err == nil
@@ -59,7 +59,7 @@ var unicodeSyntax = regexp.MustCompile(`^(?:[^\\[\]{}]|` + classEscape + `|\[(?:
 
 const classEscape = `\\[pPu]\{[^}]*\}|\\[\^$.*+?()[\]{}|/bBcdDfknpPrsStuvwWx0-9\\]`
 
-// problems are V8's words for regexp2's.
+// problems are V8's words for regexp2's errors.
 var problems = map[syntax.ErrorCode]string{
 	syntax.ErrMissingParen:          "Unterminated group",
 	syntax.ErrUnexpectedParen:       "Unmatched ')'",

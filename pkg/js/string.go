@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// space is what JavaScript's trim cuts off. A byte order mark is white space to it, U+0085 is not.
+// space is the white space of JavaScript's trim. A byte order mark is part of it, U+0085 is not.
 const space = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 
 // Trim is JavaScript's trim.
@@ -38,8 +38,7 @@ func String(value any) string {
 	return "[object Object]"
 }
 
-// DecodeUTF8 decodes text as Node does: each longest part of a character that is cut off or wrong becomes one
-// U+FFFD.
+// DecodeUTF8 decodes text as Node does: each maximal part of an invalid or incomplete character becomes one U+FFFD.
 func DecodeUTF8(text []byte) string {
 	if utf8.Valid(text) {
 		return string(text)
@@ -49,7 +48,7 @@ func DecodeUTF8(text []byte) string {
 		r, size := utf8.DecodeRune(text)
 		if r == utf8.RuneError && size == 1 {
 			for size < min(3, len(text)) && !utf8.FullRune(text[:size+1]) {
-				size++ // what is no full character yet is the beginning of one
+				size++ // an incomplete character may still be valid
 			}
 		}
 		b.WriteRune(r)

@@ -73,7 +73,7 @@ func TestNamesAndStacksShow(t *testing.T) {
 				t.Errorf("line %s", line)
 			}
 		}
-		// The function that panicked is in the stack, with its file in a line of its own; what we hide is not.
+		// The stack has the function that panicked, with its file on a separate line, and no secret.
 		if !strings.Contains(stack, "***AndStacksShow.func1\n\t") || strings.Contains(stack, "forged") || strings.Contains(got, "s3cret") {
 			t.Errorf("json=%v: stack %s", asJSON, stack)
 		}

@@ -70,7 +70,7 @@ func (s serverErrors) Write(line []byte) (int, error) {
 		level = zapcore.DebugLevel
 	case strings.HasPrefix(text, "http: panic serving"):
 		level = zapcore.ErrorLevel
-		// The stack begins at the last such line: the panic's own text, which comes first, may have one too.
+		// The stack begins at the last such line: the panic's own text, which comes first, may have one as well.
 		if at := strings.LastIndex(text, "\ngoroutine "); at >= 0 {
 			text, stack = text[:at], text[at+1:]
 		}

@@ -43,7 +43,7 @@ func TestRedactorStrikesOutSecretsEverywhere(t *testing.T) {
 	}
 }
 
-// A secret must be known in each form in which the encoder writes it, whatever characters are in it.
+// A secret is recognized in each form that the encoder writes, whatever its characters.
 func TestRedactorKnowsTheEncodersEscapes(t *testing.T) {
 	for _, secret := range []string{`s3cret"<1>`, `s3cret\&x`, "s3cret\"\u2028\x01\b\x7f", "s3cret\nof two lines", " s3cret-of-a-file\n"} {
 		for _, json := range []bool{true, false} {

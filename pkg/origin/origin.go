@@ -98,7 +98,7 @@ func asciiHost(host string) (string, error) {
 	return strings.ToLower(host), nil
 }
 
-// slashes replaces each run of slashes by one, since minimatch compares path segments.
+// slashes replaces each run of slashes with one, since minimatch compares path segments.
 func slashes(s string) string {
 	for strings.Contains(s, "//") {
 		s = strings.ReplaceAll(s, "//", "/")

@@ -35,7 +35,7 @@ type settings struct {
 	mainEnv          string                 // auth.environment
 	keys             [][]byte               // for sealing; empty if none is configured
 	timeout          time.Duration
-	warnings         []string // what is allowed but has another effect than it seems
+	warnings         []string // settings that are allowed but do not have the effect that one expects
 }
 
 // application is an OAuth2 application, and what belongs to it outside of Coder.

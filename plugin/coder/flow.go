@@ -70,7 +70,7 @@ func newState(fields ...string) (state, nonce string) {
 
 // readState is Backstage's decodeOAuthState. Nothing in a state can be trusted.
 func readState(state string) (map[string]string, error) {
-	// As Node's Buffer.from(…, "hex"), it reads up to the first character that is no hex digit.
+	// As Node's Buffer.from(…, "hex"), it reads up to the first character that is not a hex digit.
 	raw := make([]byte, hex.DecodedLen(len(state)))
 	n, _ := hex.Decode(raw, []byte(state[:len(state)&^1]))
 	fields := make(map[string]string)

@@ -76,7 +76,7 @@ func TestStateHasTheFormOfBackstage(t *testing.T) {
 	}
 }
 
-// TestExpiredState has a sealed cookie whose time is up, as a browser with a wrong clock would send it.
+// TestExpiredState sends an expired sealed cookie, as a browser with a wrong clock would.
 func TestExpiredState(t *testing.T) {
 	b := both(t)
 	h := b.handler.(*handler)

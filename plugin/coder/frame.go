@@ -180,9 +180,9 @@ func (h *handler) attemptFailed(a *attempt, prefix string, err error) error {
 	return plainError(prefix + failure.UserText())
 }
 
-// answer posts the result to the app and shows errors to the user too, since the app may say no more than that
-// the popup was closed. config_info goes to any origin, so that an app on a wrong origin can tell why it gets no
-// other message; it holds nothing but the expected origin.
+// answer posts the result to the app, and shows errors to the user too, since the app may show only that the popup
+// was closed. config_info goes to any origin, so that an app on a wrong origin can tell why it gets no other message.
+// It holds only the expected origin.
 func (h *handler) answer(w http.ResponseWriter, r *request, a attempt, response sessionResponse, err error) error {
 	p := page{Title: "Signed in", Text: "You are signed in to Coder. You can close this window."}
 	result := map[string]any{"type": "authorization_response"}

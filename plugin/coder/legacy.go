@@ -27,8 +27,8 @@ func (h *handler) callback(w http.ResponseWriter, r *request) error {
 	case head:
 		return page{}.serve(w, r, http.StatusOK, express.HTML)
 	}
-	// The state is checked before the code is spent. One of the bridge that is not pending in this browser is never
-	// taken for one of the legacy frontend: their forms differ.
+	// The state is checked before the code is spent. A state of the bridge that is not pending in this browser never
+	// counts as one of the legacy frontend: their forms differ.
 	jar := h.jar(w, r, h.legacy.app, "")
 	f, expired, ours := jar.flow(h.ring, state)
 	switch {

@@ -87,8 +87,8 @@ func TestLegacyStateCanBeRefused(t *testing.T) {
 	}
 }
 
-// TestFailedExchangeIsLoggedWithAHint relies on TestMain for the search; it sees to it that there is something
-// to be found, and that an operator learns enough.
+// TestFailedExchangeIsLoggedWithAHint makes log lines about failures, which TestMain searches for secrets, and checks
+// that an operator learns enough from them.
 func TestFailedExchangeIsLoggedWithAHint(t *testing.T) {
 	b := both(t)
 	b.browser(t).get("/oauth/callback?code=" + codePrefix + "junk")
@@ -102,7 +102,7 @@ func TestFailedExchangeIsLoggedWithAHint(t *testing.T) {
 	}
 }
 
-// upstreamFailures are the ways in which the token endpoint can fail, and what the legacy callback makes of them.
+// upstreamFailures are the ways in which the token endpoint can fail, with the answers of the legacy callback.
 var upstreamFailures = map[string]struct {
 	token  func(http.ResponseWriter, *http.Request) bool
 	status int

@@ -22,7 +22,7 @@ func (s *settings) checkAllowed(o string) error {
 	return nil
 }
 
-// checkOrigin returns the allowed origin that an origin parameter names. invalid makes the error if it is no URL.
+// checkOrigin returns the allowed origin that an origin parameter names. invalid makes the error if it is not a URL.
 func (s *settings) checkOrigin(raw string, invalid func(string) *apierror.Error) (string, error) {
 	raw, o := strings.TrimSpace(raw), "null" // as in JavaScript, for schemes that have no origins
 	u, err := url.Parse(raw)

@@ -13,7 +13,7 @@ import (
 //go:embed page.html
 var pageText string
 
-// pageTemplate escapes every value for the place where it stands.
+// pageTemplate escapes every value for its place in the page.
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
 // page is what a sign-in popup shows, and what it posts to the window that opened it.

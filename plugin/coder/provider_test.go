@@ -162,7 +162,7 @@ func TestFrameUpstreamFailures(t *testing.T) {
 				t.Errorf("Coder's words are shown: %s", answer.body)
 			}
 			if test.status == http.StatusGatewayTimeout || name == "error in a 200" || strings.Contains(name, "token") || strings.Contains(name, "control") {
-				return // no failure of the profile
+				return // not a failure of the profile
 			}
 			b.coder.set(func(f *fakeCoder) { f.token, f.me = nil, test.token })
 			if said := b.browser(t).signIn("development"); !strings.HasPrefix(said.failure(), "Error: Authentication failed, the Coder user profile could not be read: ") {

@@ -32,8 +32,8 @@ func TestRefreshTokenIsNeverSentToAnotherEnvironment(t *testing.T) {
 	}
 }
 
-// TestSessionOfANodeBackendBelongsToTheMainEnvironment: a token without a binding was set by a Node backend, for the environment that the
-// frontend uses.
+// TestSessionOfANodeBackendBelongsToTheMainEnvironment: a token without a binding was set by a Node backend, for the
+// environment that the frontend uses.
 func TestSessionOfANodeBackendBelongsToTheMainEnvironment(t *testing.T) {
 	b := both(t)
 	b.coder.set(func(f *fakeCoder) { f.refresh[refreshPrefix+"node"] = true })
@@ -158,7 +158,7 @@ func TestTwoTabsRefreshAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	tokens := make(chan string, 8)
 	for range 8 {
-		tab := b.browser(t) // with the cookies of the moment before
+		tab := b.browser(t) // with the cookies from before the refresh
 		wg.Go(func() {
 			answer := tab.refresh("development", "Cookie", old)
 			tokens <- fmt.Sprint(answer.StatusCode, " ", tab.cookie("/refresh", refreshCookie))
@@ -178,7 +178,7 @@ func TestTwoTabsRefreshAtOnce(t *testing.T) {
 	if n := len(b.coder.seen("/oauth2/tokens")) - asked; n != 1 {
 		t.Errorf("Coder was asked %d times", n)
 	}
-	br.logout("development") // with the old token: what came of it is forgotten
+	br.logout("development") // with the old token: its renewal is forgotten
 	if answer := b.browser(t).refresh("development", "Cookie", old); answer.StatusCode != 401 {
 		t.Errorf("after logout: status %d", answer.StatusCode)
 	}

@@ -38,7 +38,7 @@ func TestOldestPendingFlowIsRemoved(t *testing.T) {
 }
 
 // A browser drops a cookie that is too long, and a server refuses a request with too many long ones: a link
-// with a long URL in it, opened a few times, must not lock anybody out.
+// with a long URL in it, opened a few times, must not lock the user out.
 func TestFlowCookiesStaySmall(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)

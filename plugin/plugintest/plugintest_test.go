@@ -13,7 +13,7 @@ import (
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
-// watched is a testing.TB that notes what fails the test.
+// watched is a testing.TB that records what fails the test.
 type watched struct {
 	testing.TB
 	said string
@@ -28,7 +28,7 @@ func (w *watched) Fatal(args ...any) {
 
 func (w *watched) Fatalf(format string, args ...any) { w.Fatal(fmt.Sprintf(format, args...)) }
 
-// refusal returns what fails a test that runs f, "" for nothing.
+// refusal returns the message with which f fails a test, or "".
 func refusal(t *testing.T, f func(t testing.TB)) string {
 	t.Helper()
 	w, done := &watched{TB: t}, make(chan struct{})

@@ -73,7 +73,7 @@ func (s *Schema) Process(c *appconfig.Config, o Options) ([]Filtered, error) {
 // concerns reports whether a problem is about a value of one of the visibilities.
 func (s *Schema) concerns(p problem, e *evaluation, visibility []string) bool {
 	// The schema of a missing property, or of a property below it, may be visible. As in Backstage, paths are compared
-	// as strings: that of "title" is a prefix of that of "titleLong", too.
+	// as strings: that of "title" is a prefix of that of "titleLong".
 	for path, v := range s.visible {
 		if p.missing != "" && strings.HasPrefix(path, p.missing) && slices.Contains(visibility, v) {
 			return true
@@ -134,7 +134,7 @@ func (f *filter) value(v any, path, key, inherited string) (any, bool) {
 }
 
 // Secrets returns, without duplicates, every string and number in a secret value of any layer: the values to redact
-// from logs. Each layer is evaluated alone as well, because a value that a higher layer hides is no less secret.
+// from logs. Each layer is also evaluated alone, because a value that a higher layer hides is still secret.
 func (s *Schema) Secrets(c *appconfig.Config) []string {
 	found := map[string]bool{}
 	layers := c.Layers()

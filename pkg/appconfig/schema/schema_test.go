@@ -64,7 +64,7 @@ func TestValidate(t *testing.T) {
 		want   []string
 	}{
 		{`{port: 1, mode: on, names: [a, b]}`, nil},
-		{`{port: "8080"}`, nil}, // a string that is a number counts as one
+		{`{port: "8080"}`, nil}, // a string of digits passes as a number
 		{`{port: 0}`, []string{"Config must be >= 1 { comparison=>= limit=1 } at /port"}},
 		{`{port: 1.5}`, []string{"Config must be integer { type=integer } at /port"}},
 		{`{port: 1, size: 1e+21}`, []string{"Config must be multiple of 0.5 { multipleOf=0.5 } at /size"}}, // as in JavaScript

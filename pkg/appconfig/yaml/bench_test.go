@@ -9,8 +9,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
-// shapes returns documents of about a size that a slow reader would take long for: each either loads or is refused
-// in a time that grows no faster than the size.
+// shapes returns documents of about the given size that would take a slow reader long. Each is loaded or refused in a
+// time that is linear in its size.
 func shapes(size int) map[string]string {
 	repeat := func(text string) string { return strings.Repeat(text, size/len(text)) }
 	count := func(format string) string {
@@ -77,7 +77,7 @@ func shapes(size int) map[string]string {
 	}
 }
 
-// deeper returns mappings in each other, as deep as the limit, again and again.
+// deeper returns nested mappings, as deep as the limit, many times.
 func deeper(size int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < size-1000; i++ {

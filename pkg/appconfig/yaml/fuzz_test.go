@@ -39,8 +39,8 @@ func addCases(f *testing.F, extensions ...string) {
 	}
 }
 
-// FuzzParse parses any text as YAML: it must come to an end without a panic, report a problem as a SyntaxError at a place
-// in the text, and what it makes must be writable and readable again.
+// FuzzParse parses any text as YAML. It must end without a panic, report a problem as a SyntaxError at a position in
+// the text, and return a value that can be written and read again.
 func FuzzParse(f *testing.F) {
 	addCases(f, ".yaml", ".yml", ".json")
 	f.Fuzz(func(t *testing.T, text string) {

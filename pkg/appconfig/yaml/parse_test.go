@@ -9,7 +9,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
 )
 
-// What people write is read as npm's yaml reads it, also where go-yaml by itself would not.
+// Documents as people write them are read as by npm's yaml, also if go-yaml alone would read them differently.
 func TestReadsWhatNodeReads(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

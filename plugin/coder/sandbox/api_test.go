@@ -144,7 +144,7 @@ func TestDemoProxy(t *testing.T) {
 	if got.status != http.StatusTeapot || seen == nil {
 		t.Fatalf("status %d", got.status)
 	}
-	delete(seen.Header, "Accept-Encoding") // Go's transport asks for gzip of its own accord
+	delete(seen.Header, "Accept-Encoding") // Go's transport adds it by itself
 	want := http.Header{"Accept": {"application/json"}, "Authorization": {"Bearer x"}}
 	if diff := cmp.Diff(want, seen.Header); diff != "" || seen.URL.String() != "/api/v2/workspaces?q=owner%3Ame" {
 		t.Errorf("%s (-want +got):\n%s", seen.URL, diff)

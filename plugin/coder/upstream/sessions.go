@@ -80,8 +80,8 @@ func (s *Sessions) lookup(key tokenKey) (r Renewal, ok bool) {
 	return r, true
 }
 
-// remember keeps a renewal until its time is up. Expired ones are removed, since they hold tokens. At the limit
-// others are removed too, which costs a late tab its refresh and nothing more.
+// remember keeps a renewal until it expires. Expired ones are removed, since they hold tokens. At the limit another
+// one is removed as well: only a late tab with its token loses its refresh.
 func (s *Sessions) remember(key tokenKey, r Renewal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
