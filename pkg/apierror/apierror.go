@@ -68,7 +68,7 @@ func From(err error) *Error {
 // them, below its mount. It should have no values of parameters such as code and state.
 func Write(w http.ResponseWriter, r *http.Request, url string, err error) {
 	e := From(err)
-	// In Backstage the keys have the order of the alphabet, which encoding/json gives to those of a map.
+	// In Backstage the keys are sorted, as encoding/json sorts those of a map.
 	body, _ := marshal(map[string]any{
 		"error":    e,
 		"request":  map[string]string{"method": r.Method, "url": url},

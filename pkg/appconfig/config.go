@@ -42,7 +42,7 @@ type Config struct {
 	layers   []Layer
 }
 
-// noLayer is what errors call the layer of a configuration without any.
+// noLayer is the name in errors if a configuration has no layers.
 const noLayer = "mock-config"
 
 // New returns a configuration of the given layers, lowest first.

@@ -8,7 +8,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// text substitutes the variables in a string, and adds them to its position.
+// text substitutes the variables in a string, and adds their names to its position.
 func (t *transformer) text(s string, pos value.Position) (any, value.Position, bool) {
 	if !strings.Contains(s, "${") {
 		return s, pos, true

@@ -33,8 +33,8 @@ func chooseCompression(header http.Header, status int) {
 	}
 }
 
-// compressible reports whether npm's compressible takes contentType for compressible, among the types that a
-// backend sends. An event stream is an exception: its events are short and must not wait.
+// compressible reports whether npm's compressible accepts contentType, among the types that a backend sends. An event
+// stream is an exception: its events are short and must not wait.
 func compressible(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))

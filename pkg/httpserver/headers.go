@@ -28,8 +28,8 @@ func knownMethods(next http.Handler) http.Handler {
 	})
 }
 
-// securityHeaders puts on every answer what helmet does as Backstage configures it. A handler may replace any of
-// these headers. All answers share the values, so that none allocates its own.
+// securityHeaders adds the headers of helmet, as Backstage configures it, to every answer. A handler may replace any
+// of them. All answers share the values, so that none allocates its own.
 func securityHeaders(csp, referrer string, next http.Handler) http.Handler {
 	fixed := map[string][]string{
 		"Referrer-Policy":                   {referrer},

@@ -14,8 +14,7 @@ import (
 
 const defaultPort = 7007
 
-// Options are what the backend section of the configuration says about serving. Beside the exported fields they
-// have what Wrap puts around the routes.
+// Options are the settings of the backend section for serving. The unexported ones are for Wrap and Live.
 type Options struct {
 	Host string      // backend.listen; "" is every address
 	Port int         // 0 takes any free port

@@ -1,5 +1,5 @@
-// Package js holds what JavaScript's built-in functions do and Go's standard library does otherwise: the
-// conversions that a program has to share with a Node backend to read and write the same bytes.
+// Package js has what JavaScript's built-in functions do differently from Go's standard library: the conversions that
+// a program must share with a Node backend to read and write the same bytes.
 package js
 
 import (
@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// uriComponent undoes what url.QueryEscape escapes and JavaScript does not, and writes a blank as %20.
+// uriComponent undoes what url.QueryEscape escapes and JavaScript does not, and writes a space as %20.
 var uriComponent = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
 
 // EncodeURIComponent is JavaScript's encodeURIComponent.

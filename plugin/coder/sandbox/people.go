@@ -14,7 +14,7 @@ import (
 // user is a demo user.
 type user struct{ ID, Username, Name, Email string }
 
-// workspace is a workspace of a demo user: what differs from one to the other.
+// workspace is a workspace of a demo user, with the fields that differ.
 type workspace struct {
 	Number, Build, IdleSeconds                       int
 	Name, Template, Display, Status, Transition, Job string
