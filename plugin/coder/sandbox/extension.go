@@ -94,7 +94,7 @@ func address(config *appconfig.Config, key, otherwise string) (string, error) {
 		return otherwise, err
 	}
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" || !IsLoopback(u.Hostname()) {
+	if err != nil || u.Scheme != "http" || !isLoopback(u.Hostname()) {
 		return "", fmt.Errorf("config key '%s' in '%s' is %q, and the sandbox is enabled: expected a loopback URL like http://%s",
 			key, config.LayerOf(key), value, otherwise)
 	}

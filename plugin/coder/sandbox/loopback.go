@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/httpserver"
 )
 
-// IsLoopback reports whether host, a name or an address, is only for this machine.
-func IsLoopback(host string) bool {
+// isLoopback reports whether host, a name or an address, is only for this machine.
+func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
@@ -23,7 +23,7 @@ func IsLoopback(host string) bool {
 // ::1, on one port: browsers may try either first, and another program on the other would get our requests.
 func listen(key, addr string) (listeners []net.Listener, address string, err error) {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || !IsLoopback(host) {
+	if err != nil || !isLoopback(host) {
 		return nil, "", fmt.Errorf("sandbox: refused: %q is not a loopback address, and the sandbox lets anybody sign in; "+
 			"expected localhost:<port> or 127.0.0.1:<port>", addr)
 	}
@@ -60,7 +60,7 @@ func listenError(key, addr string, err error) error {
 // own at 127.0.0.1 (DNS rebinding), and its pages would have the same origin as ours.
 func loopbackHostOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if u, err := url.Parse("http://" + r.Host); err != nil || !IsLoopback(u.Hostname()) {
+		if u, err := url.Parse("http://" + r.Host); err != nil || !isLoopback(u.Hostname()) {
 			http.Error(w, "the sandbox answers to localhost only", http.StatusMisdirectedRequest)
 			return
 		}
