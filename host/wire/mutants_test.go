@@ -35,7 +35,6 @@ func TestMutants(t *testing.T) {
 			scenarios[s.name] = s
 		}
 	}
-	rigs := newRigs(t, "subject.yaml", new([]*plugintest.Log))
 	const (
 		start, frame, rotated, logout = "provider/start-ok", "provider/frame-ok", "provider/refresh-rotated", "provider/logout-ok"
 		legacy, health                = "legacy/callback-ok", "host/liveness"
@@ -99,8 +98,8 @@ func TestMutants(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, r := scenarios[test.scenario], <-rigs
-			defer func() { r.mutate = nil; rigs <- r }()
+			// A host of its own: one spends a code only once.
+			s, r := scenarios[test.scenario], newRig(t, "subject.yaml", new([]*plugintest.Log))
 			changed := false
 			r.mutate = func(a *answer) {
 				before := answer{a.outcome, a.status, maps.Clone(a.header), a.body}

@@ -275,7 +275,7 @@ func (n *normalizer) body(a *answer, requestURL *url.URL) map[string]any {
 // then it returns a digest.
 func shortText(text string) string {
 	squeezed := strings.Join(strings.Fields(text), " ")
-	if runes := len([]rune(squeezed)); runes > 160 {
+	if runes := len([]rune(squeezed)); runes > 400 {
 		return fmt.Sprintf("<%d characters, sha256 %s>", runes, digest(squeezed, 16))
 	}
 	return squeezed

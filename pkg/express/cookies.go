@@ -8,21 +8,21 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// ParseCookies reads Cookie headers as npm's cookie does, by name: the first of two cookies of one name counts,
-// quotes are dropped, and a value that does not decode is kept as it is.
-func ParseCookies(headers []string) map[string]string {
-	cookies := make(map[string]string)
+// ParseCookies reads Cookie headers as npm's cookie does, by name: quotes are dropped, and a value that does not decode
+// is kept as it is. npm's cookie takes the first of two cookies of one name; here all are there, in the order sent.
+func ParseCookies(headers []string) map[string][]string {
+	cookies := make(map[string][]string)
 	for pair := range strings.SplitSeq(strings.Join(headers, ";"), ";") {
 		name, value, ok := strings.Cut(pair, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if _, seen := cookies[name]; !ok || seen {
+		if !ok {
 			continue
 		}
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		// npm's cookie drops quotes first and decodes what was in them.
 		if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
 			value = value[1 : len(value)-1]
 		}
-		cookies[name] = js.DecodeURIComponent(value)
+		cookies[name] = append(cookies[name], js.DecodeURIComponent(value))
 	}
 	return cookies
 }
@@ -32,9 +32,12 @@ var sameSite = map[http.SameSite]string{
 	http.SameSiteLaxMode: "Lax", http.SameSiteNoneMode: "None", http.SameSiteStrictMode: "Strict",
 }
 
-// SetCookie adds a Set-Cookie line to header as npm's cookie serializes it: the value percent-encoded, and the
+// SetCookie adds the line of a cookie to header.
+func SetCookie(header http.Header, c *http.Cookie) { header.Add("Set-Cookie", CookieLine(c)) }
+
+// CookieLine returns the Set-Cookie line of a cookie as npm's cookie serializes it: the value percent-encoded, and the
 // attributes in its order. As in net/http, a MaxAge of 0 is left out and a negative one is written as 0.
-func SetCookie(header http.Header, c *http.Cookie) {
+func CookieLine(c *http.Cookie) string {
 	parts := []string{c.Name + "=" + js.EncodeURIComponent(c.Value)}
 	for _, attribute := range []struct {
 		present bool
@@ -52,5 +55,5 @@ func SetCookie(header http.Header, c *http.Cookie) {
 			parts = append(parts, attribute.text)
 		}
 	}
-	header.Add("Set-Cookie", strings.Join(parts, "; "))
+	return strings.Join(parts, "; ")
 }

@@ -12,7 +12,9 @@ import (
 
 func TestParseCookies(t *testing.T) {
 	got := express.ParseCookies([]string{`a=1; a=2; q="quoted"; p=x%20y; bad=%ZZ; bytes=%FF; none; =x; e=; s = spaced `, "second=header"})
-	want := map[string]string{"a": "1", "q": "quoted", "p": "x y", "bad": "%ZZ", "bytes": "%FF", "": "x", "e": "", "s": "spaced", "second": "header"}
+	want := map[string][]string{
+		"a": {"1", "2"}, "q": {"quoted"}, "p": {"x y"}, "bad": {"%ZZ"}, "bytes": {"%FF"}, "": {"x"}, "e": {""}, "s": {"spaced"}, "second": {"header"},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

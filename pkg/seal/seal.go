@@ -73,6 +73,9 @@ func (r *Ring) Seal(value []byte, context string) string {
 	return base64.RawURLEncoding.EncodeToString(k.aead.Seal(sealed, nil, value, []byte(context)))
 }
 
+// Room returns the length of the longest value whose sealed form has at most size characters.
+func (r *Ring) Room(size int) int { return max(0, size*3/4-idSize-overhead) }
+
 // Open returns the value that Seal encrypted with one of the ring's keys and the same context. Otherwise its error is
 // ErrUnknownKey or ErrInvalid.
 func (r *Ring) Open(sealed, context string) ([]byte, error) {

@@ -17,19 +17,26 @@ func (h *handler) authorize(w http.ResponseWriter, r *request) error {
 	case r.query.Single("client_id") != app.ClientID:
 		return h.bridgeRefusal(w, r, "client_id", "The client_id is not the one that this backend is configured with "+
 			"(coder.oauth.clientId).")
-	case r.query.Single("redirect_uri") != app.CallbackURL:
-		return h.bridgeRefusal(w, r, "redirect_uri", "The redirect_uri must be "+app.CallbackURL+
-			" (coder.oauth.backendUrl in the app's configuration, backend.baseUrl in the backend's).")
+	case r.query.Single("redirect_uri") != h.settings.mount+callbackPath:
+		return h.bridgeRefusal(w, r, "redirect_uri", "The redirect_uri must be "+h.settings.mount+callbackPath+
+			", which the app makes of backend.baseUrl: that of the app and that of this backend differ.")
 	case r.query.Single("response_type") != "code":
 		return h.bridgeRefusal(w, r, "response_type", "The response_type must be code.")
 	}
 	// The frontend's own state is dropped: the callback does not use its returnTo.
-	jar := h.jar(w, r, app, "")
-	state, _ := newState("flow", bridgeMode)
-	f := jar.beginFlow(h.ring, state, flow{Mode: bridgeMode, Origin: h.settings.opener(r.Request)})
-	redirectToCoder(w, h.legacy.AuthorizeURL(state, f.Verifier, joinScopes(app.scopes)))
+	jar, opener := h.jar(w, r, app, ""), h.settings.opener(r.Request)
+	fields := []string{"flow", bridgeMode}
+	if opener != "" {
+		fields = append(fields, "origin", opener)
+	}
+	state, _ := newState(fields...)
+	f := h.beginFlow(jar, state, flow{kind: bridge, origin: opener, redirectURI: app.CallbackURL})
+	redirectToCoder(w, h.legacy.AuthorizeURL(state, f.verifier, joinScopes(app.scopes)))
 	return nil
 }
+
+// bridgeMode marks the states of flows that the bridge begins.
+const bridgeMode = "bridge"
 
 // bridgeRefusal tells the user, the app and the operator which parameter is wrong.
 func (h *handler) bridgeRefusal(w http.ResponseWriter, r *request, parameter, text string) error {

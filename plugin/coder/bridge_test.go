@@ -9,7 +9,7 @@ import (
 func TestBridgeAddsPKCEAndAState(t *testing.T) {
 	b := both(t)
 	br := b.browser(t)
-	back := b.URL + "/api/auth/coder/oauth/callback"
+	back := b.URL + "/api/auth/coder/handler/frame" // that of the same application in auth.providers.coder
 	ask := b.bridge() + "&state=" + legacyState
 	to, _ := url.Parse(br.get(ask).Header.Get("Location"))
 	query := to.Query()

@@ -116,6 +116,22 @@ func both(t testing.TB) *backend {
 	return start(t, coder, func(base string) string { return config(base, coder.URL, providers(coder.URL)) })
 }
 
+// rotating is both with a configuration in which each refresh gets new tokens.
+func rotating(t testing.TB) *backend {
+	t.Helper()
+	coder := newFakeCoder(t)
+	return start(t, coder, func(base string) string {
+		return strings.Replace(config(base, coder.URL, providers(coder.URL)), "oauth: {", "oauth: {rotateAfter: '0s', ", 1)
+	})
+}
+
+// legacyOnly starts the plugin with the legacy spelling, which serves both frontends.
+func legacyOnly(t testing.TB) *backend {
+	t.Helper()
+	coder := newFakeCoder(t)
+	return start(t, coder, func(base string) string { return config(base, coder.URL, "") })
+}
+
 // bridge is the path that a legacy frontend opens at the bridge.
 func (b *backend) bridge() string {
 	return "/oauth2/authorize?client_id=backstage&response_type=code&redirect_uri=" + url.QueryEscape(b.URL+"/api/auth/coder/oauth/callback")
@@ -125,7 +141,7 @@ func (b *backend) bridge() string {
 func (b *backend) impatient(t testing.TB) *backend {
 	t.Helper()
 	return start(t, b.coder, func(string) string {
-		return strings.Replace(config(b.URL, b.coder.URL, providers(b.coder.URL)), "oauth: {", "oauth: {timeout: 200ms, ", 1)
+		return strings.Replace(config(b.URL, b.coder.URL, providers(b.coder.URL)), "oauth: {", "oauth: {rotateAfter: '0s', timeout: 200ms, ", 1)
 	})
 }
 

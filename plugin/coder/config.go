@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,6 +26,9 @@ const maxTimeout = 25 * time.Second
 type settings struct {
 	mount        string         // the URL of this plugin for browsers: "https://backend.example.com/api/auth/coder"
 	appOrigin    string         // the origin of app.baseUrl
+	appURL       string         // app.baseUrl
+	appTitle     string         // app.title
+	hasPatterns  bool           // some of extraOrigins are patterns
 	exactOrigins []string       // appOrigin, then the other allowed origins that are not patterns
 	extraOrigins origin.Matcher // auth.experimentalExtraAllowedOrigins
 
@@ -34,8 +38,10 @@ type settings struct {
 	byEnv            map[string]application // for the provider routes
 	mainEnv          string                 // auth.environment
 	keys             [][]byte               // for sealing; empty if none is configured
+	requireBinding   bool                   // coder.oauth.requireBinding
 	timeout          time.Duration
-	warnings         []string // settings that are allowed but do not have the effect that one expects
+	rotateAfter      time.Duration // coder.oauth.rotateAfter; 0 is the default, and negative keeps no access token
+	warnings         []string      // settings that are allowed but do not have the effect that one expects
 }
 
 // application is an OAuth2 application, and what belongs to it outside of Coder.
@@ -55,9 +61,15 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 		byEnv:   make(map[string]application),
 		mainEnv: r.string("auth.environment"),
 		timeout: r.duration("coder.oauth.timeout", 10*time.Second),
-		keys:    r.sessionKeys(),
 	}
-	s.appOrigin, _ = origin.Of(r.url("app.baseUrl", "the URL at which browsers find the app"))
+	r.sessionKeys(s)
+	s.requireBinding = optional(r, r.config.GetOptionalBoolean, "coder.oauth.requireBinding", false)
+	if s.rotateAfter = r.duration("coder.oauth.rotateAfter", 0); s.rotateAfter == 0 && r.has("coder.oauth.rotateAfter") {
+		s.rotateAfter = -1
+	}
+	s.appURL = r.url("app.baseUrl", "the URL at which browsers find the app")
+	s.appOrigin, _ = origin.Of(s.appURL)
+	s.appTitle = cmp.Or(r.string("app.title"), "Backstage")
 	if s.timeout > maxTimeout {
 		r.problem("coder.oauth.timeout", fmt.Errorf("got %s, expected at most %s", s.timeout, maxTimeout))
 	}
@@ -66,7 +78,9 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	extra := r.strings("auth.experimentalExtraAllowedOrigins")
 	for _, pattern := range extra {
 		o, err := origin.Of(pattern)
-		if err == nil && !strings.ContainsAny(pattern, `*?[{\!`) && !slices.Contains(s.exactOrigins, o) {
+		exact := err == nil && !strings.ContainsAny(pattern, `*?[{\!`)
+		s.hasPatterns = s.hasPatterns || !exact
+		if exact && !slices.Contains(s.exactOrigins, o) {
 			s.exactOrigins = append(s.exactOrigins, o)
 		}
 	}
@@ -77,6 +91,7 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	// In this order: the legacy spelling falls back on the current one.
 	r.environments(s)
 	r.legacyApplication(s)
+	s.warnings = append(s.warnings, s.oddities()...)
 	return s, errors.Join(r.problems...)
 }
 
@@ -88,26 +103,17 @@ func (r *reader) environments(s *settings) {
 	if !ok {
 		return
 	}
-	mount, _ := url.Parse(s.mount) // checked by the host
 	for _, env := range providers.Keys() {
 		at := key + "." + env
 		app := r.application(at)
 		app.Deployment = r.deployment(at+".deploymentUrl", s.mount)
 		app.session = r.duration(at+".sessionDuration", thousandDays)
 		app.scopes = r.scopes(at + ".additionalScopes")
-		if app.CallbackURL = r.string(at + ".callbackUrl"); app.CallbackURL == "" {
-			app.CallbackURL = s.mount + framePath
-		} else if _, err := origin.Of(app.CallbackURL); err != nil {
-			r.problem(at+".callbackUrl", err)
-		}
+		app.CallbackURL = r.callbackURL(at, s.mount+framePath, s)
 		// Not errors: the Node backend takes such a configuration, and the rest of it works here too.
 		if r.has(at + ".signIn") {
 			s.warnings = append(s.warnings, at+".signIn has no effect: no Backstage identity is issued here, "+
 				"the session is for access to Coder")
-		}
-		if u, err := url.Parse(app.CallbackURL); err == nil && !strings.EqualFold(u.Host, mount.Host) {
-			s.warnings = append(s.warnings, at+".callbackUrl is on another host than backend.baseUrl: "+
-				"the browser will not send the cookies of a sign-in there")
 		}
 		s.byEnv[env] = app
 	}
@@ -127,11 +133,10 @@ func (r *reader) legacyApplication(s *settings) {
 	// A half-filled coder.oauth is a mistake to report, not a reason to use the other spelling.
 	if !r.has(key+".clientId") && !r.has(key+".clientSecret") && len(s.byEnv) > 0 {
 		s.legacy = s.mainApplication()
-		s.legacy.CallbackURL = s.mount + callbackPath
 		return
 	}
 	s.legacy = r.application(key)
-	s.legacy.CallbackURL, s.legacy.session = s.mount+callbackPath, thousandDays
+	s.legacy.CallbackURL, s.legacy.session = r.callbackURL(key, s.mount+callbackPath, s), thousandDays
 	// The frontend reads accessUrl too. If that leads to the bridge, deploymentUrl has the deployment.
 	deploymentKey := "coder.deployment.accessUrl"
 	if s.bridged || r.string(key+".deploymentUrl") != "" {
@@ -142,15 +147,74 @@ func (r *reader) legacyApplication(s *settings) {
 	} else {
 		s.legacy.Deployment = r.deployment(deploymentKey, s.mount)
 	}
+	// Coder registers one callback URL for an application: whichever spelling it has, all its sign-ins use one.
+	if app, ok := s.sameApplication(s.legacy); ok && !r.has(key+".callbackUrl") {
+		s.legacy.CallbackURL = app.CallbackURL
+	}
 	// Without a configuration of their own, the provider routes get one environment.
 	if !r.has("auth.providers.coder") {
 		app := s.legacy
-		app.CallbackURL = s.mount + framePath
 		if s.mainEnv == "" {
 			s.mainEnv = "development" // what Backstage's frontend asks for if auth.environment is not set
 		}
 		s.byEnv[s.mainEnv] = app
 	}
+}
+
+// callbackURL reads the callback URL of an application.
+func (r *reader) callbackURL(key, fallback string, s *settings) string {
+	key += ".callbackUrl"
+	value := r.string(key)
+	if value == "" {
+		return fallback
+	}
+	if _, err := origin.Of(value); err != nil {
+		r.problem(key, err)
+		return fallback
+	}
+	u, _ := url.Parse(value)
+	if u.User != nil || u.Fragment != "" {
+		r.problem(key, errors.New("expected a URL without user and fragment"))
+	}
+	if mount, _ := url.Parse(s.mount); !strings.EqualFold(u.Host, mount.Host) { // the host has checked it
+		s.warnings = append(s.warnings, key+" is on another host than backend.baseUrl: "+
+			"the browser will not send the cookies of a sign-in there")
+	}
+	return value
+}
+
+// sameApplication returns the environment of the provider routes, the first by name, with the same application.
+func (s *settings) sameApplication(app application) (application, bool) {
+	for _, env := range slices.Sorted(maps.Keys(s.byEnv)) {
+		if other := s.byEnv[env]; other.ClientID == app.ClientID && other.Deployment == app.Deployment {
+			return other, true
+		}
+	}
+	return application{}, false
+}
+
+// oddities returns warnings of what no single value is to blame for.
+func (s *settings) oddities() (warnings []string) {
+	envs := slices.Sorted(maps.Keys(s.byEnv))
+	if wanted := cmp.Or(s.mainEnv, "development"); len(envs) > 0 && !slices.Contains(envs, wanted) {
+		warnings = append(warnings, fmt.Sprintf("the frontend asks for the environment '%s' (auth.environment), which is not among "+
+			"those of auth.providers.coder: %s", wanted, strings.Join(envs, ", ")))
+	}
+	// RFC 9700, section 4.4: a code of one server could be taken for one of the other.
+	apps := []application{s.legacy}
+	for _, env := range envs {
+		apps = append(apps, s.byEnv[env])
+	}
+	for i, app := range apps {
+		j := slices.IndexFunc(apps[:i], func(other application) bool {
+			return other.CallbackURL == app.CallbackURL && other.Deployment != app.Deployment
+		})
+		if j >= 0 {
+			warnings = append(warnings, fmt.Sprintf("%s and %s are at different Coder deployments and share a callback URL, by which one "+
+				"deployment could pass for the other: give each a callbackUrl of its own", apps[j].key, app.key))
+		}
+	}
+	return warnings
 }
 
 // mainApplication returns that of auth.environment, otherwise the first by name.

@@ -36,7 +36,10 @@ func TestEachSpellingServesBothFrontends(t *testing.T) {
 		if s.legacy.key != test.legacyKey || s.legacy.ClientID != test.legacyID || s.byEnv[test.env].ClientID != test.envID {
 			t.Errorf("%s: legacy routes use %s of %s, environment %s uses %s", name, s.legacy.ClientID, s.legacy.key, test.env, s.byEnv[test.env].ClientID)
 		}
-		if s.legacy.CallbackURL != "http://backend.example/api/auth/coder/oauth/callback" || s.byEnv[test.env].CallbackURL != "http://backend.example/api/auth/coder/handler/frame" {
+		// What one spelling gives to both frontends has one callback URL. In both, these are two applications.
+		frame, callback := "http://backend.example/api/auth/coder/handler/frame", "http://backend.example/api/auth/coder/oauth/callback"
+		want := map[string][2]string{"legacy": {callback, callback}, "legacy with env": {callback, callback}, "current": {frame, frame}, "both": {callback, frame}}[name]
+		if got := [2]string{s.legacy.CallbackURL, s.byEnv[test.env].CallbackURL}; got != want {
 			t.Errorf("%s: callbacks %s and %s", name, s.legacy.CallbackURL, s.byEnv[test.env].CallbackURL)
 		}
 		if strings.HasSuffix(s.legacy.Deployment, "/") {
@@ -159,10 +162,14 @@ func TestKeysComeFromWhatThereIs(t *testing.T) {
 		yaml string
 		n    int
 	}{
-		"own":     {"understudy: {session: {keys: [0123456789abcdef0123456789abcdef, 1123456789abcdef0123456789abcdef]}}\nbackend: {auth: {keys: [{secret: x}]}}", 2},
-		"backend": {"backend: {auth: {keys: [{secret: x}]}}\nauth: {session: {secret: y}}", 1},
-		"session": {"auth: {session: {secret: y}}", 1},
-		"none":    {"", 0},
+		"own":                    {"understudy: {session: {keys: [0123456789abcdef0123456789abcdef, 1123456789abcdef0123456789abcdef]}}\nbackend: {auth: {keys: [{secret: x}]}}", 2},
+		"backend":                {"backend: {auth: {keys: [{secret: MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0}]}}\nauth: {session: {secret: y}}", 1},
+		"session":                {"auth: {session: {secret: x23456789012345678901234}}", 1},
+		"short in base64":        {"backend: {auth: {keys: [{secret: MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM=}]}}", 0},
+		"short":                  {"auth: {session: {secret: x2345678901234567890123}}", 0},
+		"one of two":             {"backend: {auth: {keys: [{secret: letmein}, {secret: MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0}]}}", 1},
+		"short, another is long": {"backend: {auth: {keys: [{secret: letmein}]}}\nauth: {session: {secret: x23456789012345678901234}}", 1},
+		"none":                   {"", 0},
 	} {
 		s, err := read(t, keys+test.yaml)
 		if err != nil || len(s.keys) != test.n {
@@ -185,7 +192,7 @@ func TestWarnings(t *testing.T) {
 app: {baseUrl: 'https://app.example'}
 auth: {providers: {coder: {production: {clientId: a, clientSecret: b, deploymentUrl: 'https://coder.example',
   callbackUrl: 'https://elsewhere.example/api/auth/coder/handler/frame', signIn: {resolvers: [{resolver: usernameMatchingUserEntityName}]}}}}}`)
-	if err != nil || len(s.warnings) != 2 || !strings.Contains(s.warnings[0], "signIn") || !strings.Contains(s.warnings[1], "callbackUrl") {
+	if err != nil || len(s.warnings) != 3 || !strings.Contains(s.warnings[0], "callbackUrl") || !strings.Contains(s.warnings[1], "signIn") || !strings.Contains(s.warnings[2], "'development'") {
 		t.Errorf("%v, %v", s, err)
 	}
 }

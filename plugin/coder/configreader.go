@@ -116,29 +116,52 @@ func (r *reader) scopes(key string) []string {
 	return r.strings(key)
 }
 
+// minBorrowed is the smallest number of bytes of a secret of Backstage's that seals cookies here: from one cookie,
+// shorter ones could be guessed by trying.
+const minBorrowed = 24
+
 // sessionKeys reads the secrets that sealing keys are derived from: understudy.session.keys, otherwise those that
 // a Backstage backend has for similar purposes, otherwise none.
-func (r *reader) sessionKeys() [][]byte {
-	var keys [][]byte
+func (r *reader) sessionKeys(s *settings) {
 	for i, key := range r.strings("understudy.session.keys") {
 		if len(key) < minKey {
 			r.problem("understudy.session.keys", fmt.Errorf("key %d has %d characters, expected at least %d", i+1, len(key), minKey))
 		}
-		keys = append(keys, []byte(key))
+		s.keys = append(s.keys, []byte(key))
 	}
-	if len(keys) > 0 {
-		return keys
+	if len(s.keys) > 0 {
+		return
 	}
-	for _, entry := range optional(r, r.config.GetOptionalConfigArray, "backend.auth.keys", nil) {
-		if key := optional(r, entry.GetOptionalString, "secret", ""); key != "" {
-			keys = append(keys, []byte(key))
+	borrow := func(key, secret string, size int) {
+		switch {
+		case secret == "":
+		case size < minBorrowed:
+			s.warnings = append(s.warnings, fmt.Sprintf("%s has %d bytes, too few to seal cookies with, which takes %d: "+
+				"it is not used for that; set understudy.session.keys", key, size, minBorrowed))
+		default:
+			s.keys = append(s.keys, []byte(secret))
 		}
 	}
-	// The secret of Backstage's own sessions comes last: it is older and often shorter.
-	if key := r.string("auth.session.secret"); len(keys) == 0 && key != "" {
-		keys = append(keys, []byte(key))
+	for i, entry := range optional(r, r.config.GetOptionalConfigArray, "backend.auth.keys", nil) {
+		secret := optional(r, entry.GetOptionalString, "secret", "")
+		borrow(fmt.Sprintf("backend.auth.keys[%d].secret", i), secret, base64Size(secret))
 	}
-	return keys
+	// The secret of Backstage's own sessions comes last: it is older and often shorter.
+	if secret := r.string("auth.session.secret"); len(s.keys) == 0 {
+		borrow("auth.session.secret", secret, len(secret))
+	}
+}
+
+// base64Size returns the number of bytes that Node's Buffer decodes text to: it skips what is not base64.
+func base64Size(text string) int {
+	text, _, _ = strings.Cut(text, "=")
+	digits := 0
+	for _, c := range text {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("+/-_", c) {
+			digits++
+		}
+	}
+	return digits * 3 / 4
 }
 
 // splitScope splits a scope parameter as Backstage does: at white space, bars and commas.

@@ -58,25 +58,72 @@ func (p cookiePolicy) cookie(name, value, path string, life time.Duration) *http
 	}
 }
 
-// cookies are the cookies of a request, by name.
-type cookies map[string]string
+// cookies are the cookies of a request, by name, each with all values that were sent. Browsers send several for one
+// name if a parent domain or another path has one too; the longest path comes first.
+type cookies map[string][]string
+
+// first returns the value of a cookie that Backstage reads, which is the first.
+func (c cookies) first(name string) string {
+	if len(c[name]) == 0 {
+		return ""
+	}
+	return c[name][0]
+}
 
 // get returns the value of a cookie, which may have been sent in chunks.
 func (c cookies) get(name string) string {
 	var chunks []string
 	for i := range c.chunks(name) {
-		chunks = append(chunks, c[chunkName(name, i)])
+		chunks = append(chunks, c.first(chunkName(name, i)))
 	}
-	return cmp.Or(strings.Join(chunks, ""), c[name])
+	return cmp.Or(strings.Join(chunks, ""), c.first(name))
 }
 
 // chunks returns the number of chunks of a cookie, up to the first gap.
 func (c cookies) chunks(name string) int {
 	n := 0
-	for c[chunkName(name, n)] != "" {
+	for c.first(chunkName(name, n)) != "" {
 		n++
 	}
 	return n
+}
+
+// maxSame is how many values of one cookie are looked at.
+const maxSame = 8
+
+// all returns every value that a cookie may have: those that were sent whole, and those that chunks give, of which two
+// domains or paths may have different numbers. The one that get returns comes first.
+func (c cookies) all(name string) (values []string) {
+	values = append(values, c.get(name))
+	values = append(values, c[name][:min(maxSame, len(c[name]))]...)
+	for n := range min(maxSame, c.chunks(name)) {
+		for nth := range maxSame {
+			var value strings.Builder
+			more := false
+			for i := range n + 1 {
+				sent := c[chunkName(name, i)]
+				more = more || nth < len(sent)
+				value.WriteString(sent[min(nth, len(sent)-1)])
+			}
+			if !more {
+				break
+			}
+			values = append(values, value.String())
+		}
+	}
+	return values
+}
+
+// hostPrefix makes browsers refuse a cookie of this name from anybody but this host, over https (RFC 6265bis, section
+// 4.1.3.2). It wants the path to be "/".
+const hostPrefix = "__Host-"
+
+// own returns the name and the path of a cookie that Backstage does not have.
+func (p cookiePolicy) own(name, path string) (prefixed, at string) {
+	if p.secure {
+		return hostPrefix + name, "/"
+	}
+	return name, path
 }
 
 // chunkName returns the name of a chunk of a long cookie.
@@ -120,7 +167,7 @@ func (j *cookieJar) set(name, value, path string, life time.Duration) {
 		j.write(name, value, path, life)
 		return
 	}
-	if j.cookies[name] != "" {
+	if j.first(name) != "" {
 		remove(name, "")
 	}
 	for i := 0; len(value) > 0; i++ {
@@ -132,7 +179,7 @@ func (j *cookieJar) set(name, value, path string, life time.Duration) {
 
 // clear removes a cookie and its chunks. As in Backstage, only what was sent is removed.
 func (j *cookieJar) clear(name, path string) {
-	if j.cookies[name] != "" {
+	if j.first(name) != "" {
 		j.write(name, "", path, 0)
 	}
 	for i := range j.chunks(name) {

@@ -1,7 +1,6 @@
 package coder
 
 import (
-	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -22,7 +21,7 @@ type environment struct {
 
 // binding returns what a refresh token is bound to.
 func (e *environment) binding() string {
-	return strings.Join([]string{bindingCookie, e.name, e.app.Deployment, e.app.ClientID}, "\n")
+	return strings.Join([]string{oldBinding, e.name, e.app.Deployment, e.app.ClientID}, "\n")
 }
 
 // failure returns the fields of a log line about a failed call to Coder.
@@ -63,15 +62,11 @@ func (h *handler) callerEnvironment(r *request) (*environment, error) {
 	if err == nil && r.Header.Get("X-Requested-With") != "XMLHttpRequest" {
 		err = apierror.Authentication("Invalid X-Requested-With header")
 	}
-	return e, err
-}
-
-// stateParam returns the state parameter. If it is repeated with the same value, it counts once.
-func stateParam(query express.Query) string {
-	if all := query["state"]; len(all) > 1 && len(slices.Compact(slices.Clone(all))) == 1 {
-		return all[0]
+	// Browsers send no Origin with some same-origin requests. X-Requested-With protects those.
+	if from := r.Header.Get("Origin"); err == nil && from != "" {
+		err = h.settings.checkAllowed(from)
 	}
-	return query.Get("state")
+	return e, err
 }
 
 // refusal returns the error code and the description that Coder put into the callback's query, reduced to what

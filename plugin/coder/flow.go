@@ -1,24 +1,20 @@
 package coder
 
 import (
-	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
 
-	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/express"
-	"github.com/understudy-host/understudy/pkg/seal"
 )
 
 // Names and limits of the flow cookies.
@@ -27,117 +23,179 @@ const (
 	flowLife    = 10 * time.Minute
 	maxFlows    = 5 // pending in one browser; the oldest is removed
 
-	// Sizes in bytes. Browsers silently drop a cookie of more than 4096, and servers refuse requests whose headers
-	// are too long. A link with a long URL must cause neither.
-	maxFlow      = 2600    // of a flow's JSON before it is begun
-	maxFlowBytes = 8 << 10 // of the cookies of all pending flows
+	// maxFlowLine is the length of the Set-Cookie line of a flow, in bytes. Proxies read the headers of an answer into
+	// little room, 4 kB for nginx, and the Location holds the state already.
+	maxFlowLine = 300
 )
 
-// bridgeMode marks the flows that the bridge begins. The provider routes do not take them, and the legacy callback
-// takes no others.
-const bridgeMode = "bridge"
+// kind says which frontend waits for the end of a flow, and how.
+type kind byte
+
+// The kinds of flow. Backstage's frontend takes the result from a popup or, after a redirect, from its own page.
+const (
+	popup kind = iota
+	redirect
+	bridge // of the legacy frontend
+)
 
 // flow is a sign-in in progress. It travels sealed in a cookie of its own: no server needs to remember it, and
 // two tabs do not disturb each other. The state parameter has Backstage's readable form.
 type flow struct {
-	Hash     []byte `json:"h"`           // SHA-256 of the whole state parameter
-	Verifier string `json:"v"`           // PKCE (RFC 7636)
-	Env      string `json:"e,omitempty"` // empty for the bridge
-	Origin   string `json:"o,omitempty"` // of the app, if known
-	Mode     string `json:"f,omitempty"` // "popup", "redirect", or bridgeMode
-	Redirect string `json:"r,omitempty"` // where a redirect flow ends
-	Expires  int64  `json:"x"`           // Unix seconds
+	kind        kind
+	hash        [sha256.Size]byte // of the whole state parameter; zero if no flow has been found
+	verifier    string            // PKCE (RFC 7636)
+	env         string            // empty for the bridge
+	origin      string            // of the app, if known
+	redirectURI string            // that the code is asked for with, and must be spent with
+	expires     int64             // Unix seconds
+	fields      map[string]string // of the state; nil if the answer had none
 }
 
-// fits reports whether browsers will keep the cookie of f.
-func (f flow) fits() bool {
-	text, _ := json.Marshal(f) // cannot fail
-	return len(text) <= maxFlow
+// known reports whether f is a flow of this browser, pending or expired.
+func (f flow) known() bool { return f.expires != 0 }
+
+// target returns where a redirect flow ends, or "".
+func (f flow) target() string {
+	if f.kind != redirect {
+		return ""
+	}
+	return f.fields["redirectUrl"]
 }
 
-// newState returns a state parameter in Backstage's form, the hex of a query string that begins with a nonce.
-// fields are the names and values of the other parameters.
-func newState(fields ...string) (state, nonce string) {
-	random := make([]byte, 16)
-	_, _ = rand.Read(random) // never fails: crypto/rand ends the program instead
-	nonce = base64.StdEncoding.EncodeToString(random)
-	query := []string{"nonce=" + url.QueryEscape(nonce)}
-	for i := 0; i < len(fields); i += 2 {
-		query = append(query, fields[i]+"="+url.QueryEscape(fields[i+1]))
-	}
-	return hex.EncodeToString([]byte(strings.Join(query, "&"))), nonce
-}
-
-// readState is Backstage's decodeOAuthState. Nothing in a state can be trusted.
-func readState(state string) (map[string]string, error) {
-	// As Node's Buffer.from(…, "hex"), it reads up to the first character that is not a hex digit.
-	raw := make([]byte, hex.DecodedLen(len(state)))
-	n, _ := hex.Decode(raw, []byte(state[:len(state)&^1]))
-	fields := make(map[string]string)
-	for name, values := range express.ParseQuery(string(raw[:n])) {
-		fields[name] = values[len(values)-1]
-	}
-	for _, name := range []string{"env", "nonce"} {
-		if fields[name] == "" {
-			return fields, apierror.NotAllowed("OAuth state is invalid, missing " + name)
-		}
-	}
-	return fields, nil
-}
-
-// isLegacyState reports whether state is one of the legacy frontend: the base64 of JSON with a returnTo. That
-// frontend does not percent-encode it, so a "+" arrives as a blank, and a "=" may be lost.
-func isLegacyState(state string) bool {
-	if len(state) > 8<<10 {
-		return false
-	}
-	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.ReplaceAll(state, " ", "+"), "="))
-	if err != nil || !bytes.HasPrefix(raw, []byte("{")) {
-		return false
-	}
-	var legacy struct {
-		ReturnTo *string `json:"returnTo"`
-	}
-	return json.Unmarshal(raw, &legacy) == nil && legacy.ReturnTo != nil
-}
-
-// flowCookie returns the name of the cookie that belongs to a state.
+// flowCookie returns the name of the cookie that belongs to a state, without a prefix.
 func flowCookie(state string) string {
 	sum := sha256.Sum256([]byte(state))
-	return stateCookie + hex.EncodeToString(sum[:8])
+	return stateCookie + hex.EncodeToString(sum[:nameSize])
+}
+
+// The parts of a sealed flow, in bytes. The name of the cookie, which is sealed in, holds the rest of the hash.
+// Environment and redirect URI are hashes, since they are among those configured. The origin comes last, as it is or,
+// if that is too long, as a hash.
+const (
+	nameSize    = 8
+	hashSize    = 4
+	atExpires   = 1
+	atHash      = atExpires + 4
+	atVerifier  = atHash + sha256.Size - nameSize
+	atEnv       = atVerifier + 32
+	atRedirect  = atEnv + hashSize
+	atOrigin    = atRedirect + hashSize
+	plainOrigin = 'o'
+	hashOrigin  = 'h'
+)
+
+// short returns the hash by which a configured value is found again.
+func short(value string) string {
+	sum := sha256.Sum256([]byte(value))
+	return string(sum[:hashSize])
+}
+
+// pack returns what is sealed of a flow, in at most room bytes.
+func (f flow) pack(room int) []byte {
+	verifier, _ := base64.RawURLEncoding.DecodeString(f.verifier) // of oauth2.GenerateVerifier: 32 bytes
+	text := append(make([]byte, 0, room), byte(f.kind))
+	text = binary.BigEndian.AppendUint32(text, uint32(f.expires)) //nolint:gosec // until the year 2106
+	text = append(append(text, f.hash[nameSize:]...), verifier...)
+	text = append(append(text, short(f.env)...), short(f.redirectURI)...)
+	switch {
+	case f.origin == "":
+	case len(text)+1+len(f.origin) <= room:
+		text = append(append(text, plainOrigin), f.origin...)
+	default:
+		text = append(append(text, hashOrigin), short(f.origin)...)
+	}
+	return text
 }
 
 // openFlow opens a flow cookie. The name is sealed in, so that a value under another name does not open.
-func openFlow(ring *seal.Ring, name, value string) (flow, bool) {
-	var f flow
-	text, err := ring.Open(value, name)
-	if err == nil {
-		err = json.Unmarshal(text, &f)
+func (h *handler) openFlow(name, value string) (f flow, ok bool) {
+	text, err := h.ring.Open(value, name)
+	id, _ := hex.DecodeString(name[len(name)-2*nameSize:])
+	switch {
+	case err != nil || len(text) == 0:
+		return f, false
+	case text[0] == '{':
+		return h.openOldFlow(text)
+	case len(text) < atOrigin:
+		return f, false
 	}
-	return f, err == nil
+	f.kind, f.expires = kind(text[0]), int64(binary.BigEndian.Uint32(text[atExpires:]))
+	f.hash = [sha256.Size]byte(append(id, text[atHash:atVerifier]...))
+	f.verifier = base64.RawURLEncoding.EncodeToString(text[atVerifier:atEnv])
+	var envKnown, urlKnown bool
+	f.env, envKnown = byHash(string(text[atEnv:atRedirect]), slices.Collect(maps.Keys(h.environments)))
+	f.redirectURI, urlKnown = byHash(string(text[atRedirect:atOrigin]), h.callbackURLs)
+	if origin := string(text[atOrigin:]); origin != "" && origin[0] == plainOrigin {
+		f.origin = origin[1:]
+	} else if origin != "" {
+		f.origin, _ = byHash(origin[1:], h.settings.exactOrigins)
+	}
+	return f, urlKnown && (envKnown || f.kind == bridge)
+}
+
+// byHash returns the value with this short hash.
+func byHash(hash string, values []string) (string, bool) {
+	i := slices.IndexFunc(values, func(value string) bool { return short(value) == hash })
+	if i < 0 {
+		return "", false
+	}
+	return values[i], true
+}
+
+// openOldFlow opens a flow that the release before sealed, so that a sign-in lasts through the change.
+func (h *handler) openOldFlow(text []byte) (flow, bool) {
+	var old struct {
+		Hash     []byte `json:"h"`
+		Verifier string `json:"v"`
+		Env      string `json:"e"`
+		Origin   string `json:"o"`
+		Mode     string `json:"f"`
+		Expires  int64  `json:"x"`
+	}
+	if json.Unmarshal(text, &old) != nil || len(old.Hash) != sha256.Size {
+		return flow{}, false
+	}
+	f := flow{hash: [sha256.Size]byte(old.Hash), verifier: old.Verifier, env: old.Env, origin: old.Origin, expires: old.Expires}
+	e, known := h.environments[f.env]
+	switch {
+	case old.Mode == "bridge":
+		f.kind, f.redirectURI, known = bridge, h.settings.mount+callbackPath, true
+	case known:
+		f.redirectURI = e.app.CallbackURL
+	}
+	if old.Mode == "redirect" {
+		f.kind = redirect
+	}
+	return f, known
 }
 
 // flow returns the flow that state belongs to. ok is false if this browser has no such flow: the state is forged
 // or changed, was used before, belongs to another browser, or has expired, which expired reports.
-func (c cookies) flow(ring *seal.Ring, state string) (f flow, expired, ok bool) {
+func (h *handler) flow(sent cookies, state string) (f flow, expired, ok bool) {
 	// The name holds a part of the hash and finds the cookie. The whole hash inside decides.
-	f, ok = openFlow(ring, flowCookie(state), c[flowCookie(state)])
-	sum := sha256.Sum256([]byte(state))
-	if !ok || subtle.ConstantTimeCompare(f.Hash, sum[:]) != 1 {
-		return flow{}, false, false
+	name, sum := flowCookie(state), sha256.Sum256([]byte(state))
+	for _, name := range []string{hostPrefix + name, name} {
+		for _, value := range sent[name] {
+			f, ok = h.openFlow(name, value)
+			if !ok || subtle.ConstantTimeCompare(f.hash[:], sum[:]) != 1 {
+				continue
+			}
+			f.fields, _ = readState(state)
+			if time.Now().Unix() >= f.expires {
+				return f, true, false
+			}
+			return f, false, true
+		}
 	}
-	if time.Now().Unix() >= f.Expires {
-		return flow{}, true, false
-	}
-	return f, false, true
+	return flow{}, false, false
 }
 
 // pendingFlow returns the newest flow in progress in this browser that matches, or none. It is for answers of Coder
 // without a state.
-func (c cookies) pendingFlow(ring *seal.Ring, match func(flow) bool) (newest flow) {
-	for _, name := range c.flowNames() {
-		f, ok := openFlow(ring, name, c[name])
-		if ok && f.Expires > max(time.Now().Unix(), newest.Expires) && match(f) {
+func (h *handler) pendingFlow(sent cookies, match func(flow) bool) (newest flow) {
+	for _, name := range sent.flowNames() {
+		f, ok := h.openFlow(name, sent.first(name))
+		if ok && f.expires > max(time.Now().Unix(), newest.expires) && match(f) {
 			newest = f
 		}
 	}
@@ -147,39 +205,57 @@ func (c cookies) pendingFlow(ring *seal.Ring, match func(flow) bool) (newest flo
 // flowNames returns the sorted names of the flow cookies.
 func (c cookies) flowNames() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(name string) bool {
-		id, ok := strings.CutPrefix(name, stateCookie)
+		id, ok := strings.CutPrefix(strings.TrimPrefix(name, hostPrefix), stateCookie)
 		_, err := hex.DecodeString(id)
-		return !ok || err != nil || len(id) != 16
+		return !ok || err != nil || len(id) != 2*nameSize
 	})
 }
 
 // beginFlow completes a flow, writes its cookie, and removes the oldest flows if there are too many.
-func (j *cookieJar) beginFlow(ring *seal.Ring, state string, f flow) flow {
-	sum := sha256.Sum256([]byte(state))
-	f.Hash, f.Verifier, f.Expires = sum[:], oauth2.GenerateVerifier(), time.Now().Add(flowLife).Unix()
-	text, _ := json.Marshal(f) // cannot fail
-	name := flowCookie(state)
-	value := ring.Seal(text, name)
-	j.pruneFlows(ring, maxFlows-1, maxFlowBytes-len(name)-len(value))
-	j.write(name, value, j.policy.statePath, flowLife)
+func (h *handler) beginFlow(j *cookieJar, state string, f flow) flow {
+	f.hash, f.verifier, f.expires = sha256.Sum256([]byte(state)), oauth2.GenerateVerifier(), time.Now().Add(flowLife).Unix()
+	h.pruneFlows(j, maxFlows-1)
+	name, path := j.policy.own(flowCookie(state), j.policy.statePath)
+	room := maxFlowLine - len(j.policy.flowLine(name, "", path, flowLife))
+	j.header.Add("Set-Cookie", j.policy.flowLine(name, h.ring.Seal(f.pack(h.ring.Room(room)), name), path, flowLife))
 	return f
 }
 
-// endFlow removes the cookie of a flow, so that its state cannot be used again in this browser.
-func (j *cookieJar) endFlow(state string) { j.write(flowCookie(state), "", j.policy.statePath, 0) }
+// flowLine returns the Set-Cookie line of a flow. Max-Age alone limits it, to keep it short.
+func (p cookiePolicy) flowLine(name, value, path string, life time.Duration) string {
+	c := p.cookie(name, value, path, life)
+	c.Expires = time.Time{}
+	return express.CookieLine(c)
+}
 
-// pruneFlows removes flows until at most keep are left, in at most room bytes: first those that do not open, then
-// the oldest.
-func (j *cookieJar) pruneFlows(ring *seal.Ring, keep, room int) {
+// endFlow removes the cookie of a flow, so that its state cannot be used again in this browser.
+func (j *cookieJar) endFlow(state string) {
+	name, prefixed := flowCookie(state), hostPrefix+flowCookie(state)
+	if len(j.cookies[prefixed]) > 0 {
+		j.removeFlow(prefixed)
+	}
+	if len(j.cookies[name]) > 0 || len(j.cookies[prefixed]) == 0 {
+		j.removeFlow(name)
+	}
+}
+
+func (j *cookieJar) removeFlow(name string) {
+	path := j.policy.statePath
+	if strings.HasPrefix(name, hostPrefix) {
+		path = "/"
+	}
+	j.header.Add("Set-Cookie", j.policy.flowLine(name, "", path, 0))
+}
+
+// pruneFlows removes flows until at most keep are left: first those that do not open, then the oldest.
+func (h *handler) pruneFlows(j *cookieJar, keep int) {
 	names, expires := j.flowNames(), make(map[string]int64)
 	for _, name := range names {
-		f, _ := openFlow(ring, name, j.cookies[name])
-		expires[name] = f.Expires // 0 if it does not open
+		f, _ := h.openFlow(name, j.first(name))
+		expires[name] = f.expires // 0 if it does not open
 	}
 	slices.SortFunc(names, func(a, b string) int { return int(expires[b] - expires[a]) })
-	for i, name := range names {
-		if room -= len(name) + len(j.cookies[name]); i >= keep || room < 0 {
-			j.write(name, "", j.policy.statePath, 0)
-		}
+	for _, name := range names[min(keep, len(names)):] {
+		j.removeFlow(name)
 	}
 }

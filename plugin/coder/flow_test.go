@@ -1,7 +1,6 @@
 package coder
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -47,23 +46,27 @@ func TestNoCharacterOfTheStateCanBeChanged(t *testing.T) {
 	}
 }
 
-func TestReplayedCallbackNeverReachesCoder(t *testing.T) {
-	b := both(t)
-	br := b.browser(t)
-	callback, _ := br.begin("/start?env=development")
-	br.get(callback)
-	asked := len(b.coder.seen("/oauth2/tokens"))
-	if said := br.get(callback).posted(t); said.failure() != "NotAllowedError: Invalid nonce" || len(b.coder.seen("/oauth2/tokens")) != asked {
-		t.Errorf("the replay: %q, %d requests", said.failure(), len(b.coder.seen("/oauth2/tokens"))-asked)
-	}
-}
-
-func testRing(t testing.TB) *seal.Ring {
+// testHandler returns a handler that can seal and open flows.
+func testHandler(t testing.TB) *handler {
 	ring, err := seal.New("test", []byte("a secret of the test"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ring
+	return &handler{
+		ring: ring, environments: map[string]*environment{"development": {name: "development"}},
+		callbackURLs: []string{testFlow.redirectURI}, settings: &settings{mount: "https://backend.example/api/auth/coder"},
+	}
+}
+
+var testFlow = flow{env: "development", redirectURI: "https://backend.example/api/auth/coder/handler/frame"}
+
+// began returns the cookies of a browser that has begun a flow, and the flow.
+func began(h *handler, state string, f flow) (cookies, flow) {
+	jar := &cookieJar{header: http.Header{}}
+	f = h.beginFlow(jar, state, f)
+	line, _, _ := strings.Cut(jar.header.Get("Set-Cookie"), ";")
+	name, value, _ := strings.Cut(line, "=")
+	return cookies{name: {value}}, f
 }
 
 func TestStateHasTheFormOfBackstage(t *testing.T) {
@@ -81,12 +84,10 @@ func TestExpiredState(t *testing.T) {
 	b := both(t)
 	h := b.handler.(*handler)
 	state, nonce := newState("env", "development")
-	jar := &cookieJar{header: http.Header{}}
-	f := jar.beginFlow(h.ring, state, flow{Env: "development"})
-	f.Expires = time.Now().Unix() - 1
-	text, _ := json.Marshal(f)
+	_, f := began(h, state, flow{env: "development", redirectURI: h.environments["development"].app.CallbackURL})
+	f.expires = time.Now().Unix() - 1
 	name := flowCookie(state)
-	answer := b.browser(t).get("/handler/frame?code=x&state="+state, "Cookie", nonceCookie+"="+url.QueryEscape(nonce)+"; "+name+"="+h.ring.Seal(text, name))
+	answer := b.browser(t).get("/handler/frame?code=x&state="+state, "Cookie", nonceCookie+"="+url.QueryEscape(nonce)+"; "+name+"="+h.ring.Seal(f.pack(200), name))
 	if got := answer.posted(t).failure(); got != "NotAllowedError: The sign-in took longer than ten minutes, please try again" {
 		t.Error(got)
 	}
@@ -95,35 +96,59 @@ func TestExpiredState(t *testing.T) {
 	}
 }
 
-// TestWholeStateIsBoundToTheCookie: the name of the cookie holds a part of the state's hash, the cookie all of it.
+// TestWholeStateIsBoundToTheCookie: the name of the cookie holds a part of the state's hash, the cookie the rest.
 func TestWholeStateIsBoundToTheCookie(t *testing.T) {
-	ring := testRing(t)
+	h := testHandler(t)
 	one, _ := newState("env", "development")
 	other, _ := newState("env", "development")
-	f := (&cookieJar{header: http.Header{}}).beginFlow(ring, one, flow{Env: "development"})
-	text, _ := json.Marshal(f)
+	_, f := began(h, one, testFlow)
 	for state, want := range map[string]bool{one: true, other: false} {
 		name := flowCookie(state)
-		sent := cookies{name: ring.Seal(text, name)}
-		if _, _, ok := sent.flow(ring, state); ok != want {
+		if _, _, ok := h.flow(cookies{name: {h.ring.Seal(f.pack(200), name)}}, state); ok != want {
 			t.Errorf("taken: %t, want %t", ok, want)
 		}
 	}
 }
 
-func TestFlowsOfOneKindAreNotTakenForTheOther(t *testing.T) {
+// TestFlowKeepsWhatItWasBegunWith: what does not fit is found among what is configured.
+func TestFlowKeepsWhatItWasBegunWith(t *testing.T) {
+	h := testHandler(t)
+	known := "https://" + strings.Repeat("long.", 40) + "example"
+	h.settings.exactOrigins = []string{"https://app.example", known}
+	for _, origin := range []string{"", "https://app.example", "https://pr-1.preview.example", known} {
+		for _, k := range []kind{popup, redirect, bridge} {
+			state, _ := newState("env", "development", "redirectUrl", "/x")
+			begin := testFlow
+			begin.origin, begin.kind = origin, k
+			sent, want := began(h, state, begin)
+			want.fields, _ = readState(state)
+			got, _, ok := h.flow(sent, state)
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(flow{})); !ok || diff != "" {
+				t.Errorf("%q: %t %s", origin, ok, diff)
+			}
+		}
+	}
+}
+
+func TestOneCallbackURLServesBothFrontends(t *testing.T) {
 	b := both(t)
-	br := b.browser(t)
-	bridged, _ := br.begin(b.bridge())
-	provided, _ := br.begin("/start?env=development")
-	if answer := br.get(strings.Replace(provided, "/handler/frame", "/oauth/callback", 1)); answer.StatusCode != 403 {
-		t.Errorf("a provider flow at the legacy callback: status %d", answer.StatusCode)
+	for _, route := range []string{"/handler/frame?", "/oauth/callback?"} {
+		for _, begin := range []string{b.bridge(), "/start?env=development"} {
+			br := b.browser(t)
+			callback, _ := br.begin(begin)
+			_, query, _ := strings.Cut(callback, "?")
+			if answer := br.get(route + query); answer.posted(t).token() == "" {
+				t.Errorf("%s at %s: status %d: %s", begin, route, answer.StatusCode, answer.visible())
+			}
+			calls := b.coder.seen("/oauth2/tokens")
+			if back, asked := calls[len(calls)-1].form.Get("redirect_uri"), strings.SplitN(callback, "?", 2)[0]; back != asked {
+				t.Errorf("%s at %s: asked for with redirect_uri %s, and spent with %s", begin, route, asked, back)
+			}
+		}
 	}
-	if said := br.get(strings.Replace(bridged, "/oauth/callback?", "/handler/frame?env=development&", 1)).posted(t); !strings.HasPrefix(said.failure(), "NotAllowedError") {
-		t.Errorf("a bridge flow at the frame: %s", said.failure())
-	}
-	if len(b.coder.seen("/oauth2/tokens")) != 0 {
-		t.Error("Coder was asked")
+	// A state that was not made here is taken at the legacy callback only.
+	if answer := b.browser(t).get("/handler/frame?code=" + b.coder.code("") + "&state=" + legacyState); answer.StatusCode != 403 {
+		t.Errorf("a legacy state at the frame: status %d", answer.StatusCode)
 	}
 }
 
@@ -149,12 +174,10 @@ func TestLegacyState(t *testing.T) {
 }
 
 func FuzzFlow(f *testing.F) {
-	ring := testRing(f)
+	h := testHandler(f)
 	state, _ := newState("env", "development")
-	jar := &cookieJar{header: http.Header{}}
-	jar.beginFlow(ring, state, flow{Env: "development"})
-	line, _, _ := strings.Cut(jar.header.Get("Set-Cookie"), ";")
-	_, sealed, _ := strings.Cut(line, "=")
+	sent, _ := began(h, state, testFlow)
+	sealed := sent.first(flowCookie(state))
 	// A dollar stands for the state and the cookie of this process: each run of the fuzzer has its own.
 	f.Add("$", "$")
 	f.Add("$0", "$")
@@ -163,13 +186,13 @@ func FuzzFlow(f *testing.F) {
 	f.Add("zz", "zz")
 	f.Fuzz(func(t *testing.T, other, text string) {
 		other, text = strings.ReplaceAll(other, "$", state), strings.ReplaceAll(text, "$", sealed)
-		jar := &cookieJar{header: http.Header{}, cookies: cookies{flowCookie(other): text}}
-		if _, _, ok := jar.flow(ring, other); ok != (other == state && text == sealed) {
+		jar := &cookieJar{header: http.Header{}, cookies: cookies{flowCookie(other): {text}}}
+		if _, _, ok := h.flow(jar.cookies, other); ok != (other == state && text == sealed) {
 			t.Errorf("opened: %t: %q %q", ok, other, text)
 		}
 		_, _ = readState(other)
 		_ = isLegacyState(other)
-		jar.pendingFlow(ring, func(flow) bool { return true })
-		jar.pruneFlows(ring, 0, 0)
+		h.pendingFlow(jar.cookies, func(flow) bool { return true })
+		h.pruneFlows(jar, 0)
 	})
 }

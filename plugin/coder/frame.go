@@ -2,8 +2,11 @@ package coder
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -15,105 +18,126 @@ import (
 // frameType is Backstage's Content-Type of the frame page, which has no charset.
 const frameType = "text/html"
 
-// attempt is what the frame route knows about the sign-in that it ends.
+// attempt is what the frame knows about the sign-in that it ends.
 type attempt struct {
-	env    *environment
-	jar    *cookieJar
-	origin string // that the result is posted to, always an allowed one
-	flow   flow   // empty until the state has been checked
+	*arrival
+	env     *environment
+	jar     *cookieJar
+	origin  string // that the result is posted to, always an allowed one
+	proven  bool   // the state has been checked, or there is none and the flow is this browser's
+	already bool   // this state has made the browser's session before
 }
 
-// frame is GET and POST /handler/frame, to which Coder sends the popup back. The result is posted to the app and
-// shown in the popup, with status 200 as in Backstage, errors included. Only a request without a known
-// environment is answered with JSON.
-func (h *handler) frame(w http.ResponseWriter, r *request) error {
+// frame ends a sign-in of Backstage's frontend. The result is posted to the app and shown in the popup, with status 200
+// as in Backstage, errors included. A redirect flow leads back to the app, whatever went wrong. Only a request without
+// a known environment is answered with an error of its own.
+func (h *handler) frame(w http.ResponseWriter, r *request, at *arrival) error {
 	// Until an origin has been checked, the result goes to app.baseUrl.
-	a := attempt{origin: h.settings.appOrigin}
+	a := attempt{arrival: at, origin: h.settings.appOrigin}
 	var err error
-	if f := h.flowWithoutState(r); f.Env != "" {
-		a.flow, a.env = f, h.environments[f.Env]
-		if f.Origin != "" {
-			a.origin = f.Origin
-		}
-		err = rejection(r.query, false)
+	if at.pending {
+		a.env, a.proven, err = h.environments[at.flow.env], true, rejection(r.query, false)
+		a.origin = cmp.Or(at.flow.origin, a.origin)
 	} else if a.env, err = h.environment(r.query); err != nil {
+		if to := h.redirectTarget(&a); to != "" && r.Method != http.MethodHead {
+			redirectToApp(w, r.Request, to, apierror.NotFound("The environment of this sign-in is not configured"))
+			return nil
+		}
 		return err
 	}
 	if r.Method == http.MethodHead { // never spends a code
-		return h.answer(w, r, a, sessionResponse{}, nil)
+		return h.answer(w, r, &a, sessionResponse{}, nil)
 	}
 	var response sessionResponse
 	if err == nil {
 		err = h.checkAttempt(w, r, &a)
 	}
-	if err == nil {
-		response, err = h.complete(r, &a)
+	if err == nil && !a.already {
+		if response, err = h.complete(r, &a); !notAsked(err) {
+			a.jar.endFlow(a.state) // the state cannot be used again in this browser
+		}
 	}
 	// As in Backstage, the session has been stored by now.
-	if err == nil && a.flow.Mode == "redirect" && a.flow.Redirect == "" {
+	if err == nil && a.proven && a.fields["flow"] == "redirect" && a.fields["redirectUrl"] == "" {
 		err = apierror.Input("No redirectUrl provided in request query parameters")
 	}
-	// Only a checked flow redirects. The target is checked again, since the allowed origins may have changed.
-	if a.flow.Mode == "redirect" && a.flow.Redirect != "" && h.settings.checkRedirect(a.flow.Redirect) == nil {
-		redirectToApp(w, r.Request, a.flow.Redirect, err)
+	if isBusy(err) {
+		retryAfter(w, upstream.From(err))
+	}
+	if to := h.redirectTarget(&a); to != "" {
+		if err != nil && !a.proven {
+			err = unprovenText(err)
+		}
+		redirectToApp(w, r.Request, to, err)
 		return nil
 	}
-	return h.answer(w, r, a, response, err)
+	return h.answer(w, r, &a, response, err)
 }
 
-// flowWithoutState returns the newest flow of this browser if Coder's answer is an error without a state, as old
-// versions send it on Cancel: the flow says which app is waiting. It stays pending, since nothing proves that
-// the answer is about it.
-func (h *handler) flowWithoutState(r *request) flow {
-	if r.query.Get("error") == "" || stateParam(r.query) != "" {
-		return flow{}
+// redirectTarget returns where a redirect flow goes on, or "". Nothing proves that a target in a state which was not
+// checked is the app's, but it is an allowed one.
+func (h *handler) redirectTarget(a *attempt) string {
+	switch to := a.fields["redirectUrl"]; {
+	case a.pending && a.flow.kind == redirect:
+		return cmp.Or(a.flow.origin, h.settings.appOrigin) + "/" // without a state, nobody knows the link any more
+	// The target is checked again, since the allowed origins may have changed.
+	case a.fields["flow"] == "redirect" && to != "" && h.settings.checkRedirect(to) == nil:
+		return to
 	}
-	env := r.query.Get("env")
-	return r.cookies.pendingFlow(h.ring, func(f flow) bool {
-		_, known := h.environments[f.Env]
-		return known && (env == "" || env == f.Env) && (f.Origin == "" || h.settings.allows(f.Origin))
-	})
+	return ""
+}
+
+// unprovenText returns an error for a link whose state proves nothing: its text holds nothing that is in the link.
+func unprovenText(err error) error {
+	message := apierror.From(err).Message
+	if strings.HasPrefix(message, "Origin '") {
+		message = "The origin of the app is not allowed"
+	}
+	return apierror.NotAllowed(message)
 }
 
 // checkAttempt makes Backstage's checks in Backstage's order, and one more: the state as a whole belongs to a
-// pending flow of this browser and of this environment. Then it ends the flow, so that the code is spent at most
-// once.
+// pending flow of this browser and of this environment.
 func (h *handler) checkAttempt(w http.ResponseWriter, r *request, a *attempt) error {
-	state := stateParam(r.query)
-	fields, err := readState(state)
-	if err != nil {
+	if _, err := readState(a.state); err != nil {
 		return err
 	}
-	if fields["origin"] != "" {
-		o, err := h.settings.checkOrigin(fields["origin"], apierror.NotAllowed)
+	if a.fields["origin"] != "" {
+		o, err := h.settings.checkOrigin(a.fields["origin"], apierror.NotAllowed)
 		if err != nil {
+			h.log.Warn("sign-in refused: the app's origin is not allowed; add it to auth.experimentalExtraAllowedOrigins",
+				zap.String("env", a.env.name), zap.Error(err))
 			return err
 		}
 		a.origin = o
 	}
 	a.jar = h.jar(w, r, a.env.app, a.origin)
-	// Backstage's nonce cookie belongs to the latest start. It must be there but may differ: the flow's own cookie
-	// proves more.
-	missing := a.jar.get(nonceCookie) == ""
-	f, expired, ok := a.jar.flow(h.ring, state)
+	if s, _, ok := h.boundSession(r.cookies, a.env, r.cookies.all(refreshCookie)); ok && s.madeBy(a.state) {
+		a.already, a.proven = true, true
+		return nil
+	}
+	// Backstage's nonce cookie belongs to the latest start, and to one callback route. The flow's own cookie proves more.
+	missing := a.jar.get(nonceCookie) == "" && !a.found
+	var err error
 	switch {
 	case missing:
 		err = apierror.NotAllowed("Auth response is missing cookie nonce")
-	case expired:
+	case a.expired:
 		err = apierror.NotAllowed("The sign-in took longer than ten minutes, please try again")
-	case !ok || f.Mode == bridgeMode:
+	case !a.found:
 		err = apierror.NotAllowed("Invalid nonce")
-	case f.Env != a.env.name:
+	case a.flow.env != a.env.name:
 		err = apierror.NotAllowed("OAuth state is invalid, it belongs to another environment")
+	default:
+		err = h.checkIssuer(r, a.env)
 	}
 	if err != nil {
-		h.log.Warn("sign-in refused: the state is not one of this browser", zap.String("env", a.env.name),
-			zap.Bool("expired", expired), zap.Bool("nonceCookieSent", !missing), zap.String("stateCookie", flowCookie(state)),
-			zap.Bool("stateCookieSent", r.cookies[flowCookie(state)] != ""))
+		h.log.Warn("sign-in refused: the state is not one of this browser, or the answer not one of this Coder",
+			zap.String("env", a.env.name), zap.String("reason", apierror.From(err).Message), zap.Bool("nonceCookieSent", !missing),
+			zap.String("stateCookie", flowCookie(a.state)), zap.Bool("stateCookieSent", a.found || a.expired))
 		return err
 	}
-	a.jar.endFlow(state)
-	a.flow = f
+	a.proven = true
 	return nil
 }
 
@@ -127,19 +151,25 @@ func (h *handler) complete(r *request, a *attempt) (sessionResponse, error) {
 	if err != nil {
 		return sessionResponse{}, err
 	}
-	// The Accept header is the published module's.
-	tokens, err := a.env.Exchange(r.Context(), code, a.flow.Verifier, "application/json")
-	if err != nil {
+	got, err := a.env.Redeem(r.Context(), a.env.Client, upstream.Code{
+		Code: code, Verifier: a.flow.verifier, RedirectURI: a.flow.redirectURI, State: a.flow.hash[:], Profile: true,
+		Accept: "application/json", // the published module's
+	})
+	switch {
+	case errors.Is(err, upstream.ErrUsed):
+		return sessionResponse{}, apierror.NotAllowed("Invalid nonce")
+	case errors.Is(err, upstream.ErrSignedOut):
+		return sessionResponse{}, plainError("Authentication failed, you signed out meanwhile")
+	case err != nil && got == nil:
 		return sessionResponse{}, h.attemptFailed(a, "Authentication failed, ", err)
-	}
-	profile, err := a.env.Profile(r.Context(), tokens.Access)
-	if err != nil {
+	case err != nil:
 		return sessionResponse{}, h.attemptFailed(a, "Authentication failed, the Coder user profile could not be read: ", err)
 	}
-	if tokens.Refresh != "" {
-		h.setSession(a.jar, a.env, tokens.Refresh)
+	if got.Tokens.Refresh != "" {
+		made := session{state: a.flow.hash, stateUntil: time.Now().Add(stateLife).Unix()}
+		h.setSession(a.jar, a.env, made, got.Tokens, a.env.app.asked(a.fields["scope"]))
 	}
-	return newSessionResponse(tokens, profile), nil
+	return newSessionResponse(got.Tokens, got.Profile), nil
 }
 
 // rejection returns the error of an answer in which Coder, or the user there, refused, otherwise nil. proven says
@@ -177,30 +207,42 @@ func (r *request) code() (string, error) {
 func (h *handler) attemptFailed(a *attempt, prefix string, err error) error {
 	failure := upstream.From(err)
 	h.log.Error("sign-in failed", a.env.failure(failure)...)
-	return plainError(prefix + failure.UserText())
+	e := plainError(prefix + failure.UserText())
+	e.Err = failure
+	return e
 }
 
 // answer posts the result to the app, and shows errors to the user too, since the app may show only that the popup
 // was closed. config_info goes to any origin, so that an app on a wrong origin can tell why it gets no other message.
 // It holds only the expected origin.
-func (h *handler) answer(w http.ResponseWriter, r *request, a attempt, response sessionResponse, err error) error {
-	p := page{Title: "Signed in", Text: "You are signed in to Coder. You can close this window."}
+func (h *handler) answer(w http.ResponseWriter, r *request, a *attempt, response sessionResponse, err error) error {
+	p := h.page(r, a.env.name, a.fields, err)
 	result := map[string]any{"type": "authorization_response"}
+	status := http.StatusOK
 	if err != nil {
 		e := apierror.From(err)
 		result["error"] = map[string]string{"name": e.Name, "message": e.Message}
-		p = page{Title: "Sign-in failed", Heading: "Sign-in failed", Text: e.Message}
+		if isBusy(err) {
+			status = e.Status
+		}
 	} else {
 		result["response"] = response
 	}
+	w.Header().Set("X-Frame-Options", "sameorigin")
+	if a.already { // the app has got its token
+		return p.serve(w, r, status, frameType)
+	}
+	alone := p.Text
+	if err == nil {
+		alone = "You are signed in to Coder. No window waits for this one: go on in " + h.settings.appTitle + "."
+	}
 	p.Script = &script{
-		Parent: true,
-		Close:  100, // the interval at which Backstage's frontend checks whether the popup is closed
+		Parent: true, Alone: alone,
+		Close: 100, // the interval at which Backstage's frontend checks whether the popup is closed
 		Messages: []message{
 			{Data: map[string]string{"type": "config_info", "targetOrigin": a.origin}, Origins: []string{"*"}},
 			{Data: result, Origins: []string{a.origin}},
 		},
 	}
-	w.Header().Set("X-Frame-Options", "sameorigin")
-	return p.serve(w, r, http.StatusOK, frameType)
+	return p.serve(w, r, status, frameType)
 }

@@ -6,25 +6,32 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
 // logout is POST /logout. The session always ends here, and at Coder if Coder answers in time.
 func (h *handler) logout(w http.ResponseWriter, r *request) error {
 	e, err := h.callerEnvironment(r)
-	// Browsers send no Origin with some same-origin requests. X-Requested-With protects those.
-	from := r.Header.Get("Origin")
-	if err == nil && from != "" {
-		err = h.settings.checkAllowed(from)
-	}
 	if err != nil {
 		return err
 	}
-	jar := h.jar(w, r, e.app, from)
-	if token := h.session(jar, e); token != "" {
-		token = e.End(token)
-		// The user does not wait long for a Coder that is down.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
-		defer cancel()
+	jar := h.jar(w, r, e.app, r.Header.Get("Origin"))
+	s, _ := h.session(jar.cookies, e)
+	// A sign-in whose code is being spent, or whose answer is on its way, ends too. One that still waits at Coder goes on.
+	var states [][]byte
+	for _, name := range jar.flowNames() {
+		if f, ok := h.openFlow(name, jar.first(name)); ok && f.kind != bridge && f.env == e.name {
+			states = append(states, f.hash[:])
+		}
+	}
+	// The user does not wait long for a Coder that is down.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
+	defer cancel()
+	if s.bound {
+		ctx = upstream.SignedIn(ctx)
+	}
+	for _, token := range e.End(s.refresh, states...) {
 		if err := e.Revoke(ctx, token); err != nil {
 			h.log.Warn("signed out here, but Coder did not revoke the session", zap.String("env", e.name), zap.Error(err))
 		}

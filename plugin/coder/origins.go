@@ -64,8 +64,8 @@ func (s *settings) opener(r *http.Request) string {
 // listeners returns the origins that the legacy frontend may have: the one that began the flow if it is known.
 func (s *settings) listeners(f flow) []string {
 	// Checked again, since the allowed origins may have changed during the flow.
-	if f.Origin != "" && s.allows(f.Origin) {
-		return []string{f.Origin}
+	if f.origin != "" && s.allows(f.origin) {
+		return []string{f.origin}
 	}
 	return s.exactOrigins
 }

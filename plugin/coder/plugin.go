@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/gorilla/mux"
@@ -43,12 +44,30 @@ func Plugin() plugin.Plugin {
 // sharedState is kept across reloads, so that a reload ends no sign-in and no session.
 type sharedState struct {
 	key      []byte   // a random session key, used if none is configured
-	sessions sync.Map // *upstream.Sessions by environment.binding
+	sessions sync.Map // *upstream.Sessions by deployment and client
+
+	mu           sync.Mutex
+	callbackURLs []string // that sign-ins under way may have begun with
 }
 
-// sessionsOf returns the sessions of an environment.
+// maxCallbackURLs is how many callback URLs are remembered.
+const maxCallbackURLs = 100
+
+// callbacks adds to the callback URLs that have been configured, and returns them.
+func (s *sharedState) callbacks(urls ...string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, url := range urls {
+		if !slices.Contains(s.callbackURLs, url) {
+			s.callbackURLs = append(s.callbackURLs[max(0, len(s.callbackURLs)-maxCallbackURLs):], url)
+		}
+	}
+	return slices.Clone(s.callbackURLs)
+}
+
+// sessionsOf returns the sessions of an environment's application, which environments and the legacy routes may share.
 func (s *sharedState) sessionsOf(e *environment) *upstream.Sessions {
-	sessions, _ := s.sessions.LoadOrStore(e.binding(), &upstream.Sessions{})
+	sessions, _ := s.sessions.LoadOrStore(e.app.Deployment+"\n"+e.app.ClientID, &upstream.Sessions{})
 	return sessions.(*upstream.Sessions)
 }
 
@@ -59,6 +78,7 @@ type handler struct {
 	ring         *seal.Ring
 	legacy       *environment // for the callback and the bridge
 	environments map[string]*environment
+	callbackURLs []string // that flows may have been begun with
 	router       *mux.Router
 }
 
@@ -82,6 +102,8 @@ func newHandler(ctx context.Context, env plugin.Environment, shared *sharedState
 	}
 	pool := upstream.NewPool(ctx, s.timeout, h.log)
 	h.legacy = &environment{app: s.legacy, Client: pool.Client(s.legacy.Application)}
+	h.legacy.Sessions = shared.sessionsOf(h.legacy)
+	h.callbackURLs = shared.callbacks(s.mount+callbackPath, s.mount+framePath, s.legacy.CallbackURL)
 	h.log.Info("legacy callback and bridge configured", zap.String("config", s.legacy.key),
 		zap.String("deployment", s.legacy.Deployment), zap.String("callbackUrl", s.legacy.CallbackURL),
 		zap.Bool("bridged", s.bridged))
@@ -89,6 +111,7 @@ func newHandler(ctx context.Context, env plugin.Environment, shared *sharedState
 		e := &environment{name: name, app: app, Client: pool.Client(app.Application)}
 		e.Sessions = shared.sessionsOf(e)
 		h.environments[name] = e
+		h.callbackURLs = shared.callbacks(app.CallbackURL)
 		h.log.Info("Configuring auth provider: coder", zap.String("env", name), zap.String("config", app.key),
 			zap.String("deployment", app.Deployment), zap.String("callbackUrl", app.CallbackURL))
 	}

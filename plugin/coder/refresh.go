@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -11,16 +12,16 @@ import (
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
-// refresh is GET and POST /refresh. The end of a session is a 401 that removes the cookies. A failure of Coder is
-// a 502 or 504 that keeps them.
+// refresh is GET and POST /refresh. The end of a session is a 401, a failure of Coder a 502 or 504. Either keeps the
+// cookies.
 func (h *handler) refresh(w http.ResponseWriter, r *request) error {
 	e, err := h.callerEnvironment(r)
 	if err != nil {
 		return err
 	}
 	jar := h.jar(w, r, e.app, r.Header.Get("Origin"))
-	token := h.session(jar, e)
-	if token == "" {
+	s, ok := h.session(jar.cookies, e)
+	if !ok {
 		return refreshFailed(apierror.Input("Missing session cookie"))
 	}
 	noStore(w.Header())
@@ -28,35 +29,69 @@ func (h *handler) refresh(w http.ResponseWriter, r *request) error {
 		w.Header().Set("Content-Type", express.JSON)
 		return nil
 	}
-	scope := joinScopes(splitScope(r.query.Get("scope")), e.app.scopes)
-	renewal, err := e.Renew(r.Context(), e.Client, token, scope)
-	// Stored even if the profile could not be read: the old token is invalid by now.
-	if renewal != nil && renewal.Tokens.Refresh != token {
-		h.setSession(jar, e, renewal.Tokens.Refresh)
+	ctx := r.Context()
+	if s.bound {
+		ctx = upstream.SignedIn(ctx)
 	}
-	if err != nil {
-		return h.renewalFailed(jar, e, renewal, upstream.From(err))
+	asked := e.app.asked(r.query.Get("scope"))
+	// Coder has one access token for an application and a user: a new one would end that of the other tabs.
+	if kept, ok := h.keptAccess(jar.cookies, e, s, asked); ok {
+		profile, err := e.Profile(ctx, kept.Access)
+		if err == nil {
+			return writeJSON(w, r, newSessionResponse(kept, profile))
+		}
+		if failure := upstream.From(err); failure.Status != http.StatusUnauthorized {
+			return h.profileFailed(w, e, failure)
+		}
+	}
+	renewal, err := e.Renew(ctx, e.Client, s.refresh, asked)
+	// Stored even if the profile could not be read: the old token is invalid by now.
+	if renewal != nil {
+		h.setSession(jar, e, s, renewal.Tokens, asked)
+	}
+	switch {
+	case errors.Is(err, upstream.ErrSignedOut):
+		return refreshFailed(&apierror.Error{Name: "Error", Message: "Failed to refresh access token, the user signed out meanwhile"})
+	case err != nil:
+		return h.renewalFailed(w, e, renewal, upstream.From(err))
 	}
 	return writeJSON(w, r, newSessionResponse(renewal.Tokens, renewal.Profile))
 }
 
-// renewalFailed returns the error for the app. It removes the session's cookies only if Coder says that the
-// session is over. renewal is not nil if only the profile could not be read.
-func (h *handler) renewalFailed(jar *cookieJar, e *environment, renewal *upstream.Renewal, err *upstream.Error) error {
+// renewalFailed returns the error for the app. It never removes the cookies: when Coder refuses a token, a request at
+// another replica, or one that came earlier, may have given the browser the next one. renewal is not nil if only the
+// profile could not be read.
+func (h *handler) renewalFailed(w http.ResponseWriter, e *environment, renewal *upstream.Renewal, err *upstream.Error) error {
+	if renewal != nil && err.Kind != upstream.Refused {
+		return h.profileFailed(w, e, err)
+	}
 	h.log.Warn("refreshing a session failed", append(e.failure(err), zap.String("env", e.name))...)
 	text := "Failed to refresh access token, " + err.UserText()
 	if renewal != nil {
 		text = "Failed to fetch Coder user profile, " + err.UserText()
 	} else if err.Kind == upstream.Refused && err.Code == "invalid_grant" {
 		text = "Failed to refresh access token, the session has ended (invalid_grant)"
-		clearSession(jar)
 	}
 	failure := refreshFailed(&apierror.Error{Name: "Error", Message: text})
 	if err.Kind != upstream.Refused {
-		failure.Status = err.GatewayStatus()
-		failure.Name = strings.ReplaceAll(http.StatusText(failure.Status), " ", "") + "Error"
+		blameCoder(w, failure, err)
 	}
 	return failure
+}
+
+// profileFailed returns the error for the app if the session lives on and only its profile could not be read.
+func (h *handler) profileFailed(w http.ResponseWriter, e *environment, err *upstream.Error) error {
+	h.log.Warn("reading the profile of a session failed", append(e.failure(err), zap.String("env", e.name))...)
+	failure := refreshFailed(&apierror.Error{Name: "Error", Message: "Failed to fetch Coder user profile, " + err.UserText()})
+	blameCoder(w, failure, err)
+	return failure
+}
+
+// blameCoder makes failure one of Coder's, or of the way to it.
+func blameCoder(w http.ResponseWriter, failure *apierror.Error, err *upstream.Error) {
+	retryAfter(w, err)
+	failure.Status = err.GatewayStatus()
+	failure.Name = strings.ReplaceAll(http.StatusText(failure.Status), " ", "") + "Error"
 }
 
 // refreshFailed is Backstage's `new AuthenticationError('Refresh failed', cause)`.

@@ -2,9 +2,12 @@ package coder
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/js"
 	"github.com/understudy-host/understudy/pkg/logging"
+	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
 // noStore marks an answer that holds a token or is about one. The host neither compresses it nor gives it an ETag.
@@ -38,7 +42,29 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status >= http.StatusInternalServerError {
 		h.log.Error("request failed", zap.String("url", shownURL(r)), zap.Int("status", e.Status), zap.Error(e))
 	}
+	if isNavigation(r) && h.failPage(w, r, err) == nil {
+		return
+	}
 	apierror.Write(w, r, shownURL(r), e)
+}
+
+// isBusy reports whether err is that Coder was not asked because too many requests wait for it.
+func isBusy(err error) bool {
+	failure, ok := errors.AsType[*upstream.Error](err)
+	return ok && failure.Busy()
+}
+
+// notAsked reports whether err is that Coder was not asked.
+func notAsked(err error) bool {
+	failure, ok := errors.AsType[*upstream.Error](err)
+	return ok && failure.NotAsked()
+}
+
+// retryAfter says when to come back, if Coder was not asked because too many requests wait for it.
+func retryAfter(w http.ResponseWriter, err *upstream.Error) {
+	if err.Busy() {
+		w.Header().Set("Retry-After", strconv.Itoa(int(err.RetryAfter/time.Second)))
+	}
 }
 
 // shownURL returns the URL as an error shows it: relative to Backstage's auth router, without codes and states.

@@ -29,10 +29,10 @@ func (h *handler) routes() []string {
 	h.router.MethodNotAllowedHandler = h.router.NotFoundHandler
 	return []string{
 		h.route("/health", health, http.MethodGet),
-		h.route(callbackPath, h.callback, http.MethodGet),
+		h.route(callbackPath, h.callback(true), http.MethodGet),
 		h.route("/oauth2/authorize", h.authorize, http.MethodGet),
 		h.route("/start", h.start, http.MethodGet),
-		h.route(framePath, h.frame, http.MethodGet, http.MethodPost),
+		h.route(framePath, h.callback(false), http.MethodGet, http.MethodPost),
 		h.route("/refresh", h.refresh, http.MethodGet, http.MethodPost),
 		h.route("/logout", h.logout, http.MethodPost),
 	}

@@ -16,49 +16,66 @@ func (h *handler) start(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	f, fields, err := h.newFlow(r.query, e.name)
+	f, fields, err := h.newFlow(r.query, e)
 	if err != nil {
 		return err
 	}
-	jar := h.jar(w, r, e.app, f.Origin)
+	scope := joinScopes(splitScope(r.query.Get("scope")))
+	if scope != "" {
+		fields = append(fields, "scope", scope)
+	}
+	jar := h.jar(w, r, e.app, f.origin)
 	state, nonce := newState(fields...)
+	if len(state) > maxState {
+		return apierror.Input("The redirectUrl, origin, flow and scope are too long to come back with the answer of Coder")
+	}
 	jar.set(nonceCookie, nonce, jar.policy.noncePath, flowLife)
-	f = jar.beginFlow(h.ring, state, f)
-	scope := joinScopes(splitScope(r.query.Get("scope")), e.app.scopes)
-	redirectToCoder(w, e.AuthorizeURL(state, f.Verifier, scope))
-	h.log.Debug("sign-in started", zap.String("env", e.name), zap.Time("expires", time.Unix(f.Expires, 0)))
+	f = h.beginFlow(jar, state, f)
+	redirectToCoder(w, e.AuthorizeURL(state, f.verifier, e.app.asked(scope)))
+	h.log.Debug("sign-in started", zap.String("env", e.name), zap.Time("expires", time.Unix(f.expires, 0)))
 	return nil
 }
 
+// maxState is the length of the longest state: the callback's request line, with the code and the cookies, has to fit
+// into the 16 kB that a server takes.
+const maxState = 8 << 10
+
+// asked returns the scopes that Coder is asked for if an app wants these.
+func (app *application) asked(wanted string) string {
+	return joinScopes(splitScope(wanted), app.scopes)
+}
+
 // newFlow reads and checks the flow that a start asks for. fields are those of its state.
-func (h *handler) newFlow(query express.Query, env string) (f flow, fields []string, err error) {
-	f, fields = flow{Env: env}, []string{"env", env}
+func (h *handler) newFlow(query express.Query, e *environment) (f flow, fields []string, err error) {
+	f, fields = flow{env: e.name, redirectURI: e.app.CallbackURL}, []string{"env", e.name}
 	// Checked and normalized as in plugin-auth-node 0.7; earlier versions took any origin.
 	from, ok := query.Lookup("origin")
 	if ok {
-		if f.Origin, err = h.settings.checkOrigin(from, apierror.Input); err != nil {
+		if f.origin, err = h.settings.checkOrigin(from, apierror.Input); err != nil {
 			return f, nil, err
 		}
-		fields = append(fields, "origin", f.Origin)
+		fields = append(fields, "origin", f.origin)
 	}
 	// Backstage selects the environment by a state too, but then refuses to start.
 	if query.Get("env") == "" {
 		return f, nil, apierror.Input("No env provided in request query parameters")
 	}
-	if f.Redirect, ok = query.Lookup("redirectUrl"); ok {
-		fields = append(fields, "redirectUrl", f.Redirect)
+	target, hasTarget := query.Lookup("redirectUrl")
+	if hasTarget {
+		fields = append(fields, "redirectUrl", target)
 	}
-	if f.Mode, ok = query.Lookup("flow"); ok {
-		fields = append(fields, "flow", f.Mode)
+	mode, ok := query.Lookup("flow")
+	if ok {
+		fields = append(fields, "flow", mode)
 	}
-	switch {
-	case f.Mode == "redirect" && f.Redirect != "":
-		err = h.settings.checkRedirect(f.Redirect)
-	case f.Mode == bridgeMode:
+	switch mode {
+	case "redirect":
+		f.kind = redirect
+		if target != "" {
+			err = h.settings.checkRedirect(target)
+		}
+	case bridgeMode:
 		err = apierror.Input("Unknown flow '" + bridgeMode + "'")
-	}
-	if err == nil && !f.fits() {
-		err = apierror.Input("The redirectUrl, origin and flow are too long to be kept in a cookie")
 	}
 	return f, fields, err
 }

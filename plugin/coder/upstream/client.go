@@ -12,7 +12,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -64,17 +66,18 @@ func (c *Client) AuthorizeURL(state, verifier, scope string) string {
 	return config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier))
 }
 
-// Exchange spends a code, once: it never retries. verifier is empty if the legacy frontend asked for the code,
-// which sends no challenge. accept is the Accept header of the call.
-func (c *Client) Exchange(ctx context.Context, code, verifier, accept string) (*Tokens, error) {
-	ctx, cancel := c.context(ctx, accept)
+// exchange spends a code, once: it never retries.
+func (c *Client) exchange(ctx context.Context, code Code) (*Tokens, error) {
+	ctx, cancel := c.context(ctx, code.Accept)
 	defer cancel()
+	config := c.config()
+	config.RedirectURL = code.RedirectURI
 	// Coder refuses an empty code_verifier.
 	var options []oauth2.AuthCodeOption
-	if verifier != "" {
-		options = append(options, oauth2.VerifierOption(verifier))
+	if code.Verifier != "" {
+		options = append(options, oauth2.VerifierOption(code.Verifier))
 	}
-	token, err := c.config().Exchange(ctx, code, options...)
+	token, err := config.Exchange(ctx, code.Code, options...)
 	return newTokens(ctx, exchanging, token, err)
 }
 
@@ -187,4 +190,24 @@ func newTokens(ctx context.Context, operation string, token *oauth2.Token, err e
 // isToken reports whether s is empty or consists of the characters that RFC 6749, appendix A, allows in tokens.
 func isToken(s string) bool {
 	return strings.IndexFunc(s, func(c rune) bool { return c < ' ' || c > '~' }) < 0
+}
+
+// Life returns how long the access token lives from now on, or 0 if Coder did not say.
+func (t *Tokens) Life() time.Duration {
+	var seconds float64
+	switch v := t.ExpiresIn.(type) {
+	case float64:
+		seconds = v
+	case int64:
+		seconds = float64(v)
+	case json.Number:
+		seconds, _ = v.Float64()
+	case string:
+		seconds, _ = strconv.ParseFloat(v, 64)
+	}
+	const most = 100 * 365 * 24 * 3600
+	if !(seconds >= 1 && seconds <= most) {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }

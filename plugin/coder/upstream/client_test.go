@@ -70,7 +70,7 @@ func exchangeError(t *testing.T, ctx context.Context, body string) *Error {
 	running, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	c := NewPool(running, time.Minute, zap.NewNop()).Client(Application{ClientID: "a", ClientSecret: "secret", Deployment: coder.URL})
-	_, err := c.Exchange(ctx, "secret-code", "", "")
+	_, err := c.exchange(ctx, Code{Code: "secret-code"})
 	var failure *Error
 	if !errors.As(err, &failure) {
 		t.Fatalf("got %v, want an *Error", err)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Kind classifies a failed call by who is to blame. It decides what the user reads and whether a session is over.
@@ -31,6 +32,8 @@ type Error struct {
 	Kind   Kind
 	Status int    // 0 if there was no answer
 	Code   string // the OAuth2 error code (RFC 6749, section 5.2), or ""
+
+	RetryAfter time.Duration
 
 	operation string // "exchanging the code"
 	err       error
@@ -75,6 +78,12 @@ func (e *Error) UserText() string {
 		text += " with " + e.Code
 	}
 	return "the Coder deployment " + text
+}
+
+// NotAsked reports whether Coder has not seen any of the request, so that it can be made again.
+func (e *Error) NotAsked() bool {
+	dial, ok := errors.AsType[*net.OpError](e.err)
+	return e.Busy() || ok && dial.Op == "dial"
 }
 
 // GatewayStatus returns the status, 502 or 504, of an answer that puts the blame on Coder.

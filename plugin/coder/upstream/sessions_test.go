@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,7 +55,7 @@ func TestRenewalIsRememberedForAWhile(t *testing.T) {
 		renew("r0", "r1")
 		time.Sleep(2 * time.Second)
 		renew("r0", "r2") // forgotten: Coder decides
-		if live := s.End("r0"); live != "r2" {
+		if live := s.End("r0"); !slices.Equal(live, []string{"r2"}) {
 			t.Errorf("the valid token of r0 is %s", live)
 		}
 		renew("r0", "r3")
@@ -117,8 +118,8 @@ func TestRememberedRenewalsAreLimited(t *testing.T) {
 
 func TestRenewalOutlivesTheTabThatAskedForIt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
 	c := offline(t, func(r *http.Request) string {
+		cancel()
 		if err := r.Context().Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the call to %s has the tab's context: %v", r.URL.Path, err)
 		}
