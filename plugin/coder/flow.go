@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -239,12 +240,14 @@ func (j *cookieJar) endFlow(state string) {
 	}
 }
 
+// removeFlow removes a flow's cookie. One with the prefix gets no more than that takes, since the answer may have little
+// room.
 func (j *cookieJar) removeFlow(name string) {
-	path := j.policy.statePath
 	if strings.HasPrefix(name, hostPrefix) {
-		path = "/"
+		express.SetCookie(j.header, &http.Cookie{Name: name, Path: "/", MaxAge: -1, Secure: true})
+		return
 	}
-	j.header.Add("Set-Cookie", j.policy.flowLine(name, "", path, 0))
+	j.header.Add("Set-Cookie", j.policy.flowLine(name, "", j.policy.statePath, 0))
 }
 
 // pruneFlows removes flows until at most keep are left: first those that do not open, then the oldest.

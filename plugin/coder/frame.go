@@ -105,8 +105,7 @@ func (h *handler) checkAttempt(w http.ResponseWriter, r *request, a *attempt) er
 	if a.fields["origin"] != "" {
 		o, err := h.settings.checkOrigin(a.fields["origin"], apierror.NotAllowed)
 		if err != nil {
-			h.log.Warn("sign-in refused: the app's origin is not allowed; add it to auth.experimentalExtraAllowedOrigins",
-				zap.String("env", a.env.name), zap.Error(err))
+			h.logForeign(apierror.From(err))
 			return err
 		}
 		a.origin = o

@@ -42,10 +42,19 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Status >= http.StatusInternalServerError {
 		h.log.Error("request failed", zap.String("url", shownURL(r)), zap.Int("status", e.Status), zap.Error(e))
 	}
+	h.logForeign(e)
 	if isNavigation(r) && h.failPage(w, r, err) == nil {
 		return
 	}
 	apierror.Write(w, r, shownURL(r), e)
+}
+
+// logForeign tells the operator which key allows an app that was refused.
+func (h *handler) logForeign(e *apierror.Error) {
+	if strings.HasPrefix(e.Message, "Origin '") {
+		h.log.Warn("the origin of an app is not allowed: if it is one of yours, add it to auth.experimentalExtraAllowedOrigins",
+			zap.String("error", e.Message))
+	}
 }
 
 // isBusy reports whether err is that Coder was not asked because too many requests wait for it.
