@@ -22,29 +22,38 @@ type Matcher struct {
 }
 
 // Compile reads patterns. `*` matches any number of characters except `/`, `?` matches one, `[a-z]` one of a set, and
-// `{a,b}` either of two. A `*` matches dots too. Letter case does not count. `**` is the same as `*`.
+// `{a,b}` either of two. A `*` matches dots too. Letter case does not count. `**` is the same as `*`. Braces may make
+// 1,000 alternatives in all. The error names the pattern by its place, since it may hold a password.
 func Compile(patterns ...string) (Matcher, error) {
 	m := Matcher{exact: make(map[string]bool)}
-	for _, pattern := range patterns {
-		for _, alternative := range expandBraces(pattern) {
+	var expanded expansion
+	for i, pattern := range patterns {
+		expanded.list = nil
+		if err := expanded.add(pattern); err != nil {
+			return Matcher{}, fmt.Errorf("origin pattern %d %w", i+1, err)
+		}
+		for _, alternative := range expanded.list {
 			alternative = slashes(strings.ToLower(alternative))
-			if !strings.ContainsAny(alternative, `*?[\`) {
+			if !strings.ContainsAny(alternative, wildcards) {
 				m.exact[alternative] = true
 				continue
 			}
 			segments := strings.Split(alternative, "/")
-			for i, segment := range segments {
-				segments[i] = translate(segment)
+			for j, segment := range segments {
+				segments[j] = translate(segment)
 			}
 			compiled, err := regexp.Compile("^" + strings.Join(segments, "/") + "$")
 			if err != nil {
-				return Matcher{}, fmt.Errorf("origin pattern %q: %w", pattern, err)
+				return Matcher{}, fmt.Errorf("origin pattern %d is not a pattern, expected something like https://*.example.com", i+1)
 			}
 			m.patterns = append(m.patterns, compiled)
 		}
 	}
 	return m, nil
 }
+
+// wildcards are the characters that make an alternative more than an exact origin.
+const wildcards = `*?[\`
 
 // Match reports whether origin, the value of an Origin header, is allowed. As in Backstage, letter case and one
 // trailing slash do not count. Unlike in Backstage, no wildcard matches the origin "null".
@@ -61,7 +70,8 @@ func (m Matcher) Match(origin string) bool {
 }
 
 // Of returns the origin of rawURL in its normal form, without a default port: "https://app.example.com". It fails if
-// rawURL is not an absolute http or https URL. The error quotes rawURL unless that may hold a password.
+// rawURL is not an absolute http or https URL. The error does not quote rawURL, which may hold a password or be a
+// secret in the wrong place.
 func Of(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	host, port := "", uint64(0)
@@ -72,11 +82,10 @@ func Of(rawURL string) (string, error) {
 		port, err = strconv.ParseUint(u.Port(), 10, 16)
 	}
 	if err != nil || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") || host == "" {
-		// Errors of net/url quote the URL or a part of it: either may hold a password.
 		if strings.Contains(rawURL, "@") {
 			return "", errors.New("a value with a user in it is not an absolute http or https URL")
 		}
-		return "", fmt.Errorf("'%s' is not an absolute http or https URL", rawURL)
+		return "", errors.New("the value is not an absolute http or https URL")
 	}
 	scheme := strings.ToLower(u.Scheme)
 	if strings.Contains(host, ":") {
@@ -89,13 +98,47 @@ func Of(rawURL string) (string, error) {
 	return scheme + "://" + host, nil
 }
 
-// asciiHost returns host as browsers have it in an Origin header: in lower case, and in Punycode if it is not ASCII. It
-// fails for hosts that no browser accepts, such as one with a letter that counts as a slash or an at sign.
-func asciiHost(host string) (string, error) {
-	if strings.IndexFunc(host, func(c rune) bool { return c > unicode.MaxASCII }) >= 0 {
-		return idna.Lookup.ToASCII(host)
+// OfASCII is Of for a URL from a request. It also fails if the host is not ASCII, in clear or percent-encoded, or has a
+// label in Punycode that no name has: browsers might read such a host as another one.
+func OfASCII(rawURL string) (string, error) {
+	o, err := Of(rawURL)
+	if err != nil {
+		return "", err
 	}
-	return strings.ToLower(host), nil
+	u, _ := url.Parse(rawURL) // by Of, too
+	host := u.Hostname()
+	if !isASCII(host) {
+		return "", errors.New("a URL with a host that is not ASCII, expected its name in Punycode (xn--…)")
+	}
+	for label := range strings.SplitSeq(strings.ToLower(host), ".") {
+		if !strings.HasPrefix(label, punycode) {
+			continue
+		}
+		name, err := idna.Lookup.ToUnicode(label)
+		if again, err2 := idna.Lookup.ToASCII(name); err != nil || err2 != nil || again != label || isASCII(name) {
+			return "", errors.New("a URL with a host that is not a name in Punycode")
+		}
+	}
+	return o, nil
+}
+
+const punycode = "xn--"
+
+// asciiHost returns host as browsers have it in an Origin header: in lower case, and in Punycode if it is not ASCII. It
+// fails for hosts that no browser accepts, such as one with a letter that counts as a slash or an at sign, and for those
+// that mix such letters with labels in Punycode, which programs read differently.
+func asciiHost(host string) (string, error) {
+	if isASCII(host) {
+		return strings.ToLower(host), nil
+	}
+	if strings.Contains(strings.ToLower(host), punycode) {
+		return "", errors.New("mixed with Punycode")
+	}
+	return idna.Lookup.ToASCII(host)
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool { return c > unicode.MaxASCII }) < 0
 }
 
 // slashes replaces each run of slashes with one, since minimatch compares path segments.
@@ -104,40 +147,6 @@ func slashes(s string) string {
 		s = strings.ReplaceAll(s, "//", "/")
 	}
 	return s
-}
-
-// expandBraces returns "abd" and "acd" for "a{b,c}d". It expands the first pair of braces first.
-func expandBraces(pattern string) []string {
-	open := strings.IndexByte(pattern, '{')
-	if open < 0 {
-		return []string{pattern}
-	}
-	depth, start := 0, open+1
-	var parts []string
-	for i := open; i < len(pattern); i++ {
-		switch pattern[i] {
-		case '{':
-			depth++
-		case ',':
-			if depth == 1 {
-				parts = append(parts, pattern[start:i])
-				start = i + 1
-			}
-		case '}':
-			if depth--; depth > 0 {
-				continue
-			}
-			if parts = append(parts, pattern[start:i]); len(parts) == 1 {
-				return []string{pattern} // braces without a comma are plain characters
-			}
-			var out []string
-			for _, part := range parts {
-				out = append(out, expandBraces(pattern[:open]+part+pattern[i+1:])...)
-			}
-			return out
-		}
-	}
-	return []string{pattern}
 }
 
 // translate returns the regular expression for the part of a glob between two slashes. A `*` at its beginning

@@ -75,18 +75,22 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	}
 	// If the opener's origin is not known, a token is posted to exact origins only: postMessage takes no patterns.
 	s.exactOrigins = []string{s.appOrigin}
-	extra := r.strings("auth.experimentalExtraAllowedOrigins")
-	for _, pattern := range extra {
+	const extraKey = "auth.experimentalExtraAllowedOrigins"
+	extra := r.strings(extraKey)
+	for i, pattern := range extra {
+		if reason := origin.Never(pattern); reason != "" {
+			s.warnings = append(s.warnings, fmt.Sprintf("entry %d of %s can match no origin: %s", i+1, extraKey, reason))
+		}
 		o, err := origin.Of(pattern)
-		exact := err == nil && !strings.ContainsAny(pattern, `*?[{\!`)
-		s.hasPatterns = s.hasPatterns || !exact
-		if exact && !slices.Contains(s.exactOrigins, o) {
+		isPattern := strings.ContainsAny(pattern, `*?[{\!`)
+		s.hasPatterns = s.hasPatterns || isPattern
+		if err == nil && !isPattern && !slices.Contains(s.exactOrigins, o) {
 			s.exactOrigins = append(s.exactOrigins, o)
 		}
 	}
 	var err error
 	if s.extraOrigins, err = origin.Compile(extra...); err != nil {
-		r.problem("auth.experimentalExtraAllowedOrigins", err)
+		r.problem(extraKey, err)
 	}
 	// In this order: the legacy spelling falls back on the current one.
 	r.environments(s)

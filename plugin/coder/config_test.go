@@ -2,6 +2,7 @@ package coder
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -69,15 +70,15 @@ auth:
     coder:
       development: {clientId: '', deploymentUrl: 'ftp://x', sessionDuration: soon, callbackUrl: /here}
 coder: {deployment: {accessUrl: 'https://u:p@coder.example'}, oauth: {clientId: a, clientSecret: 5, allowLegacyState: maybe, timeout: {fortnights: 1}}}`, []string{
-			"'app.baseUrl' in 'app-config.yaml': 'app.example' is not an absolute http or https URL",
+			"'app.baseUrl' in 'app-config.yaml': the value is not an absolute http or https URL",
 			"'understudy.session.keys' in 'app-config.yaml': key 1 has 5 characters, expected at least 32",
 			"'auth.experimentalExtraAllowedOrigins[0]' in 'app-config.yaml', got number, wanted string-array",
 			"'auth.providers.coder.development.clientId' in 'app-config.yaml', got empty-string, wanted string",
 			"Missing required config value at 'auth.providers.coder.development.clientSecret' in 'app-config.yaml'",
-			"'auth.providers.coder.development.deploymentUrl' in 'app-config.yaml': 'ftp://x' is not an absolute",
-			"'auth.providers.coder.development.sessionDuration' in 'app-config.yaml': 'soon' is not a duration",
+			"'auth.providers.coder.development.deploymentUrl' in 'app-config.yaml': the value is not an absolute",
+			"'auth.providers.coder.development.sessionDuration' in 'app-config.yaml': not a duration, expected",
 			"'auth.providers.coder.development.callbackUrl' in 'app-config.yaml'",
-			"'coder.deployment.accessUrl' in 'app-config.yaml': expected the URL of a Coder deployment without user",
+			"'coder.deployment.accessUrl' in 'app-config.yaml': a user in a URL is refused, expected the URL of the Coder deployment",
 			"'coder.oauth.clientSecret' in 'app-config.yaml', got number, wanted string",
 			"'coder.oauth.allowLegacyState' in 'app-config.yaml'",
 			"'coder.oauth.timeout' in 'app-config.yaml': unknown unit 'fortnights'",
@@ -194,6 +195,40 @@ auth: {providers: {coder: {production: {clientId: a, clientSecret: b, deployment
   callbackUrl: 'https://elsewhere.example/api/auth/coder/handler/frame', signIn: {resolvers: [{resolver: usernameMatchingUserEntityName}]}}}}}`)
 	if err != nil || len(s.warnings) != 3 || !strings.Contains(s.warnings[0], "callbackUrl") || !strings.Contains(s.warnings[1], "signIn") || !strings.Contains(s.warnings[2], "'development'") {
 		t.Errorf("%v, %v", s, err)
+	}
+}
+
+func TestOriginsThatMatchNothingAreWarnedAbout(t *testing.T) {
+	s, err := read(t, `
+app: {baseUrl: 'https://app.example'}
+auth: {experimentalExtraAllowedOrigins: ['https://b.example', 'https://c.example/path', 'https://u:s3cret@d.example', 'https://*.example']}
+coder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, clientSecret: b}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(s.warnings, "\n")
+	if len(s.warnings) != 2 || !strings.Contains(got, "entry 2 of auth.experimentalExtraAllowedOrigins can match no origin: it has a path") ||
+		!strings.Contains(got, "entry 3 of") || strings.Contains(got, "s3cret") {
+		t.Errorf("warnings:\n%s", got)
+	}
+}
+
+func TestUsersAreRefusedInEveryURL(t *testing.T) {
+	const deployment, frame = "https://coder.example", "https://b.example/api/auth/coder/handler/frame"
+	yaml := func(app, provider, callback, legacy string) string {
+		return fmt.Sprintf(`
+app: {baseUrl: '%s'}
+auth: {providers: {coder: {production: {clientId: a, clientSecret: b, deploymentUrl: '%s', callbackUrl: '%s'}}}}
+coder: {deployment: {accessUrl: '%s'}, oauth: {clientId: a, clientSecret: b}}`, app, provider, callback, legacy)
+	}
+	const user = "https://u:s3cret@x.example"
+	for key, text := range map[string]string{
+		"app.baseUrl": yaml(user, deployment, frame, deployment), "auth.providers.coder.production.deploymentUrl": yaml(deployment, user, frame, deployment),
+		"auth.providers.coder.production.callbackUrl": yaml(deployment, deployment, user, deployment), "coder.deployment.accessUrl": yaml(deployment, deployment, frame, user),
+	} {
+		if _, err := read(t, text); err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), key+"' in 'app-config.yaml': a user in a URL is refused") {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }
 

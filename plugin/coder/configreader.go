@@ -75,10 +75,18 @@ func (r *reader) duration(key string, fallback time.Duration) time.Duration {
 	return cmp.Or(value, fallback)
 }
 
-// url reads an http or https URL that must be there. meaning says what is expected.
+// url reads an http or https URL that must be there. meaning says what is expected. A user in it is refused: URLs are
+// logged and sent on, and a password is not to be.
 func (r *reader) url(key, meaning string) string {
 	value := r.required(key, meaning)
-	if _, err := origin.Of(value); value != "" && err != nil {
+	if value == "" {
+		return ""
+	}
+	_, err := origin.Of(value)
+	if u, _ := url.Parse(value); err == nil && u.User != nil {
+		err = fmt.Errorf("a user in a URL is refused, expected %s", meaning)
+	}
+	if err != nil {
 		r.problem(key, err)
 		return ""
 	}
@@ -99,9 +107,8 @@ func (r *reader) deployment(key, mount string) string {
 	value := strings.TrimRight(r.url(key, "the URL of the Coder deployment"), "/")
 	u, _ := url.Parse(value)
 	switch {
-	// The client secret is sent there. A user in the URL would be a second secret, in a place that is logged.
-	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		r.problem(key, errors.New("expected the URL of a Coder deployment without user, query and fragment"))
+	case u.RawQuery != "" || u.Fragment != "": // the client secret is sent there
+		r.problem(key, errors.New("expected the URL of a Coder deployment without query and fragment"))
 	case value != "" && strings.EqualFold(value, mount):
 		r.problem(key, errors.New("this is the address of this plugin itself, expected that of the Coder deployment"))
 	}

@@ -95,7 +95,7 @@ func parse(s string) (float64, error) {
 	}
 	match := msDuration.FindStringSubmatch(s)
 	if match == nil {
-		return 0, fmt.Errorf("'%s' is not a duration, expected a string such as '24h' or 'P1D'", s)
+		return 0, errors.New("not a duration, expected a string such as '24h' or 'P1D'")
 	}
 	n, err := strconv.ParseFloat(match[1], 64)
 	unit := slices.IndexFunc(match[2:], func(name string) bool { return name != "" })
