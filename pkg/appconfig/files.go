@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -51,55 +52,109 @@ func (f *files) changed() bool {
 // emptyDelay is the wait before an empty file is read again: a program may be about to write it.
 const emptyDelay = 10 * time.Millisecond
 
-// read reads a file. missing is the format of the error if the file does not exist. An empty file is read again after
-// a short delay.
-func (f *files) read(ctx context.Context, path, missing string) ([]byte, error) {
+// streamLimit is the time in which everything has to come out of a pipe or a device.
+const streamLimit = time.Minute
+
+// read reads a file. missing is the format of the error if the file does not exist. stream is how
+// long reading a pipe or a device such as /dev/stdin may take; 0 refuses all but regular files. An empty file is read again
+// after a short delay.
+func (f *files) read(ctx context.Context, path, missing string, stream time.Duration) ([]byte, error) {
 	info, err := f.stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &NotFoundError{path, fmt.Sprintf(missing, path)}
+		return nil, &NotFoundError{path, fmt.Sprintf(missing, displayPath(path))}
 	} else if err != nil {
 		return nil, err
 	}
-	text, err := readSome(ctx, path, info)
+	text, err := readSome(ctx, path, info, stream)
 	if err != nil || len(text) > 0 || !info.Mode().IsRegular() {
 		return text, err
 	}
-	select {
-	case <-time.After(emptyDelay):
-		return readSome(ctx, path, info)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// readSome reads a file up to the size limit. It does not trust the reported size: pipes and devices have none.
-func readSome(ctx context.Context, path string, info fs.FileInfo) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
+	if err := sleep(ctx, emptyDelay); err != nil {
 		return nil, err
 	}
-	if info.Mode()&fs.ModeNamedPipe != 0 {
-		defer context.AfterFunc(ctx, func() { endOpen(path) })()
+	return readSome(ctx, path, info, stream)
+}
+
+// readSome reads a file up to the size limit, and until ctx ends. It does not trust info, which is from before: the file
+// may be another one by now. Nor does it trust the reported size: pipes and devices have none.
+func readSome(ctx context.Context, path string, info fs.FileInfo, stream time.Duration) ([]byte, error) {
+	// Before it is opened, since that may have an effect: a device may do something, a pipe tells its writer.
+	if err := errors.Join(ctx.Err(), checkKind(path, info, stream > 0)); err != nil {
+		return nil, err
 	}
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // does not wait for the writer of a pipe
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })()
-	var text bytes.Buffer
-	text.Grow(int(min(info.Size(), value.MaxFileSize)) + bytes.MinRead)
-	if _, err := text.ReadFrom(io.LimitReader(file, value.MaxFileSize+1)); err != nil {
+	if info, err = file.Stat(); err != nil {
 		return nil, err
 	}
-	if text.Len() > value.MaxFileSize {
-		return nil, fmt.Errorf("file %s is larger than %d bytes", path, value.MaxFileSize)
+	if err := checkKind(path, info, stream > 0); err != nil {
+		return nil, err
 	}
-	return text.Bytes(), nil
+	if !info.Mode().IsRegular() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, stream, fmt.Errorf("%s did not end within %s", displayPath(path), stream))
+		defer cancel()
+	}
+	defer context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })()
+	text, err := readAll(ctx, file, info, awaitsWriter(path, info))
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err == nil && len(text) > value.MaxFileSize {
+		err = fmt.Errorf("file %s is larger than %d bytes", displayPath(path), value.MaxFileSize)
+	}
+	return text, err
 }
 
-// endOpen makes an os.Open of a pipe return that waits for a writer.
-func endOpen(path string) {
-	if writer, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
-		_ = writer.Close()
+// readAll reads an open file, up to one byte more than the size limit. If it awaits a writer, an end before the first byte
+// means that no program writes to the pipe yet.
+func readAll(ctx context.Context, file io.Reader, info fs.FileInfo, await bool) ([]byte, error) {
+	var text bytes.Buffer
+	text.Grow(int(min(info.Size(), value.MaxFileSize)) + bytes.MinRead)
+	for {
+		if _, err := text.ReadFrom(io.LimitReader(file, value.MaxFileSize+1)); err != nil {
+			return nil, err
+		}
+		if text.Len() > 0 || !await {
+			return text.Bytes(), nil
+		}
+		if err := sleep(ctx, emptyDelay); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// checkKind refuses what is not a regular file, except what may be read as a stream. A folder is not refused: reading it
+// fails by itself.
+func checkKind(path string, info fs.FileInfo, stream bool) error {
+	kind := "a special file"
+	switch mode := info.Mode(); {
+	case mode.IsRegular(), mode.IsDir(), stream && mode&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0:
+		return nil
+	case mode&fs.ModeNamedPipe != 0:
+		kind = "a pipe"
+	case mode&fs.ModeDevice != 0:
+		kind = "a device"
+	case mode&fs.ModeSocket != 0:
+		kind = "a socket"
+	}
+	return fmt.Errorf("%s is %s, expected a regular file", displayPath(path), kind)
+}
+
+// awaitsWriter reports whether a file is a pipe with a name: another program opens it to write, now or later. The pipe
+// of <(…) and of standard input has its writer already.
+func awaitsWriter(path string, info fs.FileInfo) bool {
+	return info.Mode()&fs.ModeNamedPipe != 0 && !strings.HasPrefix(path, "/dev/") && !strings.HasPrefix(path, "/proc/")
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -73,16 +73,34 @@ func newLoader(o Options) (*loader, error) {
 	return l, nil
 }
 
-// load reads all sources in parallel. If several fail, it returns the error of the lowest one.
-func (l *loader) load(ctx context.Context) (*Config, *files, error) {
-	files := &files{seen: map[string]fs.FileInfo{}}
-	targets, err := l.sources(files)
+// load loads the configuration, and returns the files that it used. When ctx ends, it returns at once: what the system
+// still blocks, such as a file on a server that is gone, ends later, and its result is dropped.
+func (l *loader) load(ctx context.Context) (config *Config, used *files, err error) {
+	used = &files{seen: map[string]fs.FileInfo{}}
+	done := make(chan struct{})
+	var loaded *Config
+	var failed error
+	go func() {
+		defer close(done)
+		loaded, failed = l.loadSources(ctx, used)
+	}()
+	select {
+	case <-done:
+		return loaded, used, failed
+	case <-ctx.Done():
+		return nil, used, ctx.Err()
+	}
+}
+
+// loadSources reads all sources in parallel. If several fail, it returns the error of the lowest one.
+func (l *loader) loadSources(ctx context.Context, files *files) (*Config, error) {
+	targets, err := l.sources(ctx, files)
 	if err != nil {
-		return nil, files, err
+		return nil, err
 	}
 	env, err := l.environ.config()
 	if err != nil {
-		return nil, files, err // before any problem with a file, as in Backstage
+		return nil, err // before any problem with a file, as in Backstage
 	}
 	var sources []func() (Layer, error)
 	for _, t := range targets {
@@ -99,51 +117,46 @@ func (l *loader) load(ctx context.Context) (*Config, *files, error) {
 	for _, p := range l.options.Providers {
 		sources = append(sources, p.load)
 	}
-	layers, err := loadAll(ctx, sources)
+	layers, err := loadAll(sources)
 	if err != nil {
-		return nil, files, err
+		return nil, err
 	}
 	if env != nil {
 		layers = append(layers, Layer{Name: "env", Data: env})
 	}
 	if len(layers) == 0 {
-		return nil, files, &MissingError{"", noLayer} // as ConfigSources.toConfig does
+		return nil, &MissingError{"", noLayer} // as ConfigSources.toConfig does
 	}
-	return New(layers...), files, nil
+	return New(layers...), nil
 }
 
-// loadAll returns the layers of all sources that have data. When ctx ends, it returns at once; loads that are still
-// running end later, and their results are dropped.
-func loadAll(ctx context.Context, sources []func() (Layer, error)) ([]Layer, error) {
+// loadAll returns the layers of all sources that have data.
+func loadAll(sources []func() (Layer, error)) ([]Layer, error) {
 	layers, errs := make([]Layer, len(sources)), make([]error, len(sources))
 	var group sync.WaitGroup
 	for i, load := range sources {
 		group.Go(func() { layers[i], errs[i] = load() })
 	}
-	done := make(chan struct{})
-	go func() {
-		group.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	group.Wait()
 	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
 		return nil, errs[i]
 	}
 	return slices.DeleteFunc(layers, func(layer Layer) bool { return layer.Data == nil }), nil
 }
 
-// loadFile loads a local file with its includes, and records them in files. An empty file is no layer.
+// loadFile loads a local file with its includes, and records them in files. An empty file is no layer. The file may be a
+// pipe at the start, but includes may not, nor a file that becomes one: a reload would wait for somebody to write to it.
 func (l *loader) loadFile(ctx context.Context, path string, files *files) (Layer, error) {
-	text, err := files.read(ctx, path, `Config file "%s" does not exist`)
+	stream := streamLimit
+	if l.once != nil {
+		stream = 0
+	}
+	text, err := files.read(ctx, path, `Config file "%s" does not exist`, stream)
 	if err != nil {
 		return Layer{}, err
 	}
 	return loadDocument(filepath.Base(path), path, text, &transformer{environ: l.environ, readFile: func(path string) (string, error) {
-		text, err := files.read(ctx, path, `failed to include "%s", file does not exist`)
+		text, err := files.read(ctx, path, `failed to include "%s", file does not exist`, 0)
 		return js.DecodeUTF8(text), err
 	}})
 }

@@ -1,6 +1,7 @@
 package appconfig
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ type target struct {
 func (o *Options) target(name string) (target, error) {
 	if u := parseURL(name); u != nil {
 		if o.LocalOnly {
-			return target{}, textError(`Config argument "` + name + `" looks like a URL but remote configuration is ` +
+			return target{}, textError(`Config argument "` + displayPath(name) + `" looks like a URL but remote configuration is ` +
 				"not enabled. Enable it by passing the `remote` option")
 		}
 		return target{url: u}, nil
@@ -75,13 +76,13 @@ func TargetsFromArgs(args []string) ([]string, error) {
 var flag = regexp.MustCompile(`^--?[^-]`)
 
 // sources returns the files and URLs to load, lowest first.
-func (l *loader) sources(files *files) ([]target, error) {
+func (l *loader) sources(ctx context.Context, files *files) ([]target, error) {
 	if len(l.targets) > 0 {
 		return l.targets, nil
 	}
 	root, err := l.options.RootDir, error(nil)
 	if root == "" {
-		root, err = rootDir()
+		root, err = rootDir(ctx)
 	} else {
 		root, err = filepath.Abs(root)
 	}
@@ -110,14 +111,14 @@ func (l *loader) sources(files *files) ([]target, error) {
 // rootDir returns the folder of the default files if Options.RootDir is empty. It is Backstage's targetRoot: the
 // nearest folder, from the working directory upwards, whose package.json has workspaces, otherwise the working
 // directory. So a host that is started in packages/backend of a Backstage repository finds the files at its top.
-func rootDir() (string, error) {
+func rootDir(ctx context.Context) (string, error) {
 	working, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for dir := working; ; dir = filepath.Dir(dir) {
 		var manifest struct{ Workspaces any }
-		text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+		text, err := readRegular(ctx, filepath.Join(dir, "package.json"))
 		if err == nil && json.Unmarshal(text, &manifest) == nil {
 			switch manifest.Workspaces {
 			case nil, false, 0.0, "": // false in JavaScript
@@ -129,4 +130,13 @@ func rootDir() (string, error) {
 			return working, nil
 		}
 	}
+}
+
+// readRegular reads a regular file.
+func readRegular(ctx context.Context, path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return readSome(ctx, path, info, 0)
 }

@@ -3,6 +3,7 @@ package appconfig
 import (
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -75,9 +76,23 @@ func validHost(host string, web bool) bool {
 	return !web || err == nil && strings.IndexFunc(name, unicode.IsControl) < 0 && !strings.ContainsAny(name, ` #%/:<>?@[\]^|`)
 }
 
-// displayURL returns a URL as it may be shown: without a password and without its query, which may hold a token.
+// displayURL returns a URL as it may be shown: without its user and its query, which may hold a password or a token.
 func displayURL(u *url.URL) string {
 	shown := *u
-	shown.RawQuery, shown.Fragment = "", ""
-	return shown.Redacted()
+	shown.User, shown.RawQuery, shown.ForceQuery, shown.Fragment = nil, "", false, ""
+	return shown.String()
+}
+
+// displayPath returns a path as it may be shown. It may come from a mistyped URL, such as one without a scheme or with
+// a port that none has, and hold what displayURL leaves out.
+func displayPath(path string) string {
+	volume := filepath.VolumeName(path)
+	path = path[len(volume):]
+	if before, query, _ := strings.Cut(path, "?"); strings.Contains(query, "=") {
+		path = before
+	}
+	if colon, at := strings.IndexByte(path, ':'), strings.LastIndexByte(path, '@'); colon >= 0 && colon < at {
+		path = path[:colon+1] + "***" + path[at:]
+	}
+	return volume + path
 }
