@@ -2,25 +2,36 @@ package appconfig
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"sync"
 	"time"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
-const remoteTimeout = 30 * time.Second
+const (
+	remoteTimeout = 30 * time.Second
+	maxRedirects  = 10
+)
+
+// userInURL matches the user and the password of a URL in an error.
+var userInURL = regexp.MustCompile(`//[^\s"]*@`)
 
 // fetch reads a remote document.
 func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 	fail := func(err error) ([]byte, error) {
 		if inner, ok := errors.AsType[*url.Error](err); ok {
 			err = inner.Err // it would repeat the URL
+		}
+		if text := err.Error(); userInURL.MatchString(text) { // of a proxy, or of a redirect
+			err = textError(userInURL.ReplaceAllString(text, "//***@"))
 		}
 		return nil, &LoadError{displayURL(u), err, true}
 	}
@@ -33,9 +44,9 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 	if err != nil {
 		return fail(err)
 	}
-	client := l.options.Client
-	if client == nil {
-		client = http.DefaultClient
+	client := *cmp.Or(l.options.Client, http.DefaultClient)
+	if client.CheckRedirect == nil {
+		client.CheckRedirect = checkRedirect
 	}
 	response, err := client.Do(request)
 	if err != nil {
@@ -53,6 +64,19 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 		return fail(fmt.Errorf("larger than %d bytes", value.MaxFileSize))
 	}
 	return text, nil
+}
+
+// checkRedirect follows a redirect without a Referer, which would tell another server the query: it may hold a token. It
+// does not leave https.
+func checkRedirect(request *http.Request, via []*http.Request) error {
+	request.Header.Del("Referer")
+	switch {
+	case len(via) >= maxRedirects:
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	case via[0].URL.Scheme == "https" && request.URL.Scheme != "https":
+		return fmt.Errorf("refused a redirect from https to %s", request.URL.Scheme)
+	}
+	return nil
 }
 
 // documents holds the remote documents as they were last read, by URL.

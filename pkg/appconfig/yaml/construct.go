@@ -72,7 +72,7 @@ func (c *constructor) value(node *yaml.Node) (any, value.Position) {
 	}
 	if node.Kind == yaml.AliasNode {
 		if c.open[node.Alias] {
-			c.fail(node, "alias inside the collection that it names: "+node.Value)
+			c.fail(node, "alias inside the collection that it names")
 			return nil, pos
 		}
 		return c.value(node.Alias)

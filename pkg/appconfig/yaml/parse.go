@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -32,11 +33,23 @@ func Read(text string, from *value.Source) (any, value.Position, error) {
 	}
 	problem := &value.SyntaxError{Path: from.Path, Problem: err.Error()}
 	if located, ok := errors.AsType[*yaml.LoadError](err); ok {
-		problem.Problem = fmt.Sprintf("%.200s", located.Message) // it may quote the whole document
+		problem.Problem = quiet(located.Message)
 		problem.Line, problem.Column = within(text, located.Mark.Line, located.Mark.Column)
 	}
 	return nil, value.Position{}, problem
 }
+
+// quiet returns a message of go-yaml without what it quotes of the document, which may be a secret: one that begins
+// with an asterisk and is not in quotes is an alias.
+func quiet(message string) string {
+	if strings.HasPrefix(message, "unknown anchor ") {
+		return "unknown anchor (a string that begins with * needs quotes)"
+	}
+	return fmt.Sprintf("%.200s", quotation.ReplaceAllString(message, "a value"))
+}
+
+// quotation matches a value in a message of go-yaml.
+var quotation = regexp.MustCompile("(?s)`.*`")
 
 // within returns the position in text that is nearest to line and column: go-yaml reports a problem at the end of a
 // document on the line after it. If line is 0, there is no position.

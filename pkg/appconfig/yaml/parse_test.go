@@ -49,8 +49,8 @@ func TestErrorsAreInTheDocument(t *testing.T) {
 		"a: b: c\n":        "mapping values are not allowed in this context at line 1, column 5",
 		"a: 1\nb: 2\na: 3": "Map keys must be unique at line 3, column 1",
 		"é:\n  ü: 'x":      "found unexpected end of stream at line 2, column 8",
-		"a: *b":            "unknown anchor 'b' referenced at line 1, column 4",
-		"a: &a [*a]":       "alias inside the collection that it names: a at line 1, column 8",
+		"a: *b":            "unknown anchor (a string that begins with * needs quotes) at line 1, column 4",
+		"a: &a [*a]":       "alias inside the collection that it names at line 1, column 8",
 		"a: 1\n---\nb: 2":  "Source contains multiple documents at line 2, column 1",
 		"{a:[1], a:[2]}":   "Map keys must be unique at line 1, column 10",
 	} {
@@ -62,5 +62,21 @@ func TestErrorsAreInTheDocument(t *testing.T) {
 	_, err := yaml.Parse([]byte("a: *" + strings.Repeat("x", 10_000)))
 	if problem := (*value.SyntaxError)(nil); !errors.As(err, &problem) || len(err.Error()) > 300 {
 		t.Errorf("got %.400v, want a short message", err)
+	}
+}
+
+// An alias may be a secret that lacks quotes, and a tag or a value one in the wrong place.
+func TestErrorsHoldNoValues(t *testing.T) {
+	for _, text := range []string{
+		"a: *S3cr3t", "a: [*S3cr3t, b]", "{a: *S3cr3t}", "*S3cr3t : a", "a: &S3cr3t [*S3cr3t]", "a: !!omap [*S3cr3t : b]", "a: !!omap [S3cr3t: b, S3cr3t: c]",
+		"a: !!set {*S3cr3t : }", "!!merge <<: *S3cr3t", "%YAML 1.1\n---\n<<: *S3cr3t", "a: !S3cr3t!x b", "a: !<S3cr3t", "a: 'S3cr3t", "a: \"S3cr3t\\q\"",
+		"a: @S3cr3t", "a: `S3cr3t", "a: %S3cr3t", "S3cr3t: 1\nS3cr3t: 2", "a: b: S3cr3t", "S3cr3t", "a: !!int S3cr3t\nb: [", "a: !!float S3cr3t\nb: [", "a: {b: S3cr3t",
+		"a: |S3cr3t\n b", "a: &S3cr3t &b c", "a: &S3cr3t *b", "%S3cr3t x\na: [", "- a\nS3cr3t: b", "a: !!timestamp S3cr3t\nb: *S3cr3t", "!!S3cr3t : [",
+		"a: *" + strings.Repeat("S3cr3t", 100),
+	} {
+		_, err := yaml.Parse([]byte(text))
+		if err != nil && strings.Contains(err.Error(), "S3cr3t") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
