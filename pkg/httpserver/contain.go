@@ -24,7 +24,7 @@ func Contain(log *zap.Logger, next http.Handler) http.Handler {
 				panic(http.ErrAbortHandler)
 			}
 			logging.Recovered(log, "request handler panicked", reason,
-				zap.String("method", r.Method), zap.String("url", logging.URL(r.RequestURI)))
+				zap.String("method", logging.Shown(r.Method, maxMethod)), zap.String("url", logging.Shown(logging.URL(r.RequestURI), maxURL)))
 			if recorder.Begun() {
 				panic(http.ErrAbortHandler)
 			}

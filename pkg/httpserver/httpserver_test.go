@@ -180,7 +180,7 @@ func TestRequestLogHoldsNoSecrets(t *testing.T) {
 	message := lines[0].Message
 	_, message, _ = strings.Cut(message, "] ")
 	want := `"GET /api/auth/coder/oauth/callback?code=***&state=***&env=development HTTP/1.1" 404 0 ` +
-		`"https://coder.example/?token=***" "curl\n[forged] line"`
+		`"https://coder.example/?token=***" "curl%0A[forged] line"`
 	if message != want {
 		t.Errorf("log line\n got %s\nwant %s", message, want)
 	}
@@ -198,10 +198,10 @@ func TestRequestLogEscapesURLs(t *testing.T) {
 	r.RequestURI = "/a\"_200_0_\"\u009b31m\u2028\x85/%22"
 	do(r)
 	line := logs.TakeAll()[0]
-	if want := `"GET /a\"_200_0_\"\u009b31m\u2028\x85/%22 HTTP/1.1" 404 `; !strings.Contains(line.Message, want) {
+	if want := `"GET /a%22_200_0_%22%C2%9B31m%E2%80%A8%85/%22 HTTP/1.1" 404 `; !strings.Contains(line.Message, want) {
 		t.Errorf("log line\n got %q\nwant %q in it", line.Message, want)
 	}
-	if got := line.ContextMap()["url"]; got != `/a\"_200_0_\"\u009b31m\u2028\x85/%22` {
+	if got := line.ContextMap()["url"]; got != `/a%22_200_0_%22%C2%9B31m%E2%80%A8%85/%22` {
 		t.Errorf("url %q", got)
 	}
 }

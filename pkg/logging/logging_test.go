@@ -101,11 +101,51 @@ func TestURL(t *testing.T) {
 		"/x?code&code=&error=access_denied":                  "/x?code&code=***&error=access_denied",
 		"https://app.example/#access_token=abc":              "https://app.example/#***",
 		"https://app.example/?a=b#access_token=abc":          "https://app.example/?a=b#***",
-		"/x?a=1;code=b&c=d;e":                                "/x?a=***&c=d;e",
+		"/x?a=1;code=b&c=d;e":                                "/x?a=1;code=***&c=d;e",
 		"/x?code=a;state=b&%zzcode=c&code=d&client_secret=e": "/x?code=***&%zzcode=***&code=***&client_secret=***",
 	} {
 		if got := logging.URL(in); got != want {
 			t.Errorf("URL(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// What may be secret is struck out of a URL wherever it is, and however it is encoded.
+func TestURLHoldsNoSecrets(t *testing.T) {
+	for _, name := range strings.Fields("key sig auth otp jwt ticket pass pwd SAMLResponse SAMLRequest credential X-Amz-Credential bearer refresh refresh_token " +
+		"error_description apiKey access_key X-Goog-Signature id_token user_password passwd pin CSRF xsrf_token client_assertion RelayState co%64e co%2564e %6bey sid key[] MyAuth") {
+		for form, uri := range map[string]string{
+			"query": "/x?a=1&%s=S3cr3t&b=2", "path and query": "https://h.example/x?%s=S3cr3t", "semicolon": "/x?a=1;%s=S3cr3t", "matrix": "/x;a=1;%s=S3cr3t/y?b=2",
+			"matrix encoded": "/x%%3B%s%%3DS3cr3t/y", "nested": "/x?returnTo=%%2Fcb%%3Fa%%3D1%%26%s%%3DS3cr3t&b=2", "nested twice": "/x?r=%%252Fcb%%253F%s%%253DS3cr3t",
+			"nested in clear": "/x?r=/cb?%s=S3cr3t", "no name": "/x?%s%%3DS3cr3t", "fragment in a value": "/x?r=https%%3A%%2F%%2Fh%%23%s%%3DS3cr3t", "in a path": "/x/%s=S3cr3t/y",
+			"encoded query": "/x%%3F%s%%3DS3cr3t",
+		} {
+			if got := logging.URL(fmt.Sprintf(uri, name)); strings.Contains(got, "S3cr3t") || !strings.Contains(got, "***") {
+				t.Errorf("%s of %s: %s", form, name, got)
+			}
+		}
+	}
+	for _, uri := range []string{
+		"/code/S3cr3t", "/x/token/S3cr3t/y", "/Code/S3cr3t?a=1", "/co%64e/S3cr3t", "/reset-password/S3cr3t", "/x?r=%2Fcode%2FS3cr3t", "/x?r=/otp/S3cr3t",
+		"https://u:S3cr3t@h.example/x", "https://S3cr3t@h.example", "//u:S3cr3t@h.example/", "/proxy/https://u:S3cr3t@h.example/", "https://u:S3cr3t/x@h.example", "https://u:p@S3cr3t@h.example/", "https://u:p?S3cr3t@h.example/",
+		"/cb%3Fcode%3D4/S3cr3t", "/cb?r=https://h.example/%3Fcode=a/S3cr3t", "//u:S3cr3t", "/x?r=%2525252Fcb%2525253Fkey%2525253DS3cr3t",
+		"/x?r=https%3A%2F%2Fu%3AS3cr3t%40h.example", "/x?r=https://u:S3cr3t@h.example", "/x%2Fhttps:%2F%2Fu:S3cr3t%40h", "https://h/#S3cr3t", "/x?a=" + strings.Repeat("%25", 5) + "3Dcode%3DS3cr3t",
+	} {
+		if got := logging.URL(uri); strings.Contains(got, "S3cr3t") || !strings.Contains(got, "***") {
+			t.Errorf("%s: %s", uri, got)
+		}
+	}
+}
+
+// What a URL has for those who look for a mistake stays, to the byte.
+func TestURLKeepsTheRest(t *testing.T) {
+	for _, uri := range []string{
+		"/", "", "/api/auth/coder/refresh?env=production", "/api/auth/coder/start?scope=&origin=http%3A%2F%2Flocalhost%3A3000&flow=popup", "/oauth2/tokens", "/oauth2/token",
+		"/x?author=me&design=1&monkeys=2&keyword=a+b&pins=3", "/x?redirectUrl=https%3A%2F%2Fapp.example%3A3000%2Fa%2Fb%3Fpage%3D2", "https://h.example:8443/a/b?c=%zz", "https://[::1]:3000/x",
+		"/users/a@b.example/x", "/a//b///c", "/code", "/code/", "/encode/x", "/x?error=access_denied&error_uri=x", "//h.example/x", "/x;v=1/y;w=2", "*", "h.example:443",
+	} {
+		if got := logging.URL(uri); got != uri {
+			t.Errorf("URL(%q) = %q", uri, got)
 		}
 	}
 }

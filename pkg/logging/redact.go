@@ -16,6 +16,9 @@ import (
 // a log unreadable and hides nothing.
 const shortest = 4
 
+// mark stands for what is struck out.
+const mark = "***"
+
 // Redactor strikes secrets out of log entries. It works on whole encoded entries, so that nothing gets past it: no
 // message, field, error or stack.
 type Redactor struct {
@@ -74,37 +77,3 @@ func (r *Redactor) Write(line []byte) (int, error) {
 
 // Sync flushes the output.
 func (r *Redactor) Sync() error { return r.output.Sync() }
-
-// sensitive are the words in a parameter's name that keep its value out of a log.
-var sensitive = strings.Fields("code state token secret password nonce session verifier assertion authorization api_key apikey " +
-	"signature")
-
-// URL returns uri, a request's path and query or a whole URL, without the values of query parameters such as code,
-// state and token ("…?code=***&env=development"). All other parameters stay as they are, to the byte.
-func URL(uri string) string {
-	uri, fragment, _ := strings.Cut(uri, "#")
-	path, query, found := strings.Cut(uri, "?")
-	if found {
-		parts := strings.Split(query, "&")
-		for i, part := range parts {
-			name, value, hasValue := strings.Cut(part, "=")
-			// For some servers a semicolon separates parameters too.
-			if _, others, more := strings.Cut(value, ";"); hasValue && (isSensitive(name) || more && isSensitive(others)) {
-				parts[i] = name + "=***"
-			}
-		}
-		path += "?" + strings.Join(parts, "&")
-	}
-	if fragment != "" {
-		path += "#***" // the implicit grant puts tokens there
-	}
-	return path
-}
-
-func isSensitive(name string) bool {
-	if plain, err := url.QueryUnescape(name); err == nil {
-		name = plain
-	}
-	name = strings.ToLower(name)
-	return slices.ContainsFunc(sensitive, func(word string) bool { return strings.Contains(name, word) })
-}
