@@ -1,5 +1,6 @@
 // Package logging makes the root logger of the host: JSON lines in production and readable ones otherwise,
-// as in Backstage. The values that the configuration marks as secret are struck out.
+// as in Backstage. The values that the configuration marks as secret are struck out, control characters are escaped, and
+// an entry is cut at 32 KiB.
 package logging
 
 import (
@@ -40,11 +41,11 @@ func New(o Options) (*zap.Logger, *Redactor, error) {
 	config.EncodeTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
 	config.EncodeDuration = zapcore.StringDurationEncoder
 	config.ConsoleSeparator = " "
-	encoder := zapcore.NewConsoleEncoder(config)
-	if o.JSON {
-		encoder = zapcore.NewJSONEncoder(config)
+	redactor := &Redactor{output: o.Output, json: o.JSON}
+	encoder := zapcore.NewJSONEncoder(config)
+	if !o.JSON {
+		encoder = oneLine{zapcore.NewConsoleEncoder(config), redactor}
 	}
-	redactor := &Redactor{output: o.Output}
 	redactor.SetSecrets(nil)
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(redactor), level)), redactor, nil
 }

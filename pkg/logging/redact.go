@@ -2,9 +2,9 @@ package logging
 
 import (
 	"bytes"
-	"net/url"
+	"cmp"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -24,32 +24,32 @@ const mark = "***"
 type Redactor struct {
 	output   zapcore.WriteSyncer
 	replacer atomic.Pointer[strings.Replacer]
+	json     bool
 	line     bytes.Buffer // of the current Write
 }
 
-// SetSecrets replaces the given values, and only those, by *** from the next entry on, also if they are URL-encoded
-// or quoted. It returns how many values it replaces: without duplicates, and without values of fewer than four
+// SetSecrets replaces the given values, and only those, by *** from the next entry on, also if they are URL-encoded,
+// quoted or in base64. It returns how many values it replaces: without duplicates, and without values of fewer than four
 // characters. Space around a value is not part of it. SetSecrets may be called at any time.
 func (r *Redactor) SetSecrets(secrets []string) int {
-	seen := map[string]bool{}
-	var forms []string
+	seen, all := map[string]bool{}, map[string]bool{}
 	for _, secret := range secrets {
 		// A plugin may have trimmed a secret that it read from a file.
 		if secret = strings.TrimSpace(secret); len(secret) < shortest || seen[secret] {
 			continue
 		}
 		seen[secret] = true
-		forms = append(forms, secret, url.QueryEscape(secret), url.PathEscape(secret))
-		// As the encoder writes it: in a string, in a value of another type, and quoted by %q in a message.
-		quoted := strconv.Quote(secret)
-		forms = append(forms, encoded(zap.String("", secret)), encoded(zap.Reflect("", secret)),
-			quoted[1:len(quoted)-1], encoded(zap.String("", quoted[1:len(quoted)-1])))
+		for _, form := range forms(secret) {
+			all[form] = true
+			all[encoded(zap.String("", form))] = true // in a string of an entry
+		}
+		all[encoded(zap.Reflect("", secret))] = true
 	}
 	// The longest goes first: otherwise a secret that contains another one would be struck out only in part.
-	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range forms {
-		pairs = append(pairs, form, "***")
+	sorted := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	pairs := make([]string, 0, 2*len(sorted))
+	for _, form := range sorted {
+		pairs = append(pairs, form, mark)
 	}
 	r.replacer.Store(strings.NewReplacer(pairs...))
 	return len(seen)
@@ -61,18 +61,22 @@ func encoded(field zapcore.Field) string {
 	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{SkipLineEnding: true})
 	line, err := encoder.EncodeEntry(zapcore.Entry{}, []zapcore.Field{field})
 	if err != nil { // impossible for a string; an empty form would match everywhere
-		return "***"
+		return mark
 	}
 	defer line.Free()
 	return strings.TrimSuffix(strings.TrimPrefix(line.String(), `{"":"`), `"}`)
 }
 
 // Write writes one encoded entry, with a single write to the output. The logger never calls it concurrently.
-func (r *Redactor) Write(line []byte) (int, error) {
+func (r *Redactor) Write(entry []byte) (int, error) {
 	r.line.Reset()
-	_, _ = r.replacer.Load().WriteString(&r.line, string(line)) // a buffer takes everything
-	_, err := r.output.Write(r.line.Bytes())
-	return len(line), err
+	_, _ = r.replacer.Load().WriteString(&r.line, string(entry)) // a buffer takes everything
+	line := visible(r.line.Bytes(), r.json)
+	if len(line) > maxLine {
+		line = shorten(line, r.json)
+	}
+	_, err := r.output.Write(line)
+	return len(entry), err
 }
 
 // Sync flushes the output.
