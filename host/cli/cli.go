@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/understudy-host/understudy/host"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/plugin"
 )
 
@@ -44,11 +46,21 @@ func (p Program) Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	if err := p.command().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, p.Name+": "+strings.ReplaceAll(err.Error(), "\n", "\n"+p.Name+": "))
+	root, stderr := p.command(), printable{os.Stderr}
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(stderr, p.Name+": "+strings.ReplaceAll(err.Error(), "\n", "\n"+p.Name+": "))
 		return 1
 	}
 	return 0
+}
+
+// printable writes lines without control characters: a file's name or a message may hold some.
+type printable struct{ io.Writer }
+
+func (p printable) Write(line []byte) (int, error) {
+	_, err := p.Writer.Write(logging.Printable(line, false))
+	return len(line), err
 }
 
 func (p Program) command() *cobra.Command {

@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // outputFormat is the value of --format: "json", or "yaml", which is also the meaning of "".
@@ -29,8 +30,8 @@ func (f *outputFormat) Set(text string) error {
 	return nil
 }
 
-// write writes a config value as JSON.stringify(value, null, 2) does, or as YAML that parses to the same value. In
-// YAML, comments come after the values of an object, by their keys.
+// write writes a config value as JSON.stringify(value, null, 2) does, or as YAML that parses to the same value, but with
+// control characters escaped. In YAML, comments come after the values of an object, by their keys.
 func (f *outputFormat) write(w io.Writer, v any, comments map[string]string) (err error) {
 	text := append(value.IndentJSON(v), '\n')
 	if *f != "json" {
@@ -38,7 +39,7 @@ func (f *outputFormat) write(w io.Writer, v any, comments map[string]string) (er
 			return err
 		}
 	}
-	_, err = w.Write(text)
+	_, err = w.Write(logging.Printable(text, *f == "json"))
 	return err
 }
 
@@ -114,8 +115,8 @@ func yamlNode(v any, style goyaml.Style) *goyaml.Node {
 		}
 		return node
 	case string:
-		if end := strings.TrimRight(v, "\n"); end == "" || strings.HasSuffix(end, " ") {
-			style = goyaml.DoubleQuotedStyle // npm's yaml drops some lines of blanks at the end of a block
+		if end := strings.TrimRight(v, "\n"); end == "" || strings.HasSuffix(end, " ") || string(logging.Printable([]byte(v), false)) != v {
+			style = goyaml.DoubleQuotedStyle // npm's yaml drops some lines of blanks at the end of a block; escapes need quotes
 		}
 		return &goyaml.Node{Kind: goyaml.ScalarNode, Tag: "!!str", Style: style, Value: v}
 	case float64:

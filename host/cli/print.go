@@ -2,11 +2,14 @@ package cli
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/appconfig/secret"
+	"github.com/understudy-host/understudy/pkg/appconfig/value"
 )
 
 // configPrint returns the command that prints the merged configuration.
@@ -17,8 +20,8 @@ func configPrint(sources []schema.Source) *cobra.Command {
 	cmd := o.command(sources, &cobra.Command{
 		Use:   "config:print",
 		Short: "Print the app configuration",
-		Long: "Print the configuration with all layers merged. Values that a schema calls secret are printed as <secret>.\n" +
-			"With --package, what that package sees: the keys that its schema declares. With --origin, each value by its\n" +
+		Long: "Print the configuration with all layers merged. Values that a schema calls secret, and others that look\n" +
+			"secret by their key or form, are printed as <secret>. With --package, what that package sees: the keys that its schema declares. With --origin, each value by its\n" +
 			"full key with the file and line, the URL or the variable that it came from.",
 	}, func(cmd *cobra.Command, config *loadedConfig) error {
 		if o.frontend && withSecrets {
@@ -83,12 +86,25 @@ func (c *loadedConfig) visible(frontend, withSecrets bool) (*appconfig.Config, m
 	for _, layer := range filtered {
 		layers = append(layers, layer.Layer)
 	}
-	return appconfig.New(layers...), visibilities, nil
+	return maskLooks(appconfig.New(layers...)), visibilities, nil
+}
+
+// maskLooks masks the values that look secret, whether a schema declares them or not.
+func maskLooks(config *appconfig.Config) *appconfig.Config {
+	layers := slices.Clone(config.Layers())
+	for i := range layers {
+		layers[i].Data, _ = secret.Mask(layers[i].Data, masked).(*value.Object)
+	}
+	return appconfig.New(layers...)
 }
 
 // located lists the values that may be shown, with their origins. visibilities is the result of visible.
 func (c *loadedConfig) located(visibilities map[string]string, frontend, withSecrets bool) ([]appconfig.Located, error) {
-	all, err := c.Located()
+	config := c.Config
+	if !withSecrets {
+		config = maskLooks(config)
+	}
+	all, err := config.Located()
 	var list []appconfig.Located
 	for _, value := range all {
 		switch visibility := visibilities[value.Key]; {

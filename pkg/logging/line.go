@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"go.uber.org/zap/buffer"
@@ -18,13 +19,8 @@ const (
 )
 
 // Printable returns text with its control characters escaped, those that turn the direction of writing among them: in a
-// terminal they could hide or forge something. Line breaks and tabs stay.
-func Printable(text string) string {
-	return string(visible([]byte(text), false))
-}
-
-// visible is Printable for a part of an entry. In JSON, only escapes of JSON are used.
-func visible(line []byte, asJSON bool) []byte {
+// terminal they could hide or forge something. Line breaks and tabs stay. The escapes are those of Go and YAML, or of JSON.
+func Printable(line []byte, asJSON bool) []byte {
 	begin := firstHidden(line)
 	if begin == len(line) {
 		return line // the usual case
@@ -35,8 +31,11 @@ func visible(line []byte, asJSON bool) []byte {
 		switch {
 		case c == utf8.RuneError && size == 1 && !asJSON:
 			out = fmt.Appendf(out, `\x%02x`, line[0])
+		case c > 0xffff && hidden(c) && asJSON:
+			high, low := utf16.EncodeRune(c)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
 		case c > 0xffff && hidden(c):
-			out = append(out, "\ufffd"...) // JSON escapes it as a pair, Go otherwise: not worth it
+			out = fmt.Appendf(out, `\U%08x`, c)
 		case hidden(c):
 			out = fmt.Appendf(out, `\u%04x`, c)
 		default:
@@ -47,7 +46,7 @@ func visible(line []byte, asJSON bool) []byte {
 	return out
 }
 
-// firstHidden returns the place of the first character that visible changes, or the length of the line.
+// firstHidden returns the place of the first character that Printable changes, or the length of the line.
 func firstHidden(line []byte) int {
 	for i := 0; i < len(line); {
 		if c := line[i]; c >= ' ' && c < 0x7f || c == '\n' || c == '\t' {

@@ -99,7 +99,9 @@ func TestControlCharactersNeverReachATerminal(t *testing.T) {
 			t.Errorf("json=%v: the characters cannot be told: %q", asJSON, got)
 		}
 	}
-	if got, want := logging.Printable("a\tb\nc\x1b[31m\u202e\x9bö"), `a`+"\tb\n"+`c\u001b[31m\u202e\x9bö`; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for want, asJSON := range map[string]bool{"a\tb\n" + `c\u001b[31m\u202e\x9bö\U000e0001`: false, "a\tb\n" + `c\u001b[31m\u202e` + "\ufffd" + `ö\udb40\udc01`: true} {
+		if got := string(logging.Printable([]byte("a\tb\nc\x1b[31m\u202e\x9bö\U000e0001"), asJSON)); got != want {
+			t.Errorf("json=%v: got %q, want %q", asJSON, got, want)
+		}
 	}
 }

@@ -71,7 +71,7 @@ func encoded(field zapcore.Field) string {
 func (r *Redactor) Write(entry []byte) (int, error) {
 	r.line.Reset()
 	_, _ = r.replacer.Load().WriteString(&r.line, string(entry)) // a buffer takes everything
-	line := visible(r.line.Bytes(), r.json)
+	line := Printable(r.line.Bytes(), r.json)
 	if len(line) > maxLine {
 		line = shorten(line, r.json)
 	}
