@@ -58,7 +58,12 @@ const streamLimit = time.Minute
 // read reads a file. missing is the format of the error if the file does not exist. stream is how
 // long reading a pipe or a device such as /dev/stdin may take; 0 refuses all but regular files. An empty file is read again
 // after a short delay.
-func (f *files) read(ctx context.Context, path, missing string, stream time.Duration) ([]byte, error) {
+func (f *files) read(ctx context.Context, path, missing string, stream time.Duration) (_ []byte, err error) {
+	defer func() {
+		if failed, ok := errors.AsType[*fs.PathError](err); ok {
+			failed.Path = displayPath(failed.Path)
+		}
+	}()
 	info, err := f.stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &NotFoundError{path, fmt.Sprintf(missing, displayPath(path))}

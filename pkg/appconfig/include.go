@@ -44,7 +44,7 @@ type part struct {
 }
 
 // include returns what replaces {$file: …}, {$env: …} or {$include: …}.
-func (t *transformer) include(keyword string, object *value.Object, pos value.Position, in scope) (part, error) {
+func (t *transformer) include(keyword string, object *value.Object, pos value.Position, in scope) (_ part, err error) {
 	if object.Len() != 1 {
 		return part{}, fmt.Errorf("include key %s should not have adjacent keys", keyword)
 	}
@@ -57,6 +57,7 @@ func (t *transformer) include(keyword string, object *value.Object, pos value.Po
 	if !ok {
 		return part{}, fmt.Errorf("%s substitution value was undefined", keyword)
 	}
+	defer func() { err = t.withoutVariables(err, used) }()
 	if t.includes++; t.includes > maxIncludes {
 		return part{}, fmt.Errorf("more than %d includes", maxIncludes)
 	}
@@ -71,7 +72,7 @@ func (t *transformer) include(keyword string, object *value.Object, pos value.Po
 		path := resolvePath(in.dir, target)
 		text, err := t.read(path)
 		if err != nil {
-			return part{}, fmt.Errorf("failed to read file %s, %w", target, named(err))
+			return part{}, fmt.Errorf("failed to read file %s, %w", displayPath(target), named(err))
 		}
 		at := value.Position{Source: &value.Source{Path: path, Parent: &pos}, Line: 1, Column: 1}
 		return part{js.TrimRight(text), at, in, true}, nil
@@ -87,12 +88,12 @@ func (t *transformer) includePart(target string, pos value.Position, in scope) (
 	}
 	parse := parserFor(name)
 	if parse == nil {
-		return part{}, fmt.Errorf("no configuration parser available for included file %s", name)
+		return part{}, fmt.Errorf("no configuration parser available for included file %s", displayPath(name))
 	}
 	path := resolvePath(in.dir, name)
 	for i := in.within; i != nil; i = i.parent {
 		if i.path == path && i.part == key {
-			return part{}, fmt.Errorf("included file %s includes itself", target)
+			return part{}, fmt.Errorf("included file %s includes itself", displayPath(target))
 		}
 	}
 	text, err := t.read(path)
@@ -102,14 +103,14 @@ func (t *transformer) includePart(target string, pos value.Position, in scope) (
 	found := part{in: scope{filepath.Dir(path), &include{in.within, path, key}}, ok: true}
 	found.value, found.pos, err = parse(text, &value.Source{Path: path, Parent: &pos})
 	if err != nil {
-		return part{}, fmt.Errorf("failed to parse included file %s, %w", name, named(err))
+		return part{}, fmt.Errorf("failed to parse included file %s, %w", displayPath(name), named(err))
 	}
 	if key != "" {
 		parts := strings.Split(key, ".")
 		for i, step := range parts {
 			object, isObject := found.value.(*value.Object)
 			if !isObject {
-				return part{}, fmt.Errorf("value at '%s' in included file %s is not an object", strings.Join(parts[:i], "."), name)
+				return part{}, fmt.Errorf("value at '%s' in included file %s is not an object", strings.Join(parts[:i], "."), displayPath(name))
 			}
 			found.value, found.ok = object.Get(step)
 			found.pos = object.Position(step)
@@ -119,6 +120,24 @@ func (t *transformer) includePart(target string, pos value.Position, in scope) (
 		found.value, found.pos, found.ok = t.text(s, found.pos)
 	}
 	return found, nil
+}
+
+// withoutVariables returns an error with the names of variables in place of their values: {$file: "${PASSWORD}"} is an easy
+// mistake. Shorter values are not secrets.
+func (t *transformer) withoutVariables(err error, names []string) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, name := range names {
+		if found, _ := t.environ.lookup(name); len(found) >= 4 {
+			text = strings.ReplaceAll(text, found, "${"+name+"}")
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return textError(text)
 }
 
 // read reads a file to include.

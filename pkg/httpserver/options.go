@@ -48,14 +48,18 @@ func readListen(config *appconfig.Config) (host string, port int, err error) {
 		at := strings.IndexByte(address, ':') // -1 for a port alone
 		port, err := strconv.ParseUint(strings.TrimSpace(address[at+1:]), 10, 16)
 		if err != nil {
-			return "", 0, fmt.Errorf("config key 'backend.listen' in '%s' is %q, expected <port> or <host>:<port>",
-				config.LayerOf("backend.listen"), address)
+			return "", 0, fmt.Errorf("config key 'backend.listen' in '%s' is not an address, expected <port> or <host>:<port>",
+				config.LayerOf("backend.listen"))
 		}
 		return address[:max(at, 0)], int(port), nil
 	}
 	// In Backstage an empty host is every address, but GetOptionalString refuses an empty string.
 	if value, _, err = config.GetOptional("backend.listen.host"); err == nil && value != "" {
 		host, _, err = config.GetOptionalString("backend.listen.host")
+	}
+	if err == nil && strings.ContainsAny(host, "/@?# ") { // a URL, perhaps with a password, which is not to be looked up
+		err = fmt.Errorf("config key 'backend.listen.host' in '%s' is not a host, expected a name or an IP address",
+			config.LayerOf("backend.listen.host"))
 	}
 	number, ok, portErr := config.GetOptionalNumber("backend.listen.port")
 	if !ok {

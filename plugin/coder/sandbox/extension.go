@@ -95,8 +95,8 @@ func address(config *appconfig.Config, key, otherwise string) (string, error) {
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "http" || !isLoopback(u.Hostname()) {
-		return "", fmt.Errorf("config key '%s' in '%s' is %q, and the sandbox is enabled: expected a loopback URL like http://%s",
-			key, config.LayerOf(key), value, otherwise)
+		return "", fmt.Errorf("config key '%s' in '%s' is not that of this machine, and the sandbox is enabled: expected a loopback URL like http://%s",
+			key, config.LayerOf(key), otherwise)
 	}
 	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80")), nil
 }

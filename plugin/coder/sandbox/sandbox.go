@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/httpserver"
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // Options say where the sandbox listens and whom it serves.
@@ -69,7 +70,7 @@ func Open(o Options) (*Sandbox, error) {
 	}
 	for _, raw := range append([]string{o.BackendURL}, o.Client.RedirectURIs...) {
 		if u, err := url.Parse(raw); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, fmt.Errorf("sandbox: %q is not an http or https URL", raw)
+			return nil, fmt.Errorf("sandbox: %q is not an http or https URL", logging.URL(raw))
 		}
 	}
 	if o.Client.ID == "" || o.Client.Secret == "" || len(o.Client.RedirectURIs) == 0 {
