@@ -73,24 +73,27 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	if s.timeout > maxTimeout {
 		r.problem("coder.oauth.timeout", fmt.Errorf("got %s, expected at most %s", s.timeout, maxTimeout))
 	}
-	// If the opener's origin is not known, a token is posted to exact origins only: postMessage takes no patterns.
-	s.exactOrigins = []string{s.appOrigin}
 	const extraKey = "auth.experimentalExtraAllowedOrigins"
 	extra := r.strings(extraKey)
 	for i, pattern := range extra {
 		if reason := origin.Never(pattern); reason != "" {
 			s.warnings = append(s.warnings, fmt.Sprintf("entry %d of %s can match no origin: %s", i+1, extraKey, reason))
 		}
-		o, err := origin.Of(pattern)
-		isPattern := strings.ContainsAny(pattern, `*?[{\!`)
-		s.hasPatterns = s.hasPatterns || isPattern
-		if err == nil && !isPattern && !slices.Contains(s.exactOrigins, o) {
-			s.exactOrigins = append(s.exactOrigins, o)
-		}
 	}
 	var err error
 	if s.extraOrigins, err = origin.Compile(extra...); err != nil {
 		r.problem(extraKey, err)
+	}
+	// If the opener's origin is not known, a token is posted to exact origins only: postMessage takes no patterns. They
+	// are those that a sign-in may come from, too.
+	s.exactOrigins = []string{s.appOrigin}
+	for _, pattern := range extra {
+		o, err := origin.Of(pattern)
+		if strings.ContainsAny(pattern, `*?[{\!`) {
+			s.hasPatterns = true
+		} else if err == nil && s.extraOrigins.Match(o) && !slices.Contains(s.exactOrigins, o) {
+			s.exactOrigins = append(s.exactOrigins, o)
+		}
 	}
 	// In this order: the legacy spelling falls back on the current one.
 	r.environments(s)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
@@ -210,6 +211,25 @@ coder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, c
 	if len(s.warnings) != 2 || !strings.Contains(got, "entry 2 of auth.experimentalExtraAllowedOrigins can match no origin: it has a path") ||
 		!strings.Contains(got, "entry 3 of") || strings.Contains(got, "s3cret") {
 		t.Errorf("warnings:\n%s", got)
+	}
+}
+
+// What a sign-in may not come from gets no token either.
+func TestExactOriginsAreThoseThatTheMatcherAllows(t *testing.T) {
+	s, err := read(t, `
+app: {baseUrl: 'https://app.example'}
+auth: {experimentalExtraAllowedOrigins: ['https://b.example', 'https://C.example/', 'https://d.example/path', 'https://u@e.example', 'https://f.example:443', 'https://ä.example', 'https://*.g.example', 'https://B.example']}
+coder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, clientSecret: b}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"https://app.example", "https://b.example"}, s.exactOrigins); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, o := range s.exactOrigins {
+		if !s.allows(o) {
+			t.Errorf("%s gets tokens, and may not sign in", o)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func (s *settings) checkRedirect(raw string) error {
 		return nil
 	}
 	u, err := url.Parse(raw)
-	o, originErr := origin.Of(raw)
+	o, originErr := origin.OfASCII(raw)
 	if err != nil || originErr != nil || u.User != nil || ambiguous {
 		return apierror.Input("Redirect URL is invalid, failed to parse")
 	}

@@ -27,6 +27,7 @@ func TestRedirectsStayOnAllowedOrigins(t *testing.T) {
 	for _, target := range []string{
 		"https://evil.example/steal", "javascript:alert(1)", "//evil.example", `/\evil.example`, "/\t/evil.example",
 		"data:text/html,x", "http://app .example/", appURL + ".evil.example/", "http://app.example:3000@evil.example/", "evil", "https:evil.example", " https://evil.example", `https://evil.example\@app.example`,
+		"https://pr-1\u3002preview.example/", "https://pr-ä.preview.example/", "https://pr-%C3%A4.preview.example/", "https://\uff0f.preview.example/", "https://xn--.preview.example/", "https://pr-1\u00ad.preview.example/",
 	} {
 		answer := b.browser(t).get("/start?env=development&flow=redirect&redirectUrl=" + url.QueryEscape(target))
 		if answer.StatusCode != 403 && answer.StatusCode != 400 {
