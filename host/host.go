@@ -110,9 +110,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if err := h.openLog(); err != nil {
-		return err
-	}
+	h.openLog()
 	if err := h.options.check(); err != nil {
 		return err
 	}
@@ -180,16 +178,12 @@ func (h *Host) otherProblems(ctx context.Context, s *state) error {
 	return errors.Join(errs...)
 }
 
-func (h *Host) openLog() error {
-	root, redactor, err := logging.New(logging.Options{
+func (h *Host) openLog() {
+	h.root, h.redactor = logging.New(logging.Options{
 		Output: zapcore.AddSync(h.options.Log), JSON: h.production(), Level: h.environ("LOG_LEVEL"),
 	})
-	if err != nil {
-		return err
-	}
-	h.root, h.redactor, h.log = root, redactor, root.With(zap.String("service", "host"))
-	h.access = root.With(zap.String("service", "rootHttpRouter"))
-	return nil
+	h.log = h.root.With(zap.String("service", "host"))
+	h.access = h.root.With(zap.String("service", "rootHttpRouter"))
 }
 
 // URL returns a URL at which the open host answers on this machine, "" before Open.

@@ -24,10 +24,7 @@ func TestServerErrorsHaveALevel(t *testing.T) {
 		},
 	} {
 		var out bytes.Buffer
-		log, _, err := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: true, Level: "debug"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		log, _ := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: true, Level: "debug"})
 		logging.ServerErrors(log).Print(line)
 		got := struct{ Level, Message, Error, Stack string }{}
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
@@ -43,10 +40,7 @@ func TestNamesAndStacksShow(t *testing.T) {
 	const secret = "s3cret-value"
 	for _, asJSON := range []bool{true, false} {
 		var out bytes.Buffer
-		log, redactor, err := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: asJSON})
-		if err != nil {
-			t.Fatal(err)
-		}
+		log, redactor := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: asJSON})
 		redactor.SetSecrets([]string{secret, "logging_test.TestNames"})
 		func() {
 			defer func() {

@@ -4,7 +4,6 @@
 package logging
 
 import (
-	"fmt"
 	stdlog "log"
 	"strings"
 
@@ -20,22 +19,14 @@ type Options struct {
 	// logger is "logger" there, and a stack is "stack". Readable lines have the name before the message, and the
 	// stack below it.
 	JSON bool
-	// Level is the lowest level written, in Backstage's words: error, warn, info, debug. "" is info.
+	// Level is the lowest level written: LOG_LEVEL as ReadLevel understands it.
 	Level string
 }
 
-// levels are Backstage's: it has two more between info and debug, and one below.
-var levels = map[string]zapcore.Level{
-	"": zapcore.InfoLevel, "error": zapcore.ErrorLevel, "warn": zapcore.WarnLevel, "info": zapcore.InfoLevel,
-	"http": zapcore.InfoLevel, "verbose": zapcore.InfoLevel, "debug": zapcore.DebugLevel, "silly": zapcore.DebugLevel,
-}
-
-// New returns the root logger and the redactor that all its lines, and those of its children, go through.
-func New(o Options) (*zap.Logger, *Redactor, error) {
-	level, known := levels[o.Level]
-	if !known {
-		return nil, nil, fmt.Errorf("LOG_LEVEL is %q, expected one of error, warn, info, debug", o.Level)
-	}
+// New returns the root logger and the redactor that all its lines, and those of its children, go through. A level that
+// nobody knows is logged as a warning, and info is used: it often comes from surroundings that other programs share.
+func New(o Options) (*zap.Logger, *Redactor) {
+	level, known := ReadLevel(o.Level)
 	config := zap.NewProductionEncoderConfig()
 	config.MessageKey, config.TimeKey, config.StacktraceKey = "message", "timestamp", "stack"
 	config.EncodeTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
@@ -47,7 +38,12 @@ func New(o Options) (*zap.Logger, *Redactor, error) {
 		encoder = oneLine{zapcore.NewConsoleEncoder(config), redactor}
 	}
 	redactor.SetSecrets(nil)
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(redactor), level)), redactor, nil
+	root := zap.New(zapcore.NewCore(encoder, zapcore.Lock(redactor), level))
+	if !known {
+		root.Warn("LOG_LEVEL names no level that is known: info is used",
+			zap.String("given", o.Level[:min(len(o.Level), 64)]), zap.String("expected", "one of "+levelNames()))
+	}
+	return root, redactor
 }
 
 // Recovered logs an error: reason, which recover returned, with the stack of the panic.

@@ -17,10 +17,7 @@ func TestRedactorStrikesOutSecretsEverywhere(t *testing.T) {
 	const secret = `s3cret/"+quoted`
 	for _, json := range []bool{true, false} {
 		var out bytes.Buffer
-		log, redactor, err := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: json})
-		if err != nil {
-			t.Fatal(err)
-		}
+		log, redactor := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: json})
 		child := log.With(zap.String("early", secret))
 		if n := redactor.SetSecrets([]string{secret, secret, "abc", "  ", "", "s3cret/\"+quoted and more"}); n != 2 {
 			t.Errorf("%d values are redacted, want 2: short and doubled ones do not count", n)
@@ -48,10 +45,7 @@ func TestRedactorKnowsTheEncodersEscapes(t *testing.T) {
 	for _, secret := range []string{`s3cret"<1>`, `s3cret\&x`, "s3cret\"\u2028\x01\b\x7f", "s3cret\nof two lines", " s3cret-of-a-file\n"} {
 		for _, json := range []bool{true, false} {
 			var out bytes.Buffer
-			log, redactor, err := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: json})
-			if err != nil {
-				t.Fatal(err)
-			}
+			log, redactor := logging.New(logging.Options{Output: zapcore.AddSync(&out), JSON: json})
 			redactor.SetSecrets([]string{secret})
 			log.Info("message "+secret, zap.String("field", secret), zap.Error(fmt.Errorf("error: %q", secret)),
 				zap.Any("deep", map[string]string{"x": secret}), zap.String("trimmed", strings.TrimSpace(secret)))
@@ -63,31 +57,53 @@ func TestRedactorKnowsTheEncodersEscapes(t *testing.T) {
 	}
 }
 
-func TestLevel(t *testing.T) {
-	for level, want := range map[string]string{
-		"": "warn info", "error": "", "warn": "warn", "info": "warn info", "http": "warn info", "verbose": "warn info",
-		"debug": "warn info debug", "silly": "warn info debug",
+func TestLevelNamesInAnyCaseAndOfOtherLoggers(t *testing.T) {
+	for want, names := range map[string]string{
+		"":                      "silent off NONE",
+		"error":                 "error ERROR err Severe crit critical fatal FATAL panic alert emerg emergency",
+		"error warn":            "warn WARN Warning",
+		"error warn info":       "info INFO Info Information informational notice http verbose",
+		"error warn info debug": "debug Debug silly trace TRACE fine finer finest all",
 	} {
-		var out bytes.Buffer
-		log, _, err := logging.New(logging.Options{Output: zapcore.AddSync(&out), Level: level})
-		if err != nil {
-			t.Fatal(err)
-		}
-		log.Warn("warn")
-		log.Info("info")
-		log.Debug("debug")
-		var got []string
-		for line := range strings.Lines(out.String()) {
-			got = append(got, strings.Fields(line)[1])
-		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("%q writes %q, want %q", level, got, want)
+		for _, name := range strings.Fields(names) {
+			if got := written(name); got != want {
+				t.Errorf("%q writes %q, want %q", name, got, want)
+			}
 		}
 	}
-	for _, level := range []string{"chatty", "fatal"} {
-		_, _, err := logging.New(logging.Options{Output: zapcore.AddSync(new(bytes.Buffer)), Level: level})
-		if want := `LOG_LEVEL is "` + level + `", expected one of error, warn, info, debug`; err == nil || err.Error() != want {
-			t.Errorf("error %v, want %s", err, want)
+	for _, name := range []string{"", " ", " info\n"} {
+		if got := written(name); got != "error warn info" {
+			t.Errorf("%q writes %q, want those of info", name, got)
+		}
+	}
+}
+
+// written returns the levels of the lines that are written at a level.
+func written(level string) string {
+	var out bytes.Buffer
+	log, _ := logging.New(logging.Options{Output: zapcore.AddSync(&out), Level: level})
+	log.Error("error")
+	log.Warn("warn")
+	log.Info("info")
+	log.Debug("debug")
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		got = append(got, strings.Fields(line)[1])
+	}
+	return strings.Join(got, " ")
+}
+
+func TestUnknownLevelIsAWarningAndInfo(t *testing.T) {
+	for _, level := range []string{"chatty", "30", "info,debug", "error warn", strings.Repeat("x", 1000)} {
+		if got := written(level); got != "warn error warn info" {
+			t.Errorf("%q writes %q, want a warning and the lines of info", level, got)
+		}
+		var out bytes.Buffer
+		logging.New(logging.Options{Output: zapcore.AddSync(&out), Level: level, JSON: true})
+		for _, want := range []string{"LOG_LEVEL", `"given":"` + level[:min(len(level), 64)] + `"`, "one of error, warn, info, http, verbose, debug, silly, silent"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("the warning about %q lacks %q: %s", level, want, out.String())
+			}
 		}
 	}
 }
