@@ -85,15 +85,19 @@ func New(o Options) *Host {
 	return &Host{options: o, stop: func() {}}
 }
 
-// Run opens the host, serves until ctx ends, and closes it. It finishes the requests in flight first. Its error has
-// one line for each problem that stopped the start.
+// Run opens the host, serves until ctx ends and then for backend.lifecycle.serverShutdownDelay, and closes it. It
+// finishes the requests in flight first. Its error has one line for each problem that stopped the start.
 func (h *Host) Run(ctx context.Context) error {
 	if err := h.Open(ctx); err != nil {
 		return err
 	}
 	select {
 	case <-ctx.Done():
-		h.log.Info("stopping: finishing the requests in flight")
+		h.health.SetStopping()
+		delay := h.live.ShutdownDelay()
+		h.log.Info("stopping: readiness fails at once, and after the delay the requests in flight are finished",
+			zap.Duration("delay", delay), zap.NamedError("reason", context.Cause(ctx)))
+		h.server.Delay(delay)
 		return h.Close()
 	case err := <-h.server.Done():
 		return errors.Join(fmt.Errorf("serving ended: %w", err), h.Close())

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 )
@@ -20,6 +21,8 @@ type Options struct {
 	Port int         // 0 takes any free port
 	TLS  *tls.Config // backend.https; nil is plain HTTP
 
+	ShutdownDelay time.Duration // how long to serve on before a stop; 0 is not at all
+
 	selfSigned bool // TLS is a certificate that ReadOptions made
 
 	csp      string       // the Content-Security-Policy, or "" for none
@@ -27,15 +30,16 @@ type Options struct {
 	cors     *corsOptions // nil if there is no backend.cors
 }
 
-// ReadOptions reads backend.listen, backend.https, backend.csp, backend.referrer and backend.cors, with
-// Backstage's defaults. It reports all problems at once.
+// ReadOptions reads backend.listen, backend.https, backend.csp, backend.referrer, backend.cors and
+// backend.lifecycle.serverShutdownDelay, with Backstage's defaults. It reports all problems at once.
 func ReadOptions(config *appconfig.Config) (Options, error) {
 	var o Options
-	var errs [4]error
+	var errs [5]error
 	o.Host, o.Port, errs[0] = readListen(config)
 	o.TLS, o.selfSigned, errs[1] = readTLS(config)
 	o.csp, o.referrer, errs[2] = readPolicies(config)
 	o.cors, errs[3] = readCORS(config)
+	o.ShutdownDelay, errs[4] = readShutdownDelay(config)
 	return o, errors.Join(errs[:]...)
 }
 

@@ -6,11 +6,11 @@ package httpserver
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,10 +28,12 @@ const (
 
 // Server is an HTTP server for one host.
 type Server struct {
-	server  *http.Server
-	address *net.TCPAddr
-	scheme  string
-	done    chan error
+	server   *http.Server
+	address  *net.TCPAddr
+	scheme   string
+	done     chan error
+	leaving  atomic.Bool   // answers tell their connections to close
+	stopping chan struct{} // closed by Shutdown
 }
 
 // Listen listens on the address of o. Its error says what to do if the address is taken or not permitted.
@@ -54,17 +56,18 @@ func Listen(ctx context.Context, o Options) (net.Listener, error) {
 //
 // Shutdown waits for such a handler too, so it should end with the context that its plugin was given.
 func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, handler http.Handler) *Server {
-	s := &Server{address: listener.Addr().(*net.TCPAddr), scheme: "http", done: make(chan error, 1)}
+	s := &Server{address: listener.Addr().(*net.TCPAddr), scheme: "http", done: make(chan error, 1), stopping: make(chan struct{})}
 	if certificate != nil {
 		s.scheme = "https"
 		listener = tls.NewListener(listener, certificate)
 	}
 	s.server = &http.Server{
-		Handler:           handler,
+		Handler:           s.saysFarewell(handler),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
 		ErrorLog: logging.ServerErrors(log),
 	}
+	s.server.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	go func() { s.done <- s.server.Serve(listener) }()
 	return s
 }
@@ -88,11 +91,3 @@ func (s *Server) URL() string {
 
 // Done returns a channel with the error that ended serving: http.ErrServerClosed after Shutdown.
 func (s *Server) Done() <-chan error { return s.done }
-
-// Shutdown accepts no more connections and waits for the requests in flight. When ctx ends, it cuts them off.
-func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("requests were still in flight: %w", err), s.server.Close())
-	}
-	return nil
-}

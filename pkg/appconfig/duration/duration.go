@@ -26,7 +26,7 @@ var (
 
 // isoDuration is an ISO 8601 duration: its groups are the units above, without the last.
 var isoDuration = regexp.MustCompile(`^P(?:([\d.]+)Y)?(?:([\d.]+)M)?(?:([\d.]+)W)?(?:([\d.]+)D)?` +
-	`(?:T(?:([\d.]+)H)?(?:([\d.]+)M)?(?:([\d.]+)S)?)?$`)
+	`(?:T(?:([\d.]+)H)?(?:([\d.]+)M)?(?:([\d.,]+)S)?)?$`)
 
 // msDuration is a number with a unit as npm's ms spells it, and msLengths are the lengths of its units: the year
 // of ms has 365.25 days.
@@ -85,7 +85,7 @@ func parse(s string) (float64, error) {
 	if match := isoDuration.FindStringSubmatch(s); match != nil && strings.Join(match[1:], "") != "" {
 		total := 0.0
 		for i, number := range match[1:] {
-			n, err := strconv.ParseFloat(cmp.Or(number, "0"), 64)
+			n, err := strconv.ParseFloat(cmp.Or(strings.Replace(number, ",", ".", 1), "0"), 64)
 			if err != nil {
 				return 0, err
 			}
