@@ -75,14 +75,18 @@ type Host struct {
 	cleaning  sync.WaitGroup               // counts the generations whose hooks have not finished
 	stop      context.CancelFunc
 	watching  sync.WaitGroup
+	reloads   chan struct{} // calls of Reload
 }
 
-// New returns a host. It reads nothing yet.
+// New returns a host. It opens the log, and reads nothing else yet.
 func New(o Options) *Host {
 	if o.Log == nil {
 		o.Log = os.Stdout
 	}
-	return &Host{options: o, stop: func() {}}
+	h := &Host{options: o, stop: func() {}, reloads: make(chan struct{}, 1)}
+	h.options.Config.Reload = h.reloads
+	h.openLog()
+	return h
 }
 
 // Run opens the host, serves until ctx ends and then for backend.lifecycle.serverShutdownDelay, and closes it. It
@@ -114,7 +118,6 @@ func (h *Host) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.openLog()
 	if err := h.options.check(); err != nil {
 		return err
 	}
@@ -196,6 +199,15 @@ func (h *Host) URL() string {
 		return ""
 	}
 	return h.server.URL()
+}
+
+// Reload makes a host that serves read its configuration again, as a changed file does. It may be called at any time.
+func (h *Host) Reload() {
+	select {
+	case h.reloads <- struct{}{}:
+		h.log.Info("reading the configuration again")
+	default: // one that was called before is still to be done
+	}
 }
 
 // Close stops serving when the requests in flight are answered, and then runs the shutdown hooks of the plugins and

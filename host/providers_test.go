@@ -3,6 +3,7 @@ package host_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/understudy-host/understudy/host"
@@ -49,3 +50,29 @@ func TestProvidersAreLayersOfTheHost(t *testing.T) {
 		}
 	}
 }
+
+// Nothing tells the host of a change in a provider that does not watch its source.
+func TestReloadReadsProvidersAgain(t *testing.T) {
+	var word atomic.Value
+	word.Store("one")
+	h := plugintest.OpenOptions(t, "", host.Options{Plugins: []plugin.Plugin{echo()}, Config: appconfig.Options{
+		Providers: []appconfig.Provider{{Name: "vault", Provider: reading(func() (map[string]any, error) {
+			return map[string]any{"echo": map[string]any{"word": word.Load()}}, nil
+		})}},
+	}})
+	for _, next := range []string{"two", "three"} {
+		word.Store(next)
+		h.Reload()
+		h.Log.Wait(t, "reading the configuration again")
+		h.Log.Wait(t, "the changed config is in use")
+		if _, body, _ := get(t, h.URL()+"/api/echo/word"); body != next {
+			t.Errorf("the word is %q, want %q", body, next)
+		}
+	}
+}
+
+// reading is a provider made of a function.
+type reading func() (map[string]any, error)
+
+func (reading) ReadBytes() ([]byte, error)      { return nil, errors.New("no bytes") }
+func (r reading) Read() (map[string]any, error) { return r() }

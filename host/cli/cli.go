@@ -6,18 +6,15 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -40,12 +37,12 @@ type Program struct {
 
 // Main runs the program with the arguments and the environment of the process and returns its exit status. An
 // error goes to standard error, each line after the program's name. SIGINT and SIGTERM end a running host when its
-// requests in flight are answered. A second signal ends the process at once.
+// requests in flight are answered. A second signal ends the process at once. SIGHUP reloads the configuration, unless
+// the process has a controlling terminal.
 func (p Program) Main() int {
 	p.Name = cmp.Or(p.Name, strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"))
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
-	context.AfterFunc(ctx, stop)
 	root, stderr := p.command(), printable{os.Stderr}
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
@@ -87,7 +84,12 @@ func (p Program) command() *cobra.Command {
 			if options.Config.Targets, err = targets(cmd); err != nil {
 				return err
 			}
-			return host.New(options).Run(cmd.Context())
+			log := openLog(p.Name)
+			defer log.Close()
+			options.Log = log
+			h := host.New(options)
+			defer reloadAtHangup(h.Reload)()
+			return h.Run(cmd.Context())
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -38,6 +38,8 @@ type Options struct {
 	Providers []Provider    // further layers, between the files and the environment
 	Client    *http.Client  // for remote documents; nil is http.DefaultClient
 	Poll      time.Duration // how often Watch reads remote documents again; 0 is a minute, as in Backstage
+
+	Reload <-chan struct{} // each value makes Watch read everything again; nil for none
 }
 
 // Load reads all sources: the targets or the default files, then the providers and the APP_CONFIG_ variables. It

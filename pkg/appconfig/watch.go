@@ -115,6 +115,9 @@ func (w *watcher) run(ctx context.Context) error {
 			w.notified(err)
 		case err := <-w.provided:
 			w.notified(err)
+		case <-w.loader.options.Reload:
+			w.poll(ctx)
+			w.notified(nil)
 		case <-w.settled:
 			w.settle(ctx)
 		case <-poll.C:
