@@ -9,7 +9,7 @@ import (
 // between characters that are not letters.
 var (
 	anywhere = strings.Fields("code state token secret passw passphrase pwd nonce session verifier assertion authoriz apikey signature " +
-		"credential bearer refresh ticket jwt saml error_description csrf xsrf wresult")
+		"credential bearer refresh ticket jwt saml csrf xsrf wresult")
 	atEnds = strings.Fields("key sig auth otp pass")
 	alone  = strings.Fields("pat pin sid")
 

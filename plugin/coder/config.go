@@ -171,17 +171,16 @@ func (r *reader) legacyApplication(s *settings) {
 // callbackURL reads the callback URL of an application.
 func (r *reader) callbackURL(key, fallback string, s *settings) string {
 	key += ".callbackUrl"
-	value := r.string(key)
+	if r.string(key) == "" {
+		return fallback
+	}
+	value := r.url(key, "the callback URL that is registered in Coder")
+	u, _ := url.Parse(value)
 	if value == "" {
 		return fallback
 	}
-	if _, err := origin.Of(value); err != nil {
-		r.problem(key, err)
-		return fallback
-	}
-	u, _ := url.Parse(value)
-	if u.User != nil || u.Fragment != "" {
-		r.problem(key, errors.New("expected a URL without user and fragment"))
+	if u.Fragment != "" {
+		r.problem(key, errors.New("expected a URL without fragment"))
 	}
 	if mount, _ := url.Parse(s.mount); !strings.EqualFold(u.Host, mount.Host) { // the host has checked it
 		s.warnings = append(s.warnings, key+" is on another host than backend.baseUrl: "+
@@ -204,8 +203,11 @@ func (s *settings) sameApplication(app application) (application, bool) {
 func (s *settings) oddities() (warnings []string) {
 	envs := slices.Sorted(maps.Keys(s.byEnv))
 	if wanted := cmp.Or(s.mainEnv, "development"); len(envs) > 0 && !slices.Contains(envs, wanted) {
-		warnings = append(warnings, fmt.Sprintf("the frontend asks for the environment '%s' (auth.environment), which is not among "+
-			"those of auth.providers.coder: %s", wanted, strings.Join(envs, ", ")))
+		what := "auth.environment is not set, and the frontend then asks for 'development'"
+		if s.mainEnv != "" {
+			what = "the frontend asks for the environment that auth.environment names" // a value is not shown
+		}
+		warnings = append(warnings, what+", which is not among those of auth.providers.coder: "+strings.Join(envs, ", "))
 	}
 	// RFC 9700, section 4.4: a code of one server could be taken for one of the other.
 	apps := []application{s.legacy}
