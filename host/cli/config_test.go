@@ -67,6 +67,7 @@ func TestConfigScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector would have each program wait for a second
+			env.Setenv("ODD", "a\u202eb\u009b31m\x1b[31m")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
