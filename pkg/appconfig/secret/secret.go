@@ -68,7 +68,7 @@ func (m masker) object(object *value.Object, named bool) *value.Object {
 var (
 	// strong are parts of keys whose values are secret, however the key goes on.
 	strong = strings.Fields("password passwd passphrase passcode pwd secret token credential apikey accesskey privatekey signingkey encryptionkey " +
-		"sharedkey accountkey masterkey sealingkey servicekey authkey connectionstring authorization jwt bearer cookie webhookurl")
+		"sharedkey accountkey masterkey sealingkey servicekey authkey connectionstring authorization jwt bearer assertion cookie webhookurl")
 	// weak are the last words of other such keys.
 	weak = strings.Fields("key keys auth sig signature dsn pat otp pin salt pass passwords sid sas htpasswd netrc dockerconfigjson")
 	// descriptions are the ends of keys that say something about a secret. Their values are not secret.
@@ -159,8 +159,8 @@ func Looks(text string) bool {
 	return slices.ContainsFunc(strings.Fields(text), holdsURL)
 }
 
-// holdsURL reports whether a word is a URL that has something secret in it. A fragment counts as a query: that of a page
-// has no secret.
+// holdsURL reports whether a word is a URL with a user or with a parameter that has a secret, in its query or fragment.
+// Paths are those of files and pages.
 func holdsURL(word string) bool {
 	begin := strings.Index(word, "//")
 	if begin < 0 {
@@ -169,6 +169,8 @@ func holdsURL(word string) bool {
 	if colon := strings.Index(word, "://"); colon >= 0 {
 		begin = colon + 1
 	}
-	word = strings.ReplaceAll(word[begin:], "#", "?")
-	return logging.URL(word) != word
+	path, query, _ := strings.Cut(strings.ReplaceAll(word[begin+len("//"):], "#", "?"), "?")
+	authority, _, _ := strings.Cut(path, "/")
+	authority, query = "//"+authority, "?"+query
+	return logging.URL(authority) != authority || logging.URL(query) != query
 }
