@@ -94,7 +94,7 @@ func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 	h.watching.Go(func() {
 		err := appconfig.Watch(ctx, h.options.Config, current, func(config *appconfig.Config, err error) {
 			if _, unwatched := errors.AsType[*appconfig.WatchError](err); unwatched {
-				h.log.Warn("changes of the config may be noticed only after a minute", zap.Error(err))
+				h.log.Warn("changes of the config may be noticed late", zap.Error(err))
 			} else if err != nil {
 				h.log.Error("the changed config is not used: it does not load", zap.Error(loadError(err)))
 			} else {
@@ -102,7 +102,7 @@ func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 			}
 		})
 		if err != nil {
-			h.log.Error("changes of the config go unnoticed until a restart", zap.Error(err))
+			h.log.Error("the config is no longer watched", zap.Error(err))
 		}
 	})
 }

@@ -4,14 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // follow makes the notifier watch exactly the folders in which a change can affect the files of the last load. It
 // reports whether any of them is new.
 func (w *watcher) follow() (added bool) {
+	if w.notifier == nil {
+		return false
+	}
 	folders := map[string]bool{}
 	w.files.mu.Lock()
 	for path := range w.files.seen {
@@ -24,18 +29,20 @@ func (w *watcher) follow() (added bool) {
 		}
 		delete(folders, folder)
 	}
-	unwatched := map[string]bool{}
-	for folder := range folders {
+	var unwatched error
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
 		switch err := w.notifier.Add(folder); {
 		case err == nil:
 			added = true
-		case !errors.Is(err, fs.ErrNotExist):
-			if unwatched[folder] = true; !w.unwatched[folder] {
-				w.report(nil, &WatchError{fmt.Errorf("%s: %w", folder, err)})
-			}
+		case unwatched == nil && !errors.Is(err, fs.ErrNotExist):
+			unwatched = fmt.Errorf("%s: %w", folder, err)
 		}
 	}
-	w.unwatched = unwatched
+	if unwatched != nil {
+		w.pollFiles(unwatched)
+	} else {
+		w.polled = nil
+	}
 	return added
 }
 

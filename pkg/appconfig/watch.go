@@ -3,6 +3,7 @@ package appconfig
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ const (
 	settleMost = time.Second            // the longest time from the first event to a reload
 
 	defaultPoll = time.Minute
+	filePoll    = 2 * time.Second // between looks at files that cannot be watched
 )
 
 // Watch reports each change of a configuration until ctx ends, and then returns nil. current is the configuration in
@@ -27,11 +29,15 @@ const (
 // error is always reported: it means that the error is gone.
 //
 // Watch watches all files of the configuration, also included files and default files that do not exist yet. It
-// notices editors that replace a file, Kubernetes' swap of a symlink, and files that go and come back. A folder that
-// cannot be watched is reported once, with a WatchError. Remote documents are read again at an interval, pipes never.
-// Providers that can watch their source do so. Backstage also watches files and remote documents, but stops at an
-// error.
+// notices editors that replace a file, Kubernetes' swap of a symlink, and files that go and come back. If it cannot
+// watch a folder, or none at all, it looks at the files every two seconds, and reports that once with a WatchError.
+// Remote documents are read again at an interval, pipes never. Providers that can watch their source do so. Backstage
+// also watches files and remote documents, but stops at an error.
 func Watch(ctx context.Context, o Options, current *Config, report func(*Config, error)) error {
+	return watch(ctx, o, current, report, fsnotify.NewWatcher)
+}
+
+func watch(ctx context.Context, o Options, current *Config, report func(*Config, error), newNotifier func() (*fsnotify.Watcher, error)) error {
 	l, err := newLoader(o)
 	if err != nil {
 		return err
@@ -42,15 +48,16 @@ func Watch(ctx context.Context, o Options, current *Config, report func(*Config,
 			l.once[layer.Path] = layer
 		}
 	}
-	notifier, err := fsnotify.NewWatcher()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = notifier.Close() }()
-	w := &watcher{loader: l, notifier: notifier, current: current, report: report, provided: make(chan error), remote: documents{
+	w := &watcher{loader: l, current: current, report: report, provided: make(chan error), remote: documents{
 		fetch: l.fetch, known: map[string]document{},
 	}}
 	l.remote = w.remote.read
+	if w.notifier, err = newNotifier(); err != nil {
+		w.notifier = nil
+		w.pollFiles(fmt.Errorf("files: %w", err))
+	} else {
+		defer func(n *fsnotify.Watcher) { _ = n.Close() }(w.notifier)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for _, p := range o.Providers {
@@ -60,15 +67,15 @@ func Watch(ctx context.Context, o Options, current *Config, report func(*Config,
 }
 
 type watcher struct {
-	loader    *loader
-	notifier  *fsnotify.Watcher
-	report    func(*Config, error)
-	current   *Config
-	failed    string          // the error last reported, "" after a success
-	unwatched map[string]bool // folders that cannot be watched
-	files     *files          // of the last load
-	remote    documents
-	provided  chan error // reports of providers: nil for a change, or an error
+	loader   *loader
+	notifier *fsnotify.Watcher // nil if there is none
+	report   func(*Config, error)
+	current  *Config
+	failed   string           // the error last reported, "" after a success
+	polled   <-chan time.Time // fires when to look at the files; nil if all are watched
+	files    *files           // of the last load
+	remote   documents
+	provided chan error // reports of providers: nil for a change, or an error
 
 	changed   bool             // something other than a file changed
 	settled   <-chan time.Time // fires when to check for changes; nil if nothing is scheduled
@@ -96,23 +103,32 @@ func (w *watcher) run(ctx context.Context) error {
 		}
 	}()
 	for {
+		var events <-chan fsnotify.Event
+		var failures <-chan error
+		if w.notifier != nil {
+			events, failures = w.notifier.Events, w.notifier.Errors
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case _, ok := <-w.notifier.Events:
-			if !ok {
-				return nil
+		case _, ok := <-events:
+			if ok {
+				w.schedule()
+				w.settled = time.After(min(settle, time.Until(w.latest)))
+			} else {
+				w.notifier = nil
+				w.pollFiles(fmt.Errorf("files: %w", fsnotify.ErrClosed))
 			}
-			w.schedule()
-			w.settled = time.After(min(settle, time.Until(w.latest)))
-		case err, ok := <-w.notifier.Errors:
-			if !ok {
-				return nil
+		case err := <-failures:
+			if err != nil && !errors.Is(err, fsnotify.ErrEventOverflow) {
+				w.pollFiles(fmt.Errorf("files: %w", err))
 			}
-			if errors.Is(err, fsnotify.ErrEventOverflow) {
-				err = nil // events were lost: anything may have changed
+			w.notified(nil) // events were lost: anything may have changed
+		case <-w.polled:
+			w.polled = time.After(filePoll)
+			if w.settled == nil && w.files.changed() {
+				w.schedule()
 			}
-			w.notified(err)
 		case err := <-w.provided:
 			w.notified(err)
 		case <-w.loader.options.Reload:
@@ -132,6 +148,15 @@ func (w *watcher) run(ctx context.Context) error {
 func (w *watcher) schedule() {
 	if w.settled == nil {
 		w.settled, w.latest = time.After(settle), time.Now().Add(settleMost)
+	}
+}
+
+// pollFiles makes the watcher look at the files from now on, since err says why they cannot be watched. It reports that
+// once.
+func (w *watcher) pollFiles(err error) {
+	if w.polled == nil {
+		w.polled = time.After(filePoll)
+		w.report(nil, &WatchError{fmt.Errorf("%w: files are looked at every %v instead", err, filePoll)})
 	}
 }
 

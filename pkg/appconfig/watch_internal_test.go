@@ -94,7 +94,7 @@ func TestWatcherTriesAgainAfterAnError(t *testing.T) {
 	}
 }
 
-// Changes in a folder that cannot be watched are found by polling, and the folder is reported once.
+// Changes in a folder that cannot be watched are found by polling, which is reported once.
 func TestWatcherDoesWithoutEvents(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -115,6 +115,9 @@ func TestWatcherDoesWithoutEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(context.Background(), i == 0)
+	}
+	if w.polled == nil {
+		t.Error("the files are not polled")
 	}
 	if configs != 2 || len(errs) != 1 {
 		t.Fatalf("%d configs and the errors %v were reported, want 2 and 1", configs, errs)

@@ -76,6 +76,7 @@ func TestDelayServesOnAndThenTellsConnectionsToClose(t *testing.T) {
 		}
 		get(fresh)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if want := 11 * time.Second; returned != want {
 			t.Errorf("Delay returned after %v, want %v", returned, want)
 		}
