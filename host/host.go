@@ -85,7 +85,11 @@ func New(o Options) *Host {
 	}
 	h := &Host{options: o, stop: func() {}, reloads: make(chan struct{}, 1)}
 	h.options.Config.Reload = h.reloads
-	h.openLog()
+	h.root, h.redactor = logging.New(logging.Options{
+		Output: zapcore.AddSync(o.Log), JSON: h.production(), Level: h.environ("LOG_LEVEL"),
+	})
+	h.log = h.root.With(zap.String("service", "host"))
+	h.access = h.root.With(zap.String("service", "rootHttpRouter"))
 	return h
 }
 
@@ -98,10 +102,9 @@ func (h *Host) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		h.health.SetStopping()
-		delay := h.live.ShutdownDelay()
 		h.log.Info("stopping: readiness fails at once, and after the delay the requests in flight are finished",
-			zap.Duration("delay", delay), zap.NamedError("reason", context.Cause(ctx)))
-		h.server.Delay(delay)
+			zap.Duration("delay", h.live.ShutdownDelay()), zap.NamedError("reason", context.Cause(ctx)))
+		h.server.Delay(h.live.ShutdownDelay())
 		return h.Close()
 	case err := <-h.server.Done():
 		return errors.Join(fmt.Errorf("serving ended: %w", err), h.Close())
@@ -183,14 +186,6 @@ func (h *Host) otherProblems(ctx context.Context, s *state) error {
 		return err
 	}
 	return errors.Join(errs...)
-}
-
-func (h *Host) openLog() {
-	h.root, h.redactor = logging.New(logging.Options{
-		Output: zapcore.AddSync(h.options.Log), JSON: h.production(), Level: h.environ("LOG_LEVEL"),
-	})
-	h.log = h.root.With(zap.String("service", "host"))
-	h.access = h.root.With(zap.String("service", "rootHttpRouter"))
 }
 
 // URL returns a URL at which the open host answers on this machine, "" before Open.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/understudy-host/understudy/host"
@@ -44,6 +45,26 @@ func TestStopServesOnForTheDelayWhileReadinessFails(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	if err := errors.Join(h.Close(), <-ended); err != nil { // Close ends the delay
+		t.Error(err)
+	}
+}
+
+// A read of a provider cannot be ended. The stop leaves it behind.
+func TestStopEndsWhileALoadHangs(t *testing.T) {
+	var loads atomic.Int32
+	hangs, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	h, _, stop, ended := running(t, appconfig.Options{Providers: []appconfig.Provider{{Name: "vault", Provider: reading(func() (map[string]any, error) {
+		if loads.Add(1) == 3 { // after those of the start and of the watch
+			close(hangs)
+			<-release
+		}
+		return nil, nil
+	})}}})
+	h.Reload()
+	<-hangs
+	stop(nil)
+	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 }

@@ -59,6 +59,7 @@ type loader struct {
 	targets []target
 	remote  func(ctx context.Context, u *url.URL) ([]byte, error)
 	once    map[string]Layer // layers of pipes, which cannot be read again, by path
+	reads   reads
 }
 
 func newLoader(o Options) (*loader, error) {
@@ -75,38 +76,20 @@ func newLoader(o Options) (*loader, error) {
 	return l, nil
 }
 
-// load loads the configuration, and returns the files that it used. When ctx ends, it returns at once: what the system
-// still blocks, such as a file on a server that is gone, ends later, and its result is dropped.
-func (l *loader) load(ctx context.Context) (config *Config, used *files, err error) {
-	used = &files{seen: map[string]fs.FileInfo{}}
-	done := make(chan struct{})
-	var loaded *Config
-	var failed error
-	go func() {
-		defer close(done)
-		loaded, failed = l.loadSources(ctx, used)
-	}()
-	select {
-	case <-done:
-		return loaded, used, failed
-	case <-ctx.Done():
-		return nil, used, ctx.Err()
-	}
-}
-
-// loadSources reads all sources in parallel. If several fail, it returns the error of the lowest one.
-func (l *loader) loadSources(ctx context.Context, files *files) (*Config, error) {
-	targets, err := l.sources(ctx, files)
+// load reads all sources in parallel. If several fail, it returns the error of the lowest one.
+func (l *loader) load(ctx context.Context) (*Config, *files, error) {
+	files := &files{seen: map[string]fs.FileInfo{}}
+	targets, err := within(ctx, &l.reads, func() ([]target, error) { return l.sources(ctx, files) })
 	if err != nil {
-		return nil, err
+		return nil, files, err
 	}
 	env, err := l.environ.config()
 	if err != nil {
-		return nil, err // before any problem with a file, as in Backstage
+		return nil, files, err // before any problem with a file, as in Backstage
 	}
-	var sources []func() (Layer, error)
+	var sources []source
 	for _, t := range targets {
-		sources = append(sources, func() (Layer, error) {
+		sources = append(sources, source{t.String(), t.url != nil, func() (Layer, error) {
 			if layer, ok := l.once[t.path]; ok {
 				return layer, nil
 			}
@@ -114,30 +97,43 @@ func (l *loader) loadSources(ctx context.Context, files *files) (*Config, error)
 				return l.loadURL(ctx, t.url)
 			}
 			return l.loadFile(ctx, t.path, files)
-		})
+		}})
 	}
 	for _, p := range l.options.Providers {
-		sources = append(sources, p.load)
+		sources = append(sources, source{p.Name, true, p.load})
 	}
-	layers, err := loadAll(sources)
+	layers, err := l.loadAll(ctx, sources)
 	if err != nil {
-		return nil, err
+		return nil, files, err
 	}
 	if env != nil {
 		layers = append(layers, Layer{Name: "env", Data: env})
 	}
 	if len(layers) == 0 {
-		return nil, &MissingError{"", noLayer} // as ConfigSources.toConfig does
+		return nil, files, &MissingError{"", noLayer} // as ConfigSources.toConfig does
 	}
-	return New(layers...), nil
+	return New(layers...), files, nil
 }
 
-// loadAll returns the layers of all sources that have data.
-func loadAll(sources []func() (Layer, error)) ([]Layer, error) {
+// source is one of the sources of a load.
+type source struct {
+	name   string // in errors
+	remote bool   // it is no file
+	load   func() (Layer, error)
+}
+
+// loadAll returns the layers of all sources that have data. When ctx ends, it returns at once, and names a source that
+// is still being read. That read ends later, and its result is dropped.
+func (l *loader) loadAll(ctx context.Context, sources []source) ([]Layer, error) {
 	layers, errs := make([]Layer, len(sources)), make([]error, len(sources))
 	var group sync.WaitGroup
-	for i, load := range sources {
-		group.Go(func() { layers[i], errs[i] = load() })
+	for i, s := range sources {
+		group.Go(func() {
+			layers[i], errs[i] = within(ctx, &l.reads, s.load)
+			if errs[i] != nil && ctx.Err() != nil {
+				errs[i] = &LoadError{s.name, context.Cause(ctx), s.remote}
+			}
+		})
 	}
 	group.Wait()
 	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -121,6 +122,98 @@ func TestFilesArePolledWithoutANotifier(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// hanging is a provider. While it hangs, a read waits until the provider is released, whatever becomes of the load.
+type hanging struct {
+	hangs   atomic.Bool
+	reading atomic.Int32
+	release chan struct{}
+}
+
+func (h *hanging) ReadBytes() ([]byte, error) { return nil, errors.New("no bytes") }
+
+func (h *hanging) Read() (map[string]any, error) {
+	h.reading.Add(1)
+	defer h.reading.Add(-1)
+	if h.hangs.Load() {
+		<-h.release
+	}
+	return map[string]any{}, nil
+}
+
+func TestLoadThatHangsEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		vault := &hanging{release: make(chan struct{})}
+		vault.hangs.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		begun := time.Now()
+		_, err := Load(ctx, Options{RootDir: t.TempDir(), AllowMissingDefault: true, Providers: []Provider{{Name: "vault", Provider: vault}}})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "from vault") || time.Since(begun) != time.Hour {
+			t.Errorf("the load ended with %v after %v, want the end of the context and the name of the source", err, time.Since(begun))
+		}
+		close(vault.release)
+	})
+}
+
+// A source that hangs ends neither the watching nor delays its end, and does not fill the memory.
+func TestWatchOutlivesASourceThatHangs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app-config.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a: one\n")
+	synctest.Test(t, func(t *testing.T) {
+		vault := &hanging{release: make(chan struct{})}
+		o := Options{Targets: []string{path}, Providers: []Provider{{Name: "vault", Provider: vault}}}
+		watched(t, o, syscall.EMFILE, func(ask func(time.Duration) string, stop func()) {
+			ask(time.Second)
+			vault.hangs.Store(true)
+			write("a: two, two\n")
+			if got, want := ask(2*time.Minute), "Failed to read config from vault, it was not read within 1m0s"; got != want {
+				t.Errorf("reported %q, want %q", got, want)
+			}
+			if got := ask(time.Hour); !strings.Contains(got, "16 earlier reads have not ended") || vault.reading.Load() > maxHanging {
+				t.Errorf("after an hour %d reads are left behind, and reported is %q", vault.reading.Load(), got)
+			}
+			vault.hangs.Store(false)
+			close(vault.release)
+			if got, want := ask(2*time.Minute), "two, two"; got != want {
+				t.Errorf("when the source answers again reported is %q, want %q", got, want)
+			}
+			vault.release = make(chan struct{})
+			vault.hangs.Store(true)
+			write("a: three\n")
+			ask(10 * time.Second)
+			if vault.reading.Load() != 1 {
+				t.Error("no load hangs at the stop")
+			}
+			stop()
+			close(vault.release)
+		})
+	})
+}
+
+// Whatever hangs, the end of the watch is bounded.
+func TestWatchThatHangsIsLeftBehind(t *testing.T) {
+	for _, c := range []struct{ hangs, takes time.Duration }{{0, 0}, {time.Second, time.Second}, {time.Hour, leaveAfter}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			begun := time.Now()
+			err := untilDone(ctx, func() error {
+				time.Sleep(c.hangs)
+				return nil
+			})
+			if took := time.Since(begun); took != c.takes || (err == nil) != (c.hangs == c.takes) {
+				t.Errorf("a run that takes %v more ended after %v with %v, want after %v", c.hangs, took, err, c.takes)
+			}
+			time.Sleep(c.hangs)
 		})
 	}
 }

@@ -21,6 +21,14 @@ type target struct {
 	url  *url.URL
 }
 
+// String names the target in errors.
+func (t target) String() string {
+	if t.url != nil {
+		return displayURL(t.url)
+	}
+	return t.path
+}
+
 // target returns the file or URL that a name stands for.
 func (o *Options) target(name string) (target, error) {
 	if u := parseURL(name); u != nil {

@@ -19,6 +19,8 @@ const (
 
 	defaultPoll = time.Minute
 	filePoll    = 2 * time.Second // between looks at files that cannot be watched
+
+	loadTimeout = time.Minute // for a reload
 )
 
 // Watch reports each change of a configuration until ctx ends, and then returns nil. current is the configuration in
@@ -33,8 +35,12 @@ const (
 // watch a folder, or none at all, it looks at the files every two seconds, and reports that once with a WatchError.
 // Remote documents are read again at an interval, pipes never. Providers that can watch their source do so. Backstage
 // also watches files and remote documents, but stops at an error.
+//
+// A reload of more than a minute is given up with an error, and tried again later. When ctx ends, so does a load. What
+// does not end for 20 seconds more, such as report, a look at a file on a server that is gone, or the Unwatch of a
+// provider, is left behind with an error.
 func Watch(ctx context.Context, o Options, current *Config, report func(*Config, error)) error {
-	return watch(ctx, o, current, report, fsnotify.NewWatcher)
+	return untilDone(ctx, func() error { return watch(ctx, o, current, report, fsnotify.NewWatcher) })
 }
 
 func watch(ctx context.Context, o Options, current *Config, report func(*Config, error), newNotifier func() (*fsnotify.Watcher, error)) error {
@@ -92,7 +98,7 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 	poll := time.NewTicker(interval)
 	defer poll.Stop()
-	config, files, err := w.loader.load(ctx)
+	config, files, err := w.load(ctx)
 	w.files = files
 	w.follow()
 	w.changed = err != nil || !sameLayers(w.current, config) // before the first load here, or in a remote document
@@ -218,7 +224,7 @@ func (w *watcher) stale() bool { return w.failed != "" || w.files.changed() }
 
 // reload loads all sources and reports the result.
 func (w *watcher) reload(ctx context.Context) {
-	config, files, err := w.loader.load(ctx)
+	config, files, err := w.load(ctx)
 	w.files = files
 	switch {
 	case ctx.Err() != nil:
@@ -231,6 +237,13 @@ func (w *watcher) reload(ctx context.Context) {
 		w.failed, w.current = "", config
 		w.report(config, nil)
 	}
+}
+
+// load loads all sources in limited time: a source that hangs must not end the watching.
+func (w *watcher) load(ctx context.Context) (*Config, *files, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, loadTimeout, fmt.Errorf("it was not read within %v", loadTimeout))
+	defer cancel()
+	return w.loader.load(ctx)
 }
 
 func sameLayers(a, b *Config) bool {
