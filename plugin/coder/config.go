@@ -18,10 +18,6 @@ import (
 // thousandDays is how long Backstage keeps a refresh token if sessionDuration is not set.
 const thousandDays = 1000 * 24 * time.Hour
 
-// maxTimeout is the largest coder.oauth.timeout. A sign-in and a refresh make two calls, and the server gives up
-// after a minute: a refresh token that has been rotated by then would be lost.
-const maxTimeout = 25 * time.Second
-
 // settings are the checked configuration.
 type settings struct {
 	mount        string         // the URL of this plugin for browsers: "https://backend.example.com/api/auth/coder"
@@ -39,9 +35,9 @@ type settings struct {
 	mainEnv          string                 // auth.environment
 	keys             [][]byte               // for sealing; empty if none is configured
 	requireBinding   bool                   // coder.oauth.requireBinding
-	timeout          time.Duration
-	rotateAfter      time.Duration // coder.oauth.rotateAfter; 0 is the default, and negative keeps no access token
-	warnings         []string      // settings that are allowed but do not have the effect that one expects
+	calls            upstream.Options       // limits of calls to Coder
+	rotateAfter      time.Duration          // coder.oauth.rotateAfter; 0 is the default, and negative keeps no access token
+	warnings         []string               // settings that are allowed but do not have the effect that one expects
 }
 
 // application is an OAuth2 application, and what belongs to it outside of Coder.
@@ -60,7 +56,7 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 		mount:   mount,
 		byEnv:   make(map[string]application),
 		mainEnv: r.string("auth.environment"),
-		timeout: r.duration("coder.oauth.timeout", 10*time.Second),
+		calls:   r.callLimits(),
 	}
 	r.sessionKeys(s)
 	s.requireBinding = optional(r, r.config.GetOptionalBoolean, "coder.oauth.requireBinding", false)
@@ -70,9 +66,6 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	s.appURL = r.url("app.baseUrl", "the URL at which browsers find the app")
 	s.appOrigin, _ = origin.Of(s.appURL)
 	s.appTitle = cmp.Or(r.string("app.title"), "Backstage")
-	if s.timeout > maxTimeout {
-		r.problem("coder.oauth.timeout", fmt.Errorf("got %s, expected at most %s", s.timeout, maxTimeout))
-	}
 	const extraKey = "auth.experimentalExtraAllowedOrigins"
 	extra := r.strings(extraKey)
 	for i, pattern := range extra {

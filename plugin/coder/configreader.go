@@ -18,6 +18,15 @@ import (
 // minKey is the smallest number of characters of a session key.
 const minKey = 32
 
+// Limits of calls to Coder. A sign-in and a refresh wait for their turn and make two calls, and the server gives up
+// after a minute: a refresh token that has been rotated by then would be lost. Balancers close idle connections, the
+// quickest after some ten seconds, and a call that is sent at that moment fails.
+const (
+	maxTimeout     = 25 * time.Second
+	maxIdleTimeout = 5 * time.Minute
+	defaultCalls   = 100 // they fit a process that may open 1,024 files, with a browser's connection each
+)
+
 // reader reads config values and collects what is wrong with them, so that everything is reported at once. For a
 // wrong value it returns the type's zero value.
 type reader struct {
@@ -73,6 +82,23 @@ func (r *reader) duration(key string, fallback time.Duration) time.Duration {
 		r.problem(key, err)
 	}
 	return cmp.Or(value, fallback)
+}
+
+// callLimits reads the limits of calls to Coder.
+func (r *reader) callLimits() upstream.Options {
+	limited := func(key string, fallback, limit time.Duration) time.Duration {
+		d := r.duration(key, fallback)
+		if d > limit {
+			r.problem(key, fmt.Errorf("got %s, expected at most %s", d, limit))
+		}
+		return d
+	}
+	return upstream.Options{
+		Timeout:     limited("coder.oauth.timeout", 10*time.Second, maxTimeout),
+		IdleTimeout: limited("coder.oauth.idleTimeout", 5*time.Second, maxIdleTimeout),
+		// A whole number that the schema allows.
+		MaxCalls: int(optional(r, r.config.GetOptionalNumber, "coder.oauth.maxConcurrentCalls", defaultCalls)),
+	}
 }
 
 // url reads an http or https URL that must be there. meaning says what is expected. A user in it is refused: URLs are

@@ -26,11 +26,12 @@ func (h *handler) logout(w http.ResponseWriter, r *request) error {
 		}
 	}
 	// The user does not wait long for a Coder that is down.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
-	defer cancel()
-	if s.bound {
-		ctx = upstream.SignedIn(ctx)
+	ctx := r.Context()
+	if s.bound { // the user may close the tab at once
+		ctx = upstream.SignedIn(context.WithoutCancel(ctx))
 	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	for _, token := range e.End(s.refresh, states...) {
 		if err := e.Revoke(ctx, token); err != nil {
 			h.log.Warn("signed out here, but Coder did not revoke the session", zap.String("env", e.name), zap.Error(err))

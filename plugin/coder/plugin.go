@@ -100,7 +100,7 @@ func newHandler(ctx context.Context, env plugin.Environment, shared *sharedState
 	for _, warning := range s.warnings {
 		h.log.Warn(warning)
 	}
-	pool := upstream.NewPool(ctx, s.timeout, h.log)
+	pool := upstream.NewPool(ctx, s.calls, h.log)
 	h.legacy = &environment{app: s.legacy, Client: pool.Client(s.legacy.Application)}
 	h.legacy.Sessions = shared.sessionsOf(h.legacy)
 	h.callbackURLs = shared.callbacks(s.mount+callbackPath, s.mount+framePath, s.legacy.CallbackURL)

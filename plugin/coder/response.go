@@ -60,7 +60,7 @@ func (h *handler) logForeign(e *apierror.Error) {
 // isBusy reports whether err is that Coder was not asked because too many requests wait for it.
 func isBusy(err error) bool {
 	failure, ok := errors.AsType[*upstream.Error](err)
-	return ok && failure.Busy()
+	return ok && failure.Kind == upstream.Busy
 }
 
 // notAsked reports whether err is that Coder was not asked.
@@ -71,7 +71,7 @@ func notAsked(err error) bool {
 
 // retryAfter says when to come back, if Coder was not asked because too many requests wait for it.
 func retryAfter(w http.ResponseWriter, err *upstream.Error) {
-	if err.Busy() {
+	if err.Kind == upstream.Busy {
 		w.Header().Set("Retry-After", strconv.Itoa(int(err.RetryAfter/time.Second)))
 	}
 }

@@ -26,6 +26,9 @@ const (
 	BasicAuth = "client_secret_basic"
 )
 
+// maxToken is the length of the longest token that is taken: tokens are kept for a while, many at once.
+const maxToken = 16 << 10
+
 // Application is one OAuth2 application at one Coder deployment.
 type Application struct {
 	ClientID     string
@@ -68,8 +71,11 @@ func (c *Client) AuthorizeURL(state, verifier, scope string) string {
 
 // exchange spends a code, once: it never retries.
 func (c *Client) exchange(ctx context.Context, code Code) (*Tokens, error) {
-	ctx, cancel := c.context(ctx, code.Accept)
-	defer cancel()
+	ctx, done, err := c.begin(ctx, exchanging, code.Accept)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	config := c.config()
 	config.RedirectURL = code.RedirectURI
 	// Coder refuses an empty code_verifier.
@@ -83,26 +89,32 @@ func (c *Client) exchange(ctx context.Context, code Code) (*Tokens, error) {
 
 // refresh spends a refresh token, once. A Coder that does not rotate tokens returns the same one.
 func (c *Client) refresh(ctx context.Context, refreshToken, scope string) (*Tokens, error) {
-	ctx, cancel := c.context(ctx, "application/json")
-	defer cancel()
-	// Backstage always sends a scope, which oauth2.Config cannot do for a refresh. The client credentials flow
-	// lets its caller choose all parameters.
+	const operation = "refreshing"
+	ctx, done, err := c.begin(ctx, operation, "application/json")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	// oauth2.Config cannot send a scope with a refresh. The client credentials flow lets its caller choose all
+	// parameters. Coder refuses parameters that it does not know, as some versions do not know scope here.
 	config := c.config()
 	request := clientcredentials.Config{
-		ClientID: config.ClientID, ClientSecret: config.ClientSecret,
+		ClientID: config.ClientID, ClientSecret: config.ClientSecret, Scopes: strings.Fields(scope),
 		TokenURL: config.Endpoint.TokenURL, AuthStyle: config.Endpoint.AuthStyle,
-		EndpointParams: url.Values{
-			"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}, "scope": {scope},
-		},
+		EndpointParams: url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}},
 	}
 	token, err := request.Token(ctx)
-	return newTokens(ctx, "refreshing", token, err)
+	return newTokens(ctx, operation, token, err)
 }
 
 // Revoke ends the session of a refresh token at Coder (RFC 7009).
 func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
-	ctx, cancel := c.context(ctx, "application/json")
-	defer cancel()
+	const operation = "revoking"
+	ctx, done, err := c.begin(ctx, operation, "application/json")
+	if err != nil {
+		return err
+	}
+	defer done()
 	// x/oauth2 has no revocation. The client authenticates as x/oauth2 does it for tokens.
 	form := url.Values{"token": {refreshToken}, "token_type_hint": {"refresh_token"}}
 	basic := c.config().Endpoint.AuthStyle == oauth2.AuthStyleInHeader
@@ -111,7 +123,7 @@ func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 		form.Set("client_secret", c.app.ClientSecret)
 	}
 	at := c.metadata.endpoints().revoke
-	_, err := c.pool.call(ctx, "revoking", http.MethodPost, at, form.Encode(), func(r *http.Request) {
+	_, err = c.pool.call(ctx, operation, http.MethodPost, at, form.Encode(), func(r *http.Request) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		if basic {
 			r.SetBasicAuth(url.QueryEscape(c.app.ClientID), url.QueryEscape(c.app.ClientSecret))
@@ -123,8 +135,11 @@ func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 // Profile returns the profile of the user that the access token belongs to.
 func (c *Client) Profile(ctx context.Context, accessToken string) (*Profile, error) {
 	const operation = "reading the user profile"
-	ctx, cancel := c.context(ctx, "application/json")
-	defer cancel()
+	ctx, done, err := c.begin(ctx, operation, "application/json")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	at := c.app.Deployment + "/api/v2/users/me"
 	body, err := c.pool.call(ctx, operation, http.MethodGet, at, "", func(r *http.Request) {
 		r.Header.Set("Authorization", "Bearer "+accessToken)
@@ -159,10 +174,16 @@ func (c *Client) config() *oauth2.Config {
 	}
 }
 
-// context limits the time of a call, and passes the HTTP client and the Accept header on to x/oauth2.
-func (c *Client) context(ctx context.Context, accept string) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, acceptKey{}, accept), c.pool.timeout)
-	return context.WithValue(ctx, oauth2.HTTPClient, c.pool.http), cancel
+// begin waits until the client may call Coder, limits the time of the call, and passes the HTTP client and the Accept
+// header on to x/oauth2. done must be called after the call.
+func (c *Client) begin(ctx context.Context, operation, accept string) (_ context.Context, done func(), err error) {
+	ctx, release, err := c.metadata.limit.hold(ctx, operation)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx = context.WithValue(context.WithValue(ctx, acceptKey{}, accept), oauth2.HTTPClient, c.pool.http)
+	ctx, cancel := context.WithTimeout(ctx, c.pool.timeout)
+	return ctx, func() { cancel(); release() }, nil
 }
 
 // newTokens converts the outcome of x/oauth2. Its errors hold Coder's whole answer, so none of them is kept.
@@ -178,12 +199,15 @@ func newTokens(ctx context.Context, operation string, token *oauth2.Token, err e
 	case err != nil:
 		return nil, malformed(operation, "no access token in the answer")
 	}
+	scope, _ := token.Extra("scope").(string)
+	id, _ := token.Extra("id_token").(string)
 	// A token is sent in headers and cookies.
 	if !isToken(token.AccessToken) || !isToken(token.RefreshToken) {
 		return nil, malformed(operation, "a token with characters that are not allowed in tokens")
 	}
-	scope, _ := token.Extra("scope").(string)
-	id, _ := token.Extra("id_token").(string)
+	if max(len(token.AccessToken), len(token.RefreshToken), len(id)) > maxToken {
+		return nil, malformed(operation, "a token of more than 16 kB")
+	}
 	return &Tokens{token.AccessToken, token.RefreshToken, id, scope, token.Extra("expires_in")}, nil
 }
 

@@ -23,7 +23,7 @@ func TestMetadata(t *testing.T) {
 	defer coder.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	pool := NewPool(ctx, time.Minute, zap.NewNop())
+	pool := NewPool(ctx, Options{Timeout: time.Minute}, zap.NewNop())
 	document := func(change map[string]any) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			d := map[string]any{"issuer": coder.URL, "authorization_endpoint": coder.URL + "/a", "token_endpoint": coder.URL + "/t", "revocation_endpoint": coder.URL + "/r"}
@@ -69,7 +69,7 @@ func exchangeError(t *testing.T, ctx context.Context, body string) *Error {
 	defer coder.Close()
 	running, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := NewPool(running, time.Minute, zap.NewNop()).Client(Application{ClientID: "a", ClientSecret: "secret", Deployment: coder.URL})
+	c := NewPool(running, Options{Timeout: time.Minute}, zap.NewNop()).Client(Application{ClientID: "a", ClientSecret: "secret", Deployment: coder.URL})
 	_, err := c.exchange(ctx, Code{Code: "secret-code"})
 	var failure *Error
 	if !errors.As(err, &failure) {
@@ -103,7 +103,7 @@ func TestErrorsOfABrowserThatHungUp(t *testing.T) {
 	closed, hangUp := context.WithCancel(t.Context())
 	hangUp()
 	failure := exchangeError(t, closed, "{}")
-	if failure.Kind != Unreachable || failure.Hint() != "the browser went away before Coder answered" {
+	if failure.Kind != Unreachable || failure.Hint() != "the browser went away before Coder was asked" {
 		t.Errorf("%+v: %s", failure, failure.Hint())
 	}
 }

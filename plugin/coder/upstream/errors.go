@@ -21,6 +21,7 @@ const (
 	Timeout                 // no complete answer in time
 	Unavailable             // a 5xx, 429 or another answer that says nothing about the request
 	Malformed               // a 2xx whose content is not what it should be
+	Busy                    // Coder was not asked, since too many calls are under way
 )
 
 // exchanging is the operation for which "invalid_grant" has other reasons than a session that has ended.
@@ -33,7 +34,7 @@ type Error struct {
 	Status int    // 0 if there was no answer
 	Code   string // the OAuth2 error code (RFC 6749, section 5.2), or ""
 
-	RetryAfter time.Duration
+	RetryAfter time.Duration // when to try again, if Kind is Busy
 
 	operation string // "exchanging the code"
 	err       error
@@ -73,6 +74,7 @@ func (e *Error) UserText() string {
 		Timeout:     "did not answer in time",
 		Unavailable: "is in trouble",
 		Malformed:   "gave an answer that is not understood",
+		Busy:        "is asked by too many at once",
 	}[e.Kind]
 	if e.Kind == Refused && e.Code != "" {
 		text += " with " + e.Code
@@ -83,13 +85,17 @@ func (e *Error) UserText() string {
 // NotAsked reports whether Coder has not seen any of the request, so that it can be made again.
 func (e *Error) NotAsked() bool {
 	dial, ok := errors.AsType[*net.OpError](e.err)
-	return e.Busy() || ok && dial.Op == "dial"
+	return e.Kind == Busy || ok && dial.Op == "dial"
 }
 
-// GatewayStatus returns the status, 502 or 504, of an answer that puts the blame on Coder.
+// GatewayStatus returns the status of an answer that puts the blame on Coder, 502 or 504, or 503 for Busy. The answer
+// then has RetryAfter in its Retry-After header.
 func (e *Error) GatewayStatus() int {
-	if e.Kind == Timeout {
+	switch e.Kind {
+	case Timeout:
 		return http.StatusGatewayTimeout
+	case Busy:
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusBadGateway
 }
@@ -108,8 +114,10 @@ func (e *Error) Hint() string {
 		return "redirects are not followed: the deployment URL must be the final one"
 	case e.Kind == Malformed:
 		return "check that the deployment URL is that of Coder"
+	case e.Kind == Busy:
+		return "too many calls to Coder at once: see why it is slow, or raise coder.oauth.maxConcurrentCalls"
 	case errors.Is(e.err, context.Canceled):
-		return "the browser went away before Coder answered"
+		return "the browser went away before Coder was asked"
 	case e.Kind == Unreachable || e.Kind == Timeout:
 		return "check the deployment URL and the network between this host and Coder"
 	}
@@ -146,6 +154,8 @@ func unreachable(ctx context.Context, operation string, err error) *Error {
 		e.Kind, e.err = Timeout, errors.New("no answer in time")
 	case errors.As(err, &urlError):
 		e.err = urlError.Err // the cause alone does not repeat the URL
+	case errors.Is(err, context.Canceled):
+		e.err = context.Canceled
 	default:
 		e.err = errors.New("the answer broke off")
 	}

@@ -37,6 +37,7 @@ type endpoints struct {
 type metadata struct {
 	pool       *Pool
 	deployment string
+	limit      *limiter
 	known      atomic.Pointer[endpoints]
 	due        atomic.Int64 // when to fetch again, in Unix seconds
 }
@@ -44,6 +45,7 @@ type metadata struct {
 // newMetadata returns metadata that knows the fixed paths. It does not fetch anything yet.
 func newMetadata(pool *Pool, deployment string) *metadata {
 	m := &metadata{pool: pool, deployment: deployment}
+	m.limit = newLimiter(pool.maxCalls, pool.log.With(zap.String("deployment", deployment)))
 	m.known.Store(m.fixed())
 	return m
 }
@@ -86,6 +88,12 @@ func (m *metadata) update() {
 
 // fetch reads the document and completes it with the fixed paths.
 func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
+	// The document is for everybody who signs in, so that strangers must not keep it away.
+	_, release, err := m.limit.hold(SignedIn(ctx), "reading metadata")
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	at := m.deployment + "/.well-known/oauth-authorization-server"
 	body, err := m.pool.call(ctx, "reading metadata", http.MethodGet, at, "", func(r *http.Request) {
 		r.Header.Set("Accept", "application/json")

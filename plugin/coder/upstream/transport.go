@@ -22,19 +22,26 @@ type Pool struct {
 	ctx      context.Context
 	http     *http.Client
 	timeout  time.Duration
+	maxCalls int
 	log      *zap.Logger
 	metadata map[string]*metadata // by deployment
 }
 
-// NewPool returns a pool whose clients give each call to Coder no longer than timeout. When ctx ends, idle
-// connections are closed and no more metadata is fetched.
-func NewPool(ctx context.Context, timeout time.Duration, log *zap.Logger) *Pool {
+// Options limit the calls to Coder.
+type Options struct {
+	Timeout     time.Duration // of each call
+	IdleTimeout time.Duration // of connections that are not used
+	MaxCalls    int           // at once, to each deployment
+}
+
+// NewPool returns a pool of clients. When ctx ends, idle connections are closed and no more metadata is fetched.
+func NewPool(ctx context.Context, o Options, log *zap.Logger) *Pool {
 	// With the default of two idle connections per host, most calls of a busy backend would need a handshake.
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		// A dial goes on when its request is over, so it needs a limit of its own.
 		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, ForceAttemptHTTP2: true,
-		MaxIdleConns: 128, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
+		MaxIdleConns: 128, MaxIdleConnsPerHost: 64, IdleConnTimeout: o.IdleTimeout,
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 	}
 	context.AfterFunc(ctx, transport.CloseIdleConnections)
@@ -43,7 +50,7 @@ func NewPool(ctx context.Context, timeout time.Duration, log *zap.Logger) *Pool 
 		// A redirected request may carry the client secret, so redirects are not followed.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &Pool{ctx: ctx, http: c, timeout: timeout, log: log, metadata: make(map[string]*metadata)}
+	return &Pool{ctx, c, o.Timeout, o.MaxCalls, log, make(map[string]*metadata)}
 }
 
 // Client returns a client for app, and has the deployment's metadata fetched in the background. Client is not
