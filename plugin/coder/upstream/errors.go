@@ -100,30 +100,6 @@ func (e *Error) GatewayStatus() int {
 	return http.StatusBadGateway
 }
 
-// Hint returns a text that tells an operator where to look, or "".
-func (e *Error) Hint() string {
-	switch {
-	case e.Code == "invalid_client":
-		return "check clientId, clientSecret and tokenEndpointAuthMethod"
-	case e.Code == "invalid_grant" && e.operation == exchanging:
-		return "the code has been used or has expired, the callback URL differs from the registered one, or Coder " +
-			"requires PKCE, which a legacy frontend sends only if its accessUrl points at this backend"
-	case e.Code == "invalid_grant":
-		return "the session has ended"
-	case e.Status >= 300 && e.Status < 400:
-		return "redirects are not followed: the deployment URL must be the final one"
-	case e.Kind == Malformed:
-		return "check that the deployment URL is that of Coder"
-	case e.Kind == Busy:
-		return "too many calls to Coder at once: see why it is slow, or raise coder.oauth.maxConcurrentCalls"
-	case errors.Is(e.err, context.Canceled):
-		return "the browser went away before Coder was asked"
-	case e.Kind == Unreachable || e.Kind == Timeout:
-		return "check the deployment URL and the network between this host and Coder"
-	}
-	return ""
-}
-
 // badStatus returns the error of an answer that is not 2xx, or of a 2xx with an error code. Coder has refused if
 // there is an error code, or the status is 401 or 403. Any other status may come from a proxy during an outage.
 func badStatus(operation string, status int, code string) *Error {

@@ -3,12 +3,13 @@ package upstream
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/httpclient"
 )
 
 // maxAnswer is the largest answer of Coder that is read.
@@ -36,13 +37,12 @@ type Options struct {
 
 // NewPool returns a pool of clients. When ctx ends, idle connections are closed and no more metadata is fetched.
 func NewPool(ctx context.Context, o Options, log *zap.Logger) *Pool {
-	// With the default of two idle connections per host, most calls of a busy backend would need a handshake.
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		// A dial goes on when its request is over, so it needs a limit of its own.
-		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, ForceAttemptHTTP2: true,
-		MaxIdleConns: 128, MaxIdleConnsPerHost: 64, IdleConnTimeout: o.IdleTimeout,
-		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+	// Dead connections are noticed before the call's own time is over.
+	transport, warning := httpclient.New(httpclient.Options{
+		IdleTimeout: o.IdleTimeout, PingAfter: min(o.Timeout/4, 3*time.Second), DialTimeout: min(o.Timeout, 10*time.Second),
+	})
+	if warning != nil {
+		log.Warn(warning.Error())
 	}
 	context.AfterFunc(ctx, transport.CloseIdleConnections)
 	c := &http.Client{
