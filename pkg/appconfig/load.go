@@ -13,6 +13,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
+	"github.com/understudy-host/understudy/pkg/httpclient"
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
@@ -36,7 +37,7 @@ type Options struct {
 	LocalOnly           bool // refuse URLs, as Backstage does unless its remote option is set
 
 	Providers []Provider    // further layers, between the files and the environment
-	Client    *http.Client  // for remote documents; nil is http.DefaultClient
+	Client    *http.Client  // for remote documents; nil is one with the transport of pkg/httpclient
 	Poll      time.Duration // how often Watch reads remote documents again; 0 is a minute, as in Backstage
 
 	Reload <-chan struct{} // each value makes Watch read everything again; nil for none
@@ -57,13 +58,15 @@ type loader struct {
 	options Options
 	environ *environ
 	targets []target
+	client  *http.Client
+	warning error // why NODE_EXTRA_CA_CERTS is ignored
 	remote  func(ctx context.Context, u *url.URL) ([]byte, error)
 	once    map[string]Layer // layers of pipes, which cannot be read again, by path
 	reads   reads
 }
 
 func newLoader(o Options) (*loader, error) {
-	l := &loader{options: o, environ: newEnviron(o.Environ)}
+	l := &loader{options: o, environ: newEnviron(o.Environ), client: o.Client}
 	l.remote = l.fetch
 	l.environ.lax = o.Lax
 	for _, name := range o.Targets {
@@ -72,6 +75,11 @@ func newLoader(o Options) (*loader, error) {
 			return nil, err
 		}
 		l.targets = append(l.targets, t)
+		if t.url != nil && l.client == nil {
+			var transport *httpclient.Transport
+			transport, l.warning = httpclient.New(httpclient.Options{})
+			l.client = &http.Client{Transport: transport}
+		}
 	}
 	return l, nil
 }

@@ -2,8 +2,8 @@ package appconfig
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -44,12 +44,15 @@ func (l *loader) fetch(ctx context.Context, u *url.URL) ([]byte, error) {
 	if err != nil {
 		return fail(err)
 	}
-	client := *cmp.Or(l.options.Client, http.DefaultClient)
+	client := *l.client
 	if client.CheckRedirect == nil {
 		client.CheckRedirect = checkRedirect
 	}
 	response, err := client.Do(request)
 	if err != nil {
+		if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown && l.warning != nil {
+			err = fmt.Errorf("%w; %w", errors.Unwrap(err), l.warning)
+		}
 		return fail(err)
 	}
 	defer func() { _ = response.Body.Close() }()
