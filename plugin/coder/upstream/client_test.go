@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,11 +41,15 @@ func TestMetadata(t *testing.T) {
 		serve http.HandlerFunc
 		want  endpoints
 	}{
-		"whole":          {document(nil), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", false}},
-		"basic only":     {document(map[string]any{"token_endpoint_auth_methods_supported": []string{BasicAuth}}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", true}},
-		"in part":        {document(map[string]any{"revocation_endpoint": nil}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/oauth2/revoke", false}},
+		"whole":          {document(nil), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", false, coder.URL, false}},
+		"basic only":     {document(map[string]any{"token_endpoint_auth_methods_supported": []string{BasicAuth}}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", true, coder.URL, false}},
+		"in part":        {document(map[string]any{"revocation_endpoint": nil}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/oauth2/revoke", false, coder.URL, false}},
 		"another origin": {document(map[string]any{"token_endpoint": "https://evil.example/t"}), fixed},
 		"user in URL":    {document(map[string]any{"token_endpoint": strings.Replace(coder.URL, "://", "://x@", 1) + "/t"}), fixed},
+		"issuer":         {document(map[string]any{"issuer": coder.URL + "/", "authorization_response_iss_parameter_supported": true}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", false, coder.URL + "/", true}},
+		"other issuer":   {document(map[string]any{"issuer": "https://evil.example"}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", false, "", false}},
+		"issuer's path":  {document(map[string]any{"issuer": coder.URL + "/other"}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", false, "", false}},
+		"no issuer":      {document(map[string]any{"issuer": nil}), endpoints{coder.URL + "/a", coder.URL + "/t", coder.URL + "/r", false, "", false}},
 		"none":           {http.NotFound, fixed},
 		"not JSON":       {body("<html>"), fixed},
 		"too large":      {body(`{"token_endpoint":"` + coder.URL + `/t","x":"` + strings.Repeat("x", maxAnswer) + `"}`), fixed},
@@ -112,5 +118,48 @@ func TestFromTakesAnyError(t *testing.T) {
 	failure := From(errors.New("broken"))
 	if failure.Kind != Unavailable || failure.GatewayStatus() != 502 || !strings.HasSuffix(failure.Error(), ": broken") {
 		t.Errorf("%+v: %v", failure, failure)
+	}
+}
+
+func TestRefreshSendsOnlyWhatIsWanted(t *testing.T) {
+	var form url.Values
+	var header http.Header
+	c := offline(t, func(r *http.Request) string {
+		_ = r.ParseForm()
+		form, header = r.PostForm, r.Header
+		return `{"access_token":"a"}`
+	})
+	want := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"r0"}, "client_id": {""}, "client_secret": {""}}
+	for scope, sent := range map[string][]string{"": nil, " ": nil, "a b": {"a b"}} {
+		if _, err := c.refresh(t.Context(), "r0", scope); err != nil {
+			t.Fatal(err)
+		}
+		want["scope"] = sent
+		for _, name := range slices.Concat(slices.Collect(maps.Keys(form)), slices.Collect(maps.Keys(want))) {
+			if name != "client_id" && name != "client_secret" && !slices.Equal(form[name], want[name]) {
+				t.Errorf("scope %q: %s is %q, want %q", scope, name, form[name], want[name])
+			}
+		}
+		// net/http would send a request again that may have been processed.
+		if header.Get("Idempotency-Key")+header.Get("X-Idempotency-Key") != "" {
+			t.Error("the refresh has an Idempotency-Key")
+		}
+	}
+}
+
+func TestTokensOfMoreThan16kBAreMalformed(t *testing.T) {
+	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+		for length, ok := range map[int]bool{16 << 10: true, 16<<10 + 1: false} {
+			c := offline(t, func(*http.Request) string {
+				tokens := map[string]string{"access_token": "a", "refresh_token": "r"}
+				tokens[name] = strings.Repeat("x", length)
+				text, _ := json.Marshal(tokens)
+				return string(text)
+			})
+			_, err := c.Exchange(t.Context(), "code", "", "")
+			if (err == nil) != ok || err != nil && From(err).Kind != Malformed {
+				t.Errorf("%s of %d bytes: %v", name, length, err)
+			}
+		}
 	}
 }

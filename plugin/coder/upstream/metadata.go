@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,13 +24,20 @@ const (
 	metadataRetry = 10 * time.Minute
 )
 
-// errForeignEndpoint refuses metadata that would have the client secret sent to another server.
-var errForeignEndpoint = errors.New("an endpoint is not on the deployment's origin")
+// Reasons not to use a document.
+var (
+	// errForeignEndpoint refuses metadata that would have the client secret sent to another server.
+	errForeignEndpoint = errors.New("an endpoint is not on the deployment's origin")
+	// errNone says that what was read is no metadata: the deployment is too old, or something else than Coder.
+	errNone = errors.New("no OAuth2 metadata")
+)
 
-// endpoints are where a deployment is asked for consent, tokens and revocation.
+// endpoints are where a deployment is asked for consent, tokens and revocation, and what it says of its answers.
 type endpoints struct {
 	authorize, token, revoke string
-	basicOnly                bool // the token endpoint takes client_secret_basic but not client_secret_post
+	basicOnly                bool   // the token endpoint takes client_secret_basic but not client_secret_post
+	issuer                   string // as in the document, otherwise ""
+	issuerSent               bool   // all answers have the parameter iss (RFC 9207)
 }
 
 // metadata knows the endpoints of a deployment: those of its RFC 8414 document, or, until that is known and if
@@ -40,6 +48,7 @@ type metadata struct {
 	limit      *limiter
 	known      atomic.Pointer[endpoints]
 	due        atomic.Int64 // when to fetch again, in Unix seconds
+	warned     sync.Once    // of a deployment at which sign-ins will fail
 }
 
 // newMetadata returns metadata that knows the fixed paths. It does not fetch anything yet.
@@ -75,7 +84,13 @@ func (m *metadata) update() {
 	switch {
 	case errors.Is(err, errForeignEndpoint):
 		log.Warn("ignoring Coder's OAuth2 metadata", zap.Error(err))
-	case err != nil: // usual: old versions of Coder have none
+	case errors.Is(err, errNone):
+		m.warned.Do(func() {
+			log.Warn("Coder serves no OAuth2 metadata: versions before 2.25 have none and refuse sign-ins with PKCE; update "+
+				"Coder, or check that the deployment URL is that of Coder and that no proxy blocks its /.well-known", zap.Error(err))
+		})
+		return
+	case err != nil: // Coder is down or slow
 		log.Debug("no OAuth2 metadata from Coder, using its fixed paths", zap.Error(err))
 		return
 	default:
@@ -99,25 +114,41 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 		r.Header.Set("Accept", "application/json")
 	})
 	if err != nil {
+		if status := From(err).Status; status >= 300 && status < 500 && status != http.StatusTooManyRequests {
+			err = fmt.Errorf("%w: %w", errNone, err)
+		}
 		return nil, err
 	}
 	var document struct {
-		Authorize string   `json:"authorization_endpoint"`
-		Token     string   `json:"token_endpoint"`
-		Revoke    string   `json:"revocation_endpoint"`
-		Methods   []string `json:"token_endpoint_auth_methods_supported"`
-		PKCE      []string `json:"code_challenge_methods_supported"`
+		Issuer     string   `json:"issuer"`
+		IssuerSent bool     `json:"authorization_response_iss_parameter_supported"`
+		Authorize  string   `json:"authorization_endpoint"`
+		Token      string   `json:"token_endpoint"`
+		Revoke     string   `json:"revocation_endpoint"`
+		Methods    []string `json:"token_endpoint_auth_methods_supported"`
+		PKCE       []string `json:"code_challenge_methods_supported"`
 	}
-	if err := json.Unmarshal(body, &document); err != nil {
-		return nil, errors.New("the metadata is not JSON")
+	if err := json.Unmarshal(body, &document); err != nil { // old versions answer unknown paths with their start page
+		return nil, fmt.Errorf("%w: not JSON", errNone)
 	}
 	for _, endpoint := range []string{document.Authorize, document.Token, document.Revoke} {
 		if endpoint != "" && !m.owns(endpoint) {
 			return nil, fmt.Errorf("%w: %s", errForeignEndpoint, endpoint)
 		}
 	}
-	if len(document.PKCE) > 0 && !slices.Contains(document.PKCE, "S256") {
-		m.pool.log.Warn("Coder's OAuth2 metadata does not list the PKCE method S256", zap.String("deployment", m.deployment))
+	if !slices.Contains(document.PKCE, "S256") {
+		m.warned.Do(func() {
+			m.pool.log.Warn("Coder's OAuth2 metadata does not list the PKCE method S256, without which sign-ins fail: update "+
+				"Coder to 2.25 or newer", zap.String("deployment", m.deployment), zap.Strings("listed", document.PKCE))
+		})
+	}
+	// One deployment must not speak for another (RFC 8414, section 3.3).
+	if document.Issuer != "" && !m.is(document.Issuer) {
+		m.warned.Do(func() {
+			m.pool.log.Warn("Coder's OAuth2 metadata names an issuer that is not the deployment URL: answers that name it are "+
+				"refused; set the deployment URL to it", zap.String("deployment", m.deployment), zap.String("issuer", document.Issuer))
+		})
+		document.Issuer = ""
 	}
 	fixed := m.fixed()
 	return &endpoints{
@@ -125,6 +156,7 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 		token:     cmp.Or(document.Token, fixed.token),
 		revoke:    cmp.Or(document.Revoke, fixed.revoke),
 		basicOnly: slices.Contains(document.Methods, BasicAuth) && !slices.Contains(document.Methods, PostAuth),
+		issuer:    document.Issuer, issuerSent: document.IssuerSent,
 	}, nil
 }
 
