@@ -156,17 +156,17 @@ func TestRequestThatMayHaveBeenProcessedIsNotRepeated(t *testing.T) {
 			listener := listen(t)
 			var seen atomic.Int64
 			serveRaw(t, listener, func(_ int, conn net.Conn) {
-				for answer(conn) {
-					seen.Add(1)
-					request, err := http.ReadRequest(bufio.NewReader(conn))
-					if err != nil {
-						return
-					}
-					_, _ = io.Copy(io.Discard, request.Body)
-					seen.Add(1)
-					_ = conn.(*net.TCPConn).SetLinger(0)
-					return // a reset, with the request read
+				if !answer(conn) {
+					return
 				}
+				seen.Add(1)
+				request, err := http.ReadRequest(bufio.NewReader(conn))
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, request.Body)
+				seen.Add(1)
+				_ = conn.(*net.TCPConn).SetLinger(0) // a reset, with the request read
 			})
 			transport := newTransport(t, Options{})
 			url := "http://" + listener.Addr().String()

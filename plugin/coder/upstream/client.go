@@ -134,7 +134,7 @@ func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 
 // Profile returns the profile of the user that the access token belongs to.
 func (c *Client) Profile(ctx context.Context, accessToken string) (*Profile, error) {
-	const operation = "reading the user profile"
+	const operation = readingProfile
 	ctx, done, err := c.begin(ctx, operation, "application/json")
 	if err != nil {
 		return nil, err

@@ -27,6 +27,9 @@ const (
 // exchanging is the operation for which "invalid_grant" has other reasons than a session that has ended.
 const exchanging = "exchanging the code"
 
+// readingProfile is the operation for which a status 403 is about the user.
+const readingProfile = "reading the user profile"
+
 // Error is a failed call to Coder. It holds Coder's status and error code but never its body, which may repeat
 // what was sent.
 type Error struct {

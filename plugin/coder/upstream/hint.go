@@ -24,7 +24,7 @@ func (e *Error) Hint() string {
 		return "the session has ended"
 	case e.Code == "invalid_request" && e.operation != exchanging:
 		return "this version of Coder does not know a parameter, which may be scope: leave additionalScopes empty, or update Coder"
-	case e.Status == http.StatusForbidden && e.Code == "":
+	case e.Status == http.StatusForbidden && e.Code == "" && e.operation != readingProfile:
 		return "Coder may need --experiments oauth2"
 	case e.Status >= 300 && e.Status < 400:
 		return "redirects are not followed: the deployment URL must be the final one"

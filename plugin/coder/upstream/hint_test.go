@@ -68,6 +68,22 @@ func profile(t *testing.T, deployment, file string) (*Error, *observer.ObservedL
 	return nil, logs
 }
 
+func TestHintsOfCodersRefusals(t *testing.T) {
+	for want, err := range map[string]*Error{
+		"additionalScopes":      badStatus("refreshing", 400, "invalid_request"),
+		"--experiments oauth2":  badStatus("refreshing", 403, ""),
+		"clientId":              badStatus(exchanging, 401, "invalid_client"),
+		"the session has ended": badStatus("refreshing", 400, "invalid_grant"),
+	} {
+		if !strings.Contains(err.Hint(), want) {
+			t.Errorf("%v: hint %q, want %q in it", err, err.Hint(), want)
+		}
+	}
+	if hint := badStatus(readingProfile, 403, "").Hint(); hint != "" {
+		t.Errorf("a user who may not read the profile: hint %q", hint)
+	}
+}
+
 func TestTLSFailuresAreToldApart(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()

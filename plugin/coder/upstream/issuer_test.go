@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/zap"
@@ -51,8 +52,9 @@ func TestIssuerOfAnAnswerIsChecked(t *testing.T) {
 }
 
 func TestCoderAtWhichSignInsWillFailIsWarnedAboutOnce(t *testing.T) {
-	var serve http.HandlerFunc
-	coder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, r) }))
+	// A request that was given up may still be read when the next case begins.
+	var serve atomic.Pointer[http.HandlerFunc]
+	coder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*serve.Load())(w, r) }))
 	defer coder.Close()
 	text := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -79,12 +81,13 @@ func TestCoderAtWhichSignInsWillFailIsWarnedAboutOnce(t *testing.T) {
 	for name, test := range tests {
 		core, logs := observer.New(zap.WarnLevel)
 		pool := NewPool(t.Context(), Options{Timeout: 1 << 40}, zap.New(core))
-		serve = func(w http.ResponseWriter, r *http.Request) {
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			recorder := httptest.NewRecorder()
 			test.serve(recorder, r)
 			w.WriteHeader(recorder.Code)
 			_, _ = fmt.Fprint(w, strings.ReplaceAll(recorder.Body.String(), "ISSUER", coder.URL))
-		}
+		})
+		serve.Store(&handler)
 		m := newMetadata(pool, coder.URL)
 		m.update()
 		m.update() // an hour later

@@ -100,8 +100,18 @@ func TestQueueIsAsLongAsThereAreCalls(t *testing.T) {
 			}
 			releases = append(releases, release)
 		}
-		outcomes := inParallel(30, func(int) error { _, err := c.refresh(ctx, "token", ""); return err })
+		var refused atomic.Int64
+		outcomes := inParallel(30, func(int) error {
+			_, err := c.refresh(ctx, "token", "")
+			if err != nil {
+				refused.Add(1)
+			}
+			return err
+		})
 		synctest.Wait()
+		if refused.Load() != 20 {
+			t.Errorf("%d of 30 are refused at once, want those 20 for whom the queue has no room", refused.Load())
+		}
 		for _, release := range releases {
 			release()
 			release() // counts once
