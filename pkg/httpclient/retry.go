@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 )
 
@@ -17,6 +18,10 @@ type Transport struct {
 
 // errAgain ends the first attempt at a request that the server surely did not process.
 var errAgain = errors.New("the connection ended before the request was processed")
+
+// leftOut begins the error of a connection's first request if a GOAWAY with an error code leaves it out. x/net/http2 does
+// not ask for its body again, and the error has no type.
+const leftOut = "http2: Transport received GOAWAY from server ErrCode:"
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -36,7 +41,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	first := r.Clone(r.Context())
 	first.GetBody = func() (io.ReadCloser, error) { return nil, errAgain }
 	response, err := t.pooled.RoundTrip(first)
-	if !errors.Is(err, errAgain) || t.resets.Load() != resets {
+	again := errors.Is(err, errAgain) && t.resets.Load() == resets
+	if !again && (err == nil || !strings.HasPrefix(err.Error(), leftOut)) {
 		return response, err
 	}
 	second := r.Clone(r.Context())

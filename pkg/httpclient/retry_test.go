@@ -273,7 +273,10 @@ func h2Server(t *testing.T, fails int64, fail func(framer *http2.Framer, stream 
 func TestHTTP2RequestThatWasNotProcessedGoesOnceMoreOnANewConnection(t *testing.T) {
 	fails := map[string]func(*http2.Framer, uint32){
 		"REFUSED_STREAM": func(f *http2.Framer, stream uint32) { _ = f.WriteRSTStream(stream, http2.ErrCodeRefusedStream) },
-		"GOAWAY":         func(f *http2.Framer, stream uint32) { _ = f.WriteGoAway(stream-1, http2.ErrCodeNo, nil) },
+		"GOAWAY for load": func(f *http2.Framer, stream uint32) {
+			_ = f.WriteGoAway(stream-1, http2.ErrCodeEnhanceYourCalm, nil)
+		},
+		"GOAWAY": func(f *http2.Framer, stream uint32) { _ = f.WriteGoAway(stream-1, http2.ErrCodeNo, nil) },
 	}
 	for name, fail := range fails {
 		t.Run(name, func(t *testing.T) {
@@ -309,15 +312,17 @@ func TestHTTP2RequestThatMayHaveBeenProcessedIsNotRepeated(t *testing.T) {
 			}
 		})
 	}
-	t.Run("GOAWAY above the stream", func(t *testing.T) {
-		url, seen, _ := h2Server(t, 1, func(f *http2.Framer, stream uint32) {
-			_ = f.WriteGoAway(stream, http2.ErrCodeNo, nil)
-			_ = f.WriteRSTStream(stream, http2.ErrCodeCancel)
+	for _, code := range []http2.ErrCode{http2.ErrCodeNo, http2.ErrCodeEnhanceYourCalm} {
+		t.Run("GOAWAY above the stream, "+code.String(), func(t *testing.T) {
+			url, seen, _ := h2Server(t, 1, func(f *http2.Framer, stream uint32) {
+				_ = f.WriteGoAway(stream, code, nil)
+				_ = f.WriteRSTStream(stream, http2.ErrCodeCancel)
+			})
+			if got, err := post(t.Context(), newTransport(t, Options{}), url); err == nil || seen.Load() != 1 {
+				t.Errorf("%q, %v after %d calls, want an error after 1", got, err, seen.Load())
+			}
 		})
-		if got, err := post(t.Context(), newTransport(t, Options{}), url); err == nil || seen.Load() != 1 {
-			t.Errorf("%q, %v after %d calls, want an error after 1", got, err, seen.Load())
-		}
-	})
+	}
 }
 
 // silentConn takes what is written and delivers nothing any more.
