@@ -222,7 +222,7 @@ func (h *handler) answer(w http.ResponseWriter, r *request, a *attempt, response
 		e := apierror.From(err)
 		result["error"] = map[string]string{"name": e.Name, "message": e.Message}
 		if isBusy(err) {
-			status = e.Status
+			status = http.StatusServiceUnavailable
 		}
 	} else {
 		result["response"] = response

@@ -156,7 +156,7 @@ func TestTokensOfMoreThan16kBAreMalformed(t *testing.T) {
 				text, _ := json.Marshal(tokens)
 				return string(text)
 			})
-			_, err := c.Exchange(t.Context(), "code", "", "")
+			_, err := c.exchange(t.Context(), Code{Code: "code"})
 			if (err == nil) != ok || err != nil && From(err).Kind != Malformed {
 				t.Errorf("%s of %d bytes: %v", name, length, err)
 			}

@@ -125,6 +125,3 @@ func (l *limiter) busy(ctx context.Context, operation string, signedIn bool) err
 	}
 	return &Error{Kind: Busy, RetryAfter: retryAfter, operation: operation}
 }
-
-// CheckIssuer is a stub.
-func (c *Client) CheckIssuer(iss string, given bool) error { return nil }
