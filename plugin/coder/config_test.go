@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -98,6 +99,11 @@ app: {baseUrl: 'https://app.example'}
 coder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, clientSecret: b, timeout: 90s}}`, []string{
 			"'coder.oauth.timeout' in 'app-config.yaml': got 1m30s, expected at most 25s",
 		}},
+		"connections that outlast any balancer": {`
+app: {baseUrl: 'https://app.example'}
+coder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, clientSecret: b, idleTimeout: 10m}}`, []string{
+			"'coder.oauth.idleTimeout' in 'app-config.yaml': got 10m0s, expected at most 5m0s",
+		}},
 		"the bridge as its own deployment": {`
 app: {baseUrl: 'https://app.example'}
 coder: {deployment: {accessUrl: 'http://backend.example/api/auth/coder'}, oauth: {clientId: a, clientSecret: b}}`, []string{
@@ -125,6 +131,28 @@ auth: {providers: {coder: {}}}`, []string{"'auth.providers.coder' in 'app-config
 	env, _ := plugintest.Environment(t, Plugin(), "app: {baseUrl: 5}")
 	if _, err := Plugin().New(context.Background(), env); err == nil {
 		t.Error("New takes a wrong config")
+	}
+}
+
+func TestLimitsOfCallsToCoder(t *testing.T) {
+	const text = "app: {baseUrl: 'https://app.example'}\ncoder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, clientSecret: b%s}}"
+	for extra, want := range map[string]upstream.Options{
+		"": {Timeout: 10 * time.Second, IdleTimeout: 5 * time.Second, MaxCalls: 100},
+		", timeout: 3s, idleTimeout: {seconds: 1}, maxConcurrentCalls: 7": {Timeout: 3 * time.Second, IdleTimeout: time.Second, MaxCalls: 7},
+	} {
+		if s, err := read(t, strings.Replace(text, "%s", extra, 1)); err != nil || s.calls != want {
+			t.Errorf("%q: %+v, %v", extra, s.calls, err)
+		}
+	}
+	own, err := schema.Compile(schema.Source{PackageName: "coder", Path: "schema.json", Value: Plugin().Schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, ok := range map[string]bool{"2": true, "10000": true, "1": false, "0": false, "10001": false, "2.5": false, "many": false} {
+		err := own.Validate(plugintest.Config(t, strings.Replace(text, "%s", ", maxConcurrentCalls: "+value, 1)))
+		if (err == nil) != ok {
+			t.Errorf("maxConcurrentCalls: %s: %v", value, err)
+		}
 	}
 }
 
