@@ -44,8 +44,7 @@ func TestRedirectsOfADocumentCarryNoSecrets(t *testing.T) {
 func TestRedirectsOfADocumentDoNotLeaveHTTPS(t *testing.T) {
 	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("a: 1")) }))
 	defer plain.Close()
-	var server *httptest.Server
-	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		location := plain.URL + "/?token=S3cr3t"
 		switch r.URL.Path {
 		case "/loop":

@@ -3,6 +3,7 @@ package logging
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -106,8 +107,8 @@ func shorten(line []byte, asJSON bool) []byte {
 		return out
 	}
 	out = out[:end]
-	for i := len(kept) - 1; i >= 0; i-- {
-		out = append(out, kept[i])
+	for _, bracket := range slices.Backward(kept) {
+		out = append(out, bracket)
 	}
 	return append(out, '\n')
 }

@@ -128,7 +128,7 @@ func TestURL(t *testing.T) {
 
 // What may be secret is struck out of a URL wherever it is, and however it is encoded.
 func TestURLHoldsNoSecrets(t *testing.T) {
-	for _, name := range strings.Fields("key sig auth otp jwt ticket pass pwd SAMLResponse SAMLRequest credential X-Amz-Credential bearer refresh refresh_token " +
+	for name := range strings.FieldsSeq("key sig auth otp jwt ticket pass pwd SAMLResponse SAMLRequest credential X-Amz-Credential bearer refresh refresh_token " +
 		"apiKey access_key X-Goog-Signature id_token user_password passwd pin CSRF xsrf_token client_assertion RelayState co%64e co%2564e %6bey sid key[] MyAuth") {
 		for form, uri := range map[string]string{
 			"query": "/x?a=1&%s=S3cr3t&b=2", "path and query": "https://h.example/x?%s=S3cr3t", "semicolon": "/x?a=1;%s=S3cr3t", "matrix": "/x;a=1;%s=S3cr3t/y?b=2",

@@ -13,7 +13,7 @@ import (
 )
 
 func TestKeysSaySecret(t *testing.T) {
-	for _, key := range strings.Fields("password PASSWORD dbPassword db_password passwd passphrase pwd secret clientSecret client_secret secrets secretId token tokens " +
+	for key := range strings.FieldsSeq("password PASSWORD dbPassword db_password passwd passphrase pwd secret clientSecret client_secret secrets secretId token tokens " +
 		"GITHUB_TOKEN accessToken botToken apiKey api-key apikey APIKey X-Api-Key key keys accessKeyId secretAccessKey privateKey private_key signingKey " +
 		"Authorization authorization Proxy-Authorization Cookie X-Auth-Token PRIVATE-TOKEN credentials credential connectionString webhookUrl DSN sentryDsn pat otp pin signature sig " +
 		"X-Auth pass auth passwordHash tokenValue jwt password2 secretKey sessionKey") {
@@ -21,7 +21,7 @@ func TestKeysSaySecret(t *testing.T) {
 			t.Errorf("%s does not count as secret", key)
 		}
 	}
-	for _, key := range strings.Fields("title baseUrl host port user username tokenEndpoint tokenUrl token_uri secretName secretRef passwordFile passwordPolicy keyPath publicKey publicKeys " +
+	for key := range strings.FieldsSeq("title baseUrl host port user username tokenEndpoint tokenUrl token_uri secretName secretRef passwordFile passwordPolicy keyPath publicKey publicKeys " +
 		"keyStore keyboard monkey author authority compass bypass passive design pins paths sessionDuration clientId tokenType authMethod authProvider cert ca hotkeys keyword cookieName spinner issuer") {
 		if secret.Named(key) {
 			t.Errorf("%s counts as secret", key)
