@@ -158,7 +158,7 @@ func TestURLKeepsTheRest(t *testing.T) {
 	for _, uri := range []string{
 		"/", "", "/api/auth/coder/refresh?env=production", "/api/auth/coder/start?scope=&origin=http%3A%2F%2Flocalhost%3A3000&flow=popup", "/oauth2/tokens", "/oauth2/token",
 		"/x?author=me&design=1&monkeys=2&keyword=a+b&pins=3", "/x?redirectUrl=https%3A%2F%2Fapp.example%3A3000%2Fa%2Fb%3Fpage%3D2", "https://h.example:8443/a/b?c=%zz", "https://[::1]:3000/x",
-		"/users/a@b.example/x", "/a//b///c", "/code", "/code/", "/encode/x", "/x?error=access_denied&error_uri=x", "//h.example/x", "/x;v=1/y;w=2", "*", "h.example:443",
+		"/users/a@b.example/x", "/a//b///c", "/code", "/code/", "/encode/x", "/x?error=access_denied&error_description=no&error_uri=x", "//h.example/x", "/x;v=1/y;w=2", "*", "h.example:443",
 	} {
 		if got := logging.URL(uri); got != uri {
 			t.Errorf("URL(%q) = %q", uri, got)
