@@ -4,9 +4,10 @@ import (
 	"net/http"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/express"
-	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
 // arrival is an answer of Coder at a callback route, with the flow of this browser that it belongs to.
@@ -92,7 +93,8 @@ func (h *handler) checkIssuer(r *request, e *environment) error {
 		iss = values[len(values)-1]
 	}
 	if err := e.CheckIssuer(iss, given); err != nil {
-		h.log.Warn("an answer of another authorization server was refused", e.failure(upstream.From(err))...)
+		h.log.Warn("an answer at the callback was refused", zap.String("config", e.app.key), zap.Error(err),
+			zap.String("hint", "if environments are at different deployments, give each a callbackUrl of its own"))
 		return apierror.NotAllowed("The answer is not one of the Coder deployment that was asked")
 	}
 	return nil

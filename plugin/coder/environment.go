@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/express"
@@ -24,12 +25,16 @@ func (e *environment) binding() string {
 	return strings.Join([]string{oldBinding, e.name, e.app.Deployment, e.app.ClientID}, "\n")
 }
 
-// failure returns the fields of a log line about a failed call to Coder.
-func (e *environment) failure(err *upstream.Error) []zap.Field {
-	return []zap.Field{
-		zap.String("config", e.app.key), zap.String("deployment", e.app.Deployment), zap.Int("status", err.Status),
-		zap.String("error", err.Error()), zap.String("hint", err.Hint()),
+// logFailure logs a failed call to Coder. Of those that were not made, because too many ask at once, a flood would make as
+// many lines: package upstream writes one.
+func (h *handler) logFailure(level zapcore.Level, message string, e *environment, err *upstream.Error) {
+	if err.Kind == upstream.Busy {
+		level = zap.DebugLevel
 	}
+	h.log.Log(level, message,
+		zap.String("env", e.name), zap.String("config", e.app.key), zap.String("deployment", e.app.Deployment), zap.Int("status", err.Status),
+		zap.String("error", err.Error()), zap.String("hint", err.Hint()),
+	)
 }
 
 // environment selects by the env parameter, otherwise by the state. Its errors are those of Backstage's

@@ -205,7 +205,7 @@ func (r *request) code() (string, error) {
 // attemptFailed logs why a call to Coder failed, and returns the error for the user, without Coder's own words.
 func (h *handler) attemptFailed(a *attempt, prefix string, err error) error {
 	failure := upstream.From(err)
-	h.log.Error("sign-in failed", a.env.failure(failure)...)
+	h.logFailure(zap.ErrorLevel, "sign-in failed", a.env, failure)
 	e := plainError(prefix + failure.UserText())
 	e.Err = failure
 	return e

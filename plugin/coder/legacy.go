@@ -125,7 +125,7 @@ func (h *handler) invalidState(w http.ResponseWriter, r *request, a *arrival) er
 
 // exchangeFailed says that Coder gave no token for the code.
 func (h *handler) exchangeFailed(w http.ResponseWriter, r *request, f flow, err *upstream.Error) error {
-	h.log.Error("OAuth token exchange failed", h.legacy.failure(err)...)
+	h.logFailure(zap.ErrorLevel, "OAuth token exchange failed", h.legacy, err)
 	// The published plugin shows axios's messages, with internal addresses. Its one message of its own is kept.
 	text := strings.ToUpper(err.UserText()[:1]) + err.UserText()[1:] + ". Close this window and try again."
 	if err.Kind == upstream.Malformed {

@@ -34,7 +34,7 @@ func (h *handler) logout(w http.ResponseWriter, r *request) error {
 	defer cancel()
 	for _, token := range e.End(s.refresh, states...) {
 		if err := e.Revoke(ctx, token); err != nil {
-			h.log.Warn("signed out here, but Coder did not revoke the session", zap.String("env", e.name), zap.Error(err))
+			h.logFailure(zap.WarnLevel, "signed out here, but Coder did not revoke the session", e, upstream.From(err))
 		}
 	}
 	clearSession(jar)

@@ -65,7 +65,7 @@ func (h *handler) renewalFailed(w http.ResponseWriter, e *environment, renewal *
 	if renewal != nil && err.Kind != upstream.Refused {
 		return h.profileFailed(w, e, err)
 	}
-	h.log.Warn("refreshing a session failed", append(e.failure(err), zap.String("env", e.name))...)
+	h.logFailure(zap.WarnLevel, "refreshing a session failed", e, err)
 	text := "Failed to refresh access token, " + err.UserText()
 	if renewal != nil {
 		text = "Failed to fetch Coder user profile, " + err.UserText()
@@ -81,7 +81,7 @@ func (h *handler) renewalFailed(w http.ResponseWriter, e *environment, renewal *
 
 // profileFailed returns the error for the app if the session lives on and only its profile could not be read.
 func (h *handler) profileFailed(w http.ResponseWriter, e *environment, err *upstream.Error) error {
-	h.log.Warn("reading the profile of a session failed", append(e.failure(err), zap.String("env", e.name))...)
+	h.logFailure(zap.WarnLevel, "reading the profile of a session failed", e, err)
 	failure := refreshFailed(&apierror.Error{Name: "Error", Message: "Failed to fetch Coder user profile, " + err.UserText()})
 	blameCoder(w, failure, err)
 	return failure
