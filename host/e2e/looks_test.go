@@ -3,9 +3,15 @@
 package e2e
 
 import (
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/google/go-cmp/cmp"
 )
 
 // contrast lists the texts of a page whose contrast to their background is below 4.5 (WCAG 2.2, 1.4.3).
@@ -45,12 +51,78 @@ func (tb *tab) readable(name string) {
 		if poor := get[string](tb, contrast); poor != "" {
 			tb.t.Errorf("%s, %s: hard to read: %s", name, scheme, poor)
 		}
+		tb.shot(name + ", " + scheme)
 	}
 	tb.do(chromedp.EmulateViewport(360, 740))
 	if wide := get[int](tb, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
 		tb.t.Errorf("%s: %d pixels wider than a phone", name, wide)
 	}
+	tb.shot(name + ", phone")
 	tb.do(chromedp.EmulateViewport(1100, 800))
+}
+
+// shot takes a picture, and keeps it in the folder that E2E_SCREENSHOTS names.
+func (tb *tab) shot(name string) {
+	tb.t.Helper()
+	image, err := chromedp.Run(tb.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	if folder := os.Getenv("E2E_SCREENSHOTS"); folder != "" {
+		write(tb.t, filepath.Join(folder, strings.ReplaceAll(name, ", ", "-")+".png"), string(image))
+	}
+}
+
+// reachable checks that the keyboard reaches all that can be used, and shows where it is; and that what is said is told
+// to screen readers.
+func (tb *tab) reachable(name string, want ...string) {
+	tb.t.Helper()
+	var got []string
+	for range want {
+		tb.do(chromedp.KeyEvent(kb.Tab))
+		got = append(got, get[string](tb, "document.activeElement.textContent.trim()"))
+		if outline := get[string](tb, "getComputedStyle(document.activeElement).outlineStyle"); outline == "none" {
+			tb.t.Errorf("%s: nothing shows that %s has the focus", name, got[len(got)-1])
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		tb.t.Errorf("%s: the keyboard reaches (-want +got):\n%s", name, diff)
+	}
+	if !tb.is("document.documentElement.lang === 'en' && document.title && document.querySelector('main [role=status]').textContent") {
+		tb.t.Errorf("%s: no language, title or status for a screen reader", name)
+	}
+}
+
+// TestPagesOfASignInSayWhatToDo opens the pages that a person may see at the ends of a sign-in.
+func TestPagesOfASignInSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	s := makeRun(t, freePorts)
+	browser := newProfile(t)
+	routes := s.backend + "/api/auth/coder"
+	state := hex.EncodeToString([]byte("nonce=x&env=development&flow=redirect&redirectUrl=https://evil.example/"))
+	page := browser.open(routes + "/handler/frame?code=x&state=" + state)
+	page.wait("document.querySelector('h1').textContent === 'Sign-in failed' && document.querySelector('small').textContent.includes('nonce')")
+	page.readable("lost cookies")
+	page.reachable("lost cookies", "Start again", "Back to Understudy")
+	page.click(".main") // the sign-in begins again
+	page.wait("document.querySelector('#allow')")
+	page.click("#allow")
+	page.wait("location.origin === '" + s.demo + "' || location.href.startsWith('" + s.demo + "')")
+	for name, path := range map[string]string{
+		"start without env": "/start", "foreign origin": "/start?env=development&origin=https://evil.example", "no code": "/oauth/callback",
+	} {
+		page := browser.open(routes + path)
+		page.readable(name)
+		page.wait("document.querySelector('h1') && document.querySelector('#back').textContent === 'Back to Understudy'")
+	}
+	// A sign-in in a tab of its own, where no app waits for it, and the same page again.
+	alone := browser.open(routes + "/start?env=development")
+	alone.click("#allow")
+	alone.wait("document.querySelector('#text')?.textContent.includes('No window waits')")
+	alone.readable("nobody heard")
+	alone.reachable("nobody heard", "Back to Understudy")
+	get[any](alone, "location.reload()")
+	alone.wait("document.querySelector('#text')?.textContent.includes('You are signed in')")
 }
 
 func TestPagesAreReadable(t *testing.T) {

@@ -65,7 +65,7 @@ func TestLevelNamesInAnyCaseAndOfOtherLoggers(t *testing.T) {
 		"error warn info":       "info INFO Info Information informational notice http verbose",
 		"error warn info debug": "debug Debug silly trace TRACE fine finer finest all",
 	} {
-		for _, name := range strings.Fields(names) {
+		for name := range strings.FieldsSeq(names) {
 			if got := written(name); got != want {
 				t.Errorf("%q writes %q, want %q", name, got, want)
 			}

@@ -55,14 +55,6 @@ type flow struct {
 // known reports whether f is a flow of this browser, pending or expired.
 func (f flow) known() bool { return f.expires != 0 }
 
-// target returns where a redirect flow ends, or "".
-func (f flow) target() string {
-	if f.kind != redirect {
-		return ""
-	}
-	return f.fields["redirectUrl"]
-}
-
 // flowCookie returns the name of the cookie that belongs to a state, without a prefix.
 func flowCookie(state string) string {
 	sum := sha256.Sum256([]byte(state))

@@ -24,7 +24,7 @@ type attempt struct {
 	env     *environment
 	jar     *cookieJar
 	origin  string // that the result is posted to, always an allowed one
-	proven  bool   // the state has been checked, or there is none and the flow is this browser's
+	proven  bool   // the state has been checked
 	already bool   // this state has made the browser's session before
 }
 
@@ -36,7 +36,7 @@ func (h *handler) frame(w http.ResponseWriter, r *request, at *arrival) error {
 	a := attempt{arrival: at, origin: h.settings.appOrigin}
 	var err error
 	if at.pending {
-		a.env, a.proven, err = h.environments[at.flow.env], true, rejection(r.query, false)
+		a.env, err = h.environments[at.flow.env], rejection(r.query, false)
 		a.origin = cmp.Or(at.flow.origin, a.origin)
 	} else if a.env, err = h.environment(r.query); err != nil {
 		if to := h.redirectTarget(&a); to != "" && r.Method != http.MethodHead {
@@ -90,8 +90,11 @@ func (h *handler) redirectTarget(a *attempt) string {
 // unprovenText returns an error for a link whose state proves nothing: its text holds nothing that is in the link.
 func unprovenText(err error) error {
 	message := apierror.From(err).Message
-	if strings.HasPrefix(message, "Origin '") {
+	switch {
+	case strings.HasPrefix(message, "Origin '"):
 		message = "The origin of the app is not allowed"
+	case strings.HasPrefix(message, "Authentication failed, Coder answered with"):
+		message = "Authentication failed, Coder refused the sign-in"
 	}
 	return apierror.NotAllowed(message)
 }
@@ -215,7 +218,7 @@ func (h *handler) attemptFailed(a *attempt, prefix string, err error) error {
 // was closed. config_info goes to any origin, so that an app on a wrong origin can tell why it gets no other message.
 // It holds only the expected origin.
 func (h *handler) answer(w http.ResponseWriter, r *request, a *attempt, response sessionResponse, err error) error {
-	p := h.page(r, a.env.name, a.fields, err)
+	p := h.page(a.env.name, a.fields, err)
 	result := map[string]any{"type": "authorization_response"}
 	status := http.StatusOK
 	if err != nil {

@@ -58,7 +58,7 @@ func (h *handler) newPage(title, text string) page {
 
 // page returns the page for the end of a sign-in of Backstage's frontend. fields are those of its state, or the
 // parameters of its start: from them it is begun again, with the deep link if that is allowed.
-func (h *handler) page(r *request, env string, fields map[string]string, err error) page {
+func (h *handler) page(env string, fields map[string]string, err error) page {
 	if err == nil {
 		p := h.newPage("Signed in", "You are signed in to Coder. You can close this window.")
 		return p
@@ -128,7 +128,7 @@ func (h *handler) failPage(w http.ResponseWriter, r *http.Request, err error) er
 			fields[name] = value
 		}
 	}
-	p := h.page(&request{Request: r}, fields["env"], fields, err)
+	p := h.page(fields["env"], fields, err)
 	o, notAllowed := h.settings.checkOrigin(fields["origin"], apierror.Input)
 	if fields["origin"] == "" {
 		o, notAllowed = h.settings.appOrigin, nil
