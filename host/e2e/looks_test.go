@@ -118,7 +118,7 @@ func TestPagesOfASignInSayWhatToDo(t *testing.T) {
 	// A sign-in in a tab of its own, where no app waits for it, and the same page again.
 	alone := browser.open(routes + "/start?env=development")
 	alone.click("#allow")
-	alone.wait("document.querySelector('#text')?.textContent.includes('No window waits')")
+	alone.wait("document.querySelector('#text')?.textContent.includes('not open any more')")
 	alone.readable("nobody heard")
 	alone.reachable("nobody heard", "Back to Understudy")
 	get[any](alone, "location.reload()")

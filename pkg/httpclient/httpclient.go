@@ -50,7 +50,7 @@ func New(o Options) (transport *Transport, warning error) {
 		}
 		// net/http's own HTTP/2 has pings too, but does not tell how a stream was reset.
 		t2, err := http2.ConfigureTransports(t1) //nolint:staticcheck // it is deprecated for net/http's own
-		if err == nil { // it fails only for a transport that has HTTP/2 already
+		if err == nil {                          // it fails only for a transport that has HTTP/2 already
 			t2.ReadIdleTimeout, t2.PingTimeout, t2.CountError = ping, ping, t.count //nolint:staticcheck // the same
 		}
 		return t1

@@ -236,7 +236,7 @@ func (h *handler) answer(w http.ResponseWriter, r *request, a *attempt, response
 	}
 	alone := p.Text
 	if err == nil {
-		alone = "You are signed in to Coder. No window waits for this one: go on in " + h.settings.appTitle + "."
+		alone = "You are signed in to Coder. The page that asked for it is not open any more: go on in " + h.settings.appTitle + "."
 	}
 	p.Script = &script{
 		Parent: true, Alone: alone,

@@ -66,8 +66,8 @@ func (h *handler) page(env string, fields map[string]string, err error) page {
 	message := apierror.From(err).Message
 	p := h.newPage("Sign-in failed", explanation(message, h.settings.appTitle))
 	p.Heading, p.Cause = "Sign-in failed", message
-	if _, known := h.environments[env]; !known {
-		return p
+	if _, known := h.environments[env]; !known || isForeign(message) {
+		return p // it would end in the same way
 	}
 	query := url.Values{"env": {env}}
 	if o, err := h.settings.checkOrigin(fields["origin"], apierror.Input); err == nil {
@@ -98,7 +98,7 @@ func explanation(message, app string) string {
 		return "The sign-in took longer than ten minutes. Start it again."
 	case strings.HasPrefix(message, "Authentication rejected"):
 		return "The sign-in was cancelled or denied at Coder. Nothing has changed; you can start it again."
-	case strings.HasPrefix(message, "Origin '"), strings.HasPrefix(message, "App origin"):
+	case isForeign(message):
 		return app + " runs at an address that this backend does not know, so it cannot be signed in there. Open it at its usual " +
 			"address, or ask its operator to allow this one."
 	case strings.HasPrefix(message, "OAuth state is invalid"):
@@ -107,6 +107,11 @@ func explanation(message, app string) string {
 		return "Coder did not complete the sign-in. Start it again; if that does not help, ask the operator of " + app + "."
 	}
 	return "The sign-in could not be completed. Start it again from " + app + "; if that does not help, ask its operator."
+}
+
+// isForeign reports whether a message is about an app that may not sign in here.
+func isForeign(message string) bool {
+	return strings.HasPrefix(message, "Origin '") || strings.HasPrefix(message, "App origin")
 }
 
 // isNavigation reports whether a person opens a page with this request. Scripts get an answer for scripts.

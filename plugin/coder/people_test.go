@@ -89,7 +89,7 @@ func TestPageSaysWhatToDo(t *testing.T) {
 		t.Errorf("the app gets %q", said.failure())
 	}
 	// A success that nobody heard.
-	if said := br.get(callback).posted(t); !strings.Contains(said.Alone, "No window waits for this one: go on in Portal") {
+	if said := br.get(callback).posted(t); !strings.Contains(said.Alone, "not open any more: go on in Portal") {
 		t.Errorf("alone: %q", said.Alone)
 	}
 	if answer := br.get("/handler/frame?env=development&code=x&state=zz", "Accept", "*/*"); answer.StatusCode != http.StatusOK {

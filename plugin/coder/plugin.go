@@ -91,8 +91,8 @@ func newHandler(ctx context.Context, env plugin.Environment, shared *sharedState
 	h := &handler{log: env.Logger, settings: s, environments: make(map[string]*environment)}
 	if len(s.keys) == 0 {
 		s.keys = [][]byte{shared.key}
-		h.log.Warn("no session keys configured: sign-ins in progress are lost at a restart and not shared between " +
-			"replicas; set understudy.session.keys")
+		h.log.Warn("no session keys configured: sign-ins in progress and sealed cookies do not survive a restart or another " +
+			"replica; set understudy.session.keys")
 	}
 	if h.ring, err = seal.New("coder sign-in", s.keys...); err != nil {
 		return nil, err

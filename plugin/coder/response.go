@@ -51,7 +51,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // logForeign tells the operator which key allows an app that was refused.
 func (h *handler) logForeign(e *apierror.Error) {
-	if strings.HasPrefix(e.Message, "Origin '") {
+	if isForeign(e.Message) {
 		h.log.Warn("the origin of an app is not allowed: if it is one of yours, add it to auth.experimentalExtraAllowedOrigins",
 			zap.String("error", e.Message))
 	}
