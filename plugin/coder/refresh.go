@@ -37,10 +37,10 @@ func (h *handler) refresh(w http.ResponseWriter, r *request) error {
 	// Coder has one access token for an application and a user: a new one would end that of the other tabs.
 	if kept, ok := h.keptAccess(jar.cookies, e, s, asked); ok {
 		profile, err := e.Profile(ctx, kept.Access)
-		if err == nil {
+		if err == nil && !e.Ended(s.refresh) {
 			return writeJSON(w, r, newSessionResponse(kept, profile))
 		}
-		if failure := upstream.From(err); failure.Status != http.StatusUnauthorized {
+		if failure := upstream.From(err); err != nil && failure.Status != http.StatusUnauthorized {
 			return h.profileFailed(w, e, failure)
 		}
 	}

@@ -135,16 +135,23 @@ func (s *Sessions) End(refreshToken string, states ...[]byte) (revoke []string) 
 	return revoke
 }
 
+// Ended reports whether a sign-out in this process ended the session of a refresh token, lately.
+func (s *Sessions) Ended(refreshToken string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used.has(refreshKey(refreshToken))
+}
+
 // endToken ends a refresh token and those that followed it, and returns the last.
 func (s *Sessions) endToken(token string) string {
 	for range maxRecent {
+		s.used.add(refreshKey(token))
 		next := s.end(refreshKey(token))
 		if next == "" || next == token {
 			break
 		}
 		token = next
 	}
-	s.used.add(refreshKey(token))
 	// Another tab's token may have led to this one too.
 	maps.DeleteFunc(s.recent, func(_ tokenKey, r Renewal) bool { return r.Tokens.Refresh == token })
 	return token

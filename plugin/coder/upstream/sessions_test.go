@@ -58,9 +58,11 @@ func TestRenewalIsRememberedForAWhile(t *testing.T) {
 		if live := s.End("r0"); !slices.Equal(live, []string{"r2"}) {
 			t.Errorf("the valid token of r0 is %s", live)
 		}
-		renew("r0", "r3")
+		if _, err := s.Renew(t.Context(), c, "r0", ""); !errors.Is(err, ErrSignedOut) || refreshes != 2 {
+			t.Errorf("after the sign-out: %v, %d refreshes", err, refreshes)
+		}
 		s.Forget("r0") // Coder has issued it again
-		renew("r0", "r4")
+		renew("r0", "r3")
 	})
 }
 
