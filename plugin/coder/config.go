@@ -91,6 +91,7 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	// In this order: the legacy spelling falls back on the current one.
 	r.environments(s)
 	r.legacyApplication(s)
+	s.shareCallbacks()
 	s.warnings = append(s.warnings, s.oddities()...)
 	return s, errors.Join(r.problems...)
 }
@@ -109,7 +110,7 @@ func (r *reader) environments(s *settings) {
 		app.Deployment = r.deployment(at+".deploymentUrl", s.mount)
 		app.session = r.duration(at+".sessionDuration", thousandDays)
 		app.scopes = r.scopes(at + ".additionalScopes")
-		app.CallbackURL = r.callbackURL(at, s.mount+framePath, s)
+		app.CallbackURL = r.callbackURL(at, s)
 		// Not errors: the Node backend takes such a configuration, and the rest of it works here too.
 		if r.has(at + ".signIn") {
 			s.warnings = append(s.warnings, at+".signIn has no effect: no Backstage identity is issued here, "+
@@ -122,10 +123,13 @@ func (r *reader) environments(s *settings) {
 	}
 }
 
+// legacyKey is where the legacy spelling has its application.
+const legacyKey = "coder.oauth"
+
 // legacyApplication reads coder.oauth, the legacy spelling. Each spelling stands in for the other if that is
 // missing, so that one configuration serves both frontends.
 func (r *reader) legacyApplication(s *settings) {
-	const key = "coder.oauth"
+	const key = legacyKey
 	accessURL := strings.TrimRight(r.string("coder.deployment.accessUrl"), "/")
 	s.bridged = accessURL != "" && strings.EqualFold(accessURL, s.mount)
 	// A frontend that begins at the bridge comes back with a state of the bridge.
@@ -133,10 +137,11 @@ func (r *reader) legacyApplication(s *settings) {
 	// A half-filled coder.oauth is a mistake to report, not a reason to use the other spelling.
 	if !r.has(key+".clientId") && !r.has(key+".clientSecret") && len(s.byEnv) > 0 {
 		s.legacy = s.mainApplication()
+		s.legacy.CallbackURL = cmp.Or(r.callbackURL(key, s), s.legacy.CallbackURL)
 		return
 	}
 	s.legacy = r.application(key)
-	s.legacy.CallbackURL, s.legacy.session = r.callbackURL(key, s.mount+callbackPath, s), thousandDays
+	s.legacy.CallbackURL, s.legacy.session = r.callbackURL(key, s), thousandDays
 	// The frontend reads accessUrl too. If that leads to the bridge, deploymentUrl has the deployment.
 	deploymentKey := "coder.deployment.accessUrl"
 	if s.bridged || r.string(key+".deploymentUrl") != "" {
@@ -146,10 +151,6 @@ func (r *reader) legacyApplication(s *settings) {
 		s.legacy.Deployment = s.mainApplication().Deployment
 	} else {
 		s.legacy.Deployment = r.deployment(deploymentKey, s.mount)
-	}
-	// Coder registers one callback URL for an application: whichever spelling it has, all its sign-ins use one.
-	if app, ok := s.sameApplication(s.legacy); ok && !r.has(key+".callbackUrl") {
-		s.legacy.CallbackURL = app.CallbackURL
 	}
 	// Without a configuration of their own, the provider routes get one environment.
 	if !r.has("auth.providers.coder") {
@@ -161,16 +162,16 @@ func (r *reader) legacyApplication(s *settings) {
 	}
 }
 
-// callbackURL reads the callback URL of an application.
-func (r *reader) callbackURL(key, fallback string, s *settings) string {
+// callbackURL reads the callback URL of an application, which may be missing.
+func (r *reader) callbackURL(key string, s *settings) string {
 	key += ".callbackUrl"
 	if r.string(key) == "" {
-		return fallback
+		return ""
 	}
 	value := r.url(key, "the callback URL that is registered in Coder")
 	u, _ := url.Parse(value)
 	if value == "" {
-		return fallback
+		return ""
 	}
 	if u.Fragment != "" {
 		r.problem(key, errors.New("expected a URL without fragment"))
@@ -182,14 +183,35 @@ func (r *reader) callbackURL(key, fallback string, s *settings) string {
 	return value
 }
 
-// sameApplication returns the environment of the provider routes, the first by name, with the same application.
-func (s *settings) sameApplication(app application) (application, bool) {
+// shareCallbacks completes the callback URLs. Coder registers one for an application: all its sign-ins use the one that is
+// configured anywhere, otherwise the one of the provider routes, if they have the application, and that of the legacy
+// route if not.
+func (s *settings) shareCallbacks() {
+	apps := []*application{&s.legacy}
 	for _, env := range slices.Sorted(maps.Keys(s.byEnv)) {
-		if other := s.byEnv[env]; other.ClientID == app.ClientID && other.Deployment == app.Deployment {
-			return other, true
+		app := s.byEnv[env]
+		apps = append(apps, &app)
+		defer func() { s.byEnv[env] = app }()
+	}
+	configured := func(app *application) string {
+		for _, other := range apps {
+			if other.CallbackURL != "" && other.ClientID == app.ClientID && other.Deployment == app.Deployment {
+				return other.CallbackURL
+			}
+		}
+		return ""
+	}
+	for _, app := range apps {
+		app.CallbackURL = cmp.Or(app.CallbackURL, configured(app))
+	}
+	for _, app := range apps[1:] {
+		if app.CallbackURL == "" && app.key != legacyKey {
+			app.CallbackURL = s.mount + framePath
 		}
 	}
-	return application{}, false
+	for _, app := range apps {
+		app.CallbackURL = cmp.Or(app.CallbackURL, configured(app), s.mount+callbackPath)
+	}
 }
 
 // oddities returns warnings of what no single value is to blame for.

@@ -51,6 +51,35 @@ func TestEachSpellingServesBothFrontends(t *testing.T) {
 	}
 }
 
+// TestOneApplicationHasOneCallbackURL: Coder registers one.
+func TestOneApplicationHasOneCallbackURL(t *testing.T) {
+	const frame, callback = "http://backend.example/api/auth/coder/handler/frame", "http://backend.example/api/auth/coder/oauth/callback"
+	app := func(more string) string {
+		return "{clientId: a, clientSecret: b, deploymentUrl: 'https://coder.example'" + more + "}"
+	}
+	legacy := func(more string) string {
+		return "\ncoder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, clientSecret: b" + more + "}}"
+	}
+	const own = ", callbackUrl: '" + callback + "'"
+	for name, test := range map[string]struct{ one, two, legacy, want string }{
+		"default":               {app(""), app(""), "", frame},
+		"default, both":         {app(""), app(""), legacy(""), frame},
+		"one environment's":     {app(own), app(""), "", callback},
+		"the other's":           {app(""), app(own), legacy(""), callback},
+		"the legacy spelling's": {app(""), app(""), legacy(own), callback},
+	} {
+		s, err := read(t, "app: {baseUrl: 'https://app.example'}\nauth: {environment: one, providers: {coder: {one: "+test.one+", two: "+test.two+"}}}"+test.legacy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for where, got := range map[string]string{"one": s.byEnv["one"].CallbackURL, "two": s.byEnv["two"].CallbackURL, "legacy": s.legacy.CallbackURL} {
+			if got != test.want {
+				t.Errorf("%s: %s has %s", name, where, got)
+			}
+		}
+	}
+}
+
 // TestAllProblemsAtOnce: each names the key, the layer, and what was expected.
 func TestAllProblemsAtOnce(t *testing.T) {
 	tests := map[string]struct {
