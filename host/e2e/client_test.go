@@ -33,11 +33,15 @@ func (tb *tab) dataset(name string) string {
 	return get[string](tb, fmt.Sprintf("document.body.dataset[%q] ?? ''", name))
 }
 
+// rotating makes each refresh get new tokens.
+const rotating = "coder:\n  oauth:\n    rotateAfter: 0s\n"
+
 func TestClient(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
 	s := start(t, setup{app: c.origin, config: currentConfig})
-	page := newProfile(t).open(c.of(s).url)
+	browser := newProfile(t)
+	page := browser.open(c.of(s).url)
 	popup := page.signIn()
 	popup.click("#user-lin")
 	popup.click("#allow")
@@ -54,11 +58,17 @@ func TestClient(t *testing.T) {
 		}
 	}
 
+	// A new token would end the one that other tabs have.
 	before := page.dataset("token")
 	page.do(chromedp.Reload())
 	page.wait(signedIn)
-	if after := page.dataset("token"); after == before || !s.works(after) {
-		t.Error("a reload did not renew the session")
+	if after := page.dataset("token"); after != before || !s.works(after) {
+		t.Error("a reload did not get the session's token again")
+	}
+	second := browser.open(c.url)
+	second.wait(signedIn)
+	if !s.works(before) || !s.works(second.dataset("token")) {
+		t.Error("a second tab ended the first one's token")
 	}
 	if got := page.dataset("session"); got != "SignedIn" {
 		t.Errorf("the session state after a reload is %s", got)
@@ -108,7 +118,7 @@ understudy:
 func TestClientRenewsExpiringToken(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
-	s := start(t, setup{app: c.origin, config: currentConfig, sandbox: func(o *sandbox.Options) { o.AccessTokenTTL = 2 * time.Minute }})
+	s := start(t, setup{app: c.origin, config: currentConfig + rotating, sandbox: func(o *sandbox.Options) { o.AccessTokenTTL = 2 * time.Minute }})
 	page := newProfile(t).open(c.of(s).url)
 	page.signIn().click("#allow")
 	page.wait(signedIn)
@@ -227,7 +237,7 @@ func TestClientTwoTabsRefresh(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, localhost)
 	var gate sync.RWMutex // locked while Coder has to wait
-	patient := currentConfig + "coder:\n  oauth:\n    timeout: 25s\n"
+	patient := currentConfig + rotating + "    timeout: 25s\n"
 	s := start(t, setup{app: c.origin, config: patient, coder: func(r *http.Request) {
 		if r.URL.Path == "/oauth2/tokens" {
 			gate.RLock()
