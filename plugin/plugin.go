@@ -30,6 +30,10 @@ type Plugin struct {
 	// keywords. The plugin sees only what it declares. A plugin without a schema sees no config.
 	Schema []byte
 
+	// Advise, if it is not nil, returns what config:check warns of in a configuration that works here, one line each. It
+	// names keys and no values.
+	Advise func(*appconfig.Config) []string
+
 	// New builds the plugin's router. The handler gets requests whose URL path is relative to the mount:
 	// "/health" for /api/auth/coder/health, "/" for the mount itself; RequestURI holds the whole path.
 	//

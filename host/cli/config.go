@@ -12,12 +12,13 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
+	"github.com/understudy-host/understudy/plugin"
 )
 
 // configCommands returns backstage-cli's commands on the configuration. They load it as the host does, and
 // know the schemas of the host and its plugins.
-func configCommands(sources []schema.Source) []*cobra.Command {
-	return []*cobra.Command{configPrint(sources), configCheck(sources), configSchema(sources)}
+func configCommands(sources []schema.Source, plugins ...plugin.Plugin) []*cobra.Command {
+	return []*cobra.Command{configPrint(sources), configCheck(sources, plugins), configSchema(sources)}
 }
 
 // configOptions are flags that the commands share.
@@ -116,7 +117,7 @@ func (o *configOptions) compile(sources []schema.Source) (*schema.Schema, error)
 }
 
 // configCheck returns the command that only loads the configuration.
-func configCheck(sources []schema.Source) *cobra.Command {
+func configCheck(sources []schema.Source, plugins []plugin.Plugin) *cobra.Command {
 	var o configOptions
 	cmd := o.command(sources, &cobra.Command{
 		Use:   "config:check",
@@ -128,6 +129,14 @@ func configCheck(sources []schema.Source) *cobra.Command {
 		for _, variable := range config.Unset() {
 			fmt.Fprintf(cmd.ErrOrStderr(), "The environment variable '%s' is not set, which leaves out '%s'\n",
 				variable.Name, strings.Join(variable.Keys, "', '"))
+		}
+		for _, p := range plugins {
+			if p.Advise == nil {
+				continue
+			}
+			for _, warning := range p.Advise(config.Config) {
+				fmt.Fprintln(cmd.ErrOrStderr(), p.ID+": "+warning)
+			}
 		}
 		return nil
 	})

@@ -214,6 +214,22 @@ func (s *settings) shareCallbacks() {
 	}
 }
 
+// adviseApp warns of a configuration that works here and not for an app with the frontend plugin, whose own schema wants
+// the legacy spelling.
+func adviseApp(config *appconfig.Config) []string {
+	var missing []string
+	for _, key := range []string{"coder.deployment.accessUrl", "coder.oauth.clientId", "coder.oauth.clientSecret"} {
+		if has, _ := config.Has(key); !has {
+			missing = append(missing, key)
+		}
+	}
+	if has, _ := config.Has("auth.providers.coder"); !has || len(missing) == 0 {
+		return nil
+	}
+	return []string{"auth.providers.coder is enough for this backend, but an app with @coder/backstage-plugin-coder does not build " +
+		"without " + strings.Join(missing, ", ") + ", which that package's schema requires"}
+}
+
 // oddities returns warnings of what no single value is to blame for.
 func (s *settings) oddities() (warnings []string) {
 	envs := slices.Sorted(maps.Keys(s.byEnv))

@@ -185,36 +185,6 @@ func TestLimitsOfCallsToCoder(t *testing.T) {
 	}
 }
 
-func TestSchemaVisibility(t *testing.T) {
-	own, err := schema.Compile(schema.Source{PackageName: "coder", Path: "schema.json", Value: Plugin().Schema})
-	if err != nil {
-		t.Fatal(err)
-	}
-	secrets := own.Secrets(plugintest.Config(t, `
-coder: {oauth: {clientSecret: one, clientId: public}}
-auth: {session: {secret: two}, providers: {coder: {development: {clientSecret: three, clientId: public}}}}
-backend: {auth: {keys: [{secret: four}]}}
-understudy: {session: {keys: [five]}}`))
-	if got := " " + strings.Join(secrets, " ") + " "; len(secrets) != 5 || strings.Contains(got, "public") {
-		t.Errorf("secrets %v", secrets)
-	}
-}
-
-func TestSchemaKnowsTheAuthenticationMethods(t *testing.T) {
-	own, err := schema.Compile(schema.Source{PackageName: "coder", Path: "schema.json", Value: Plugin().Schema})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range []string{"coder: {oauth: ", "auth: {providers: {coder: {production: "} {
-		for method, valid := range map[string]bool{upstream.PostAuth: true, upstream.BasicAuth: true, "private_key_jwt": false, "''": false} {
-			yaml := key + "{tokenEndpointAuthMethod: " + method + strings.Repeat("}", strings.Count(key, "{")+1)
-			if err := own.Validate(plugintest.Config(t, yaml)); (err == nil) != valid {
-				t.Errorf("%s: %v", yaml, err)
-			}
-		}
-	}
-}
-
 func TestKeysComeFromWhatThereIs(t *testing.T) {
 	const keys = "app: {baseUrl: 'https://app.example'}\ncoder: {deployment: {accessUrl: 'https://coder.example'}, oauth: {clientId: a, clientSecret: b}}\n"
 	for name, test := range map[string]struct {

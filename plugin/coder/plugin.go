@@ -34,7 +34,7 @@ var configSchema []byte
 func Plugin() plugin.Plugin {
 	shared := &sharedState{key: []byte(rand.Text() + rand.Text())}
 	return plugin.Plugin{
-		ID: "coder", Path: mountPath, Schema: configSchema,
+		ID: "coder", Path: mountPath, Schema: configSchema, Advise: adviseApp,
 		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
 			return newHandler(ctx, env, shared)
 		},
