@@ -57,15 +57,17 @@ func Listen(ctx context.Context, o Options) (net.Listener, error) {
 // Shutdown waits for such a handler too, so it should end with the context that its plugin was given.
 func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, handler http.Handler) *Server {
 	s := &Server{address: listener.Addr().(*net.TCPAddr), scheme: "http", done: make(chan error, 1), stopping: make(chan struct{})}
+	gate := newGate(listener)
+	listener = gate
 	if certificate != nil {
 		s.scheme = "https"
-		listener = tls.NewListener(listener, certificate)
+		listener = tls.NewListener(gate, certificate)
 	}
 	s.server = &http.Server{
 		Handler:           s.saysFarewell(handler),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
-		ErrorLog: logging.ServerErrors(log),
+		ErrorLog: logging.ServerErrors(log), ConnState: gate.note,
 	}
 	s.server.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	go func() { s.done <- s.server.Serve(listener) }()

@@ -43,6 +43,9 @@ func TestEveryRouteIsBoundedAndSignedInUsersAreAnswered(t *testing.T) {
 		}
 		defer func() { _ = answer.Body.Close() }()
 		body, _ := io.ReadAll(answer.Body)
+		if answer.StatusCode == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", path)
+		}
 		return answer.Status + " " + string(body)
 	}
 	// One guess is the strangers' half of the calls, and another one their half of the queue.

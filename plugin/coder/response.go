@@ -69,10 +69,12 @@ func notAsked(err error) bool {
 	return ok && failure.NotAsked()
 }
 
-// retryAfter says when to come back, if Coder was not asked because too many requests wait for it.
+// retryAfter says when to come back, if Coder was not asked because too many requests wait for it. The connection is not
+// kept: a flood would hold one descriptor for each.
 func retryAfter(w http.ResponseWriter, err *upstream.Error) {
 	if err.Kind == upstream.Busy {
 		w.Header().Set("Retry-After", strconv.Itoa(int(err.RetryAfter/time.Second)))
+		w.Header().Set("Connection", "close")
 	}
 }
 
