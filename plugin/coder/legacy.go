@@ -92,6 +92,13 @@ func (h *handler) missingCode(w http.ResponseWriter, r *request) error {
 	p := h.newPage("Authentication Failed", "This page ends a sign-in at Coder, but it was opened without an answer of Coder. Start the sign-in from "+
 		h.settings.appTitle+".")
 	p.Heading, p.Cause = "Authentication failed", text
+	p.Script = &script{
+		Messages: []message{{
+			Data:    map[string]string{"type": "coder-oauth-error", "error": "invalid_request", "message": text},
+			Origins: h.settings.listeners(flow{}),
+		}},
+		Alone: p.Text,
+	}
 	return p.serve(w, r, http.StatusBadRequest, express.HTML)
 }
 

@@ -58,6 +58,9 @@ func TestFailedStartIsToldToAnAllowedOpener(t *testing.T) {
 	if said.to() != "https://other.example" || !strings.HasPrefix(said.failure(), "NotFoundError: No configuration") {
 		t.Errorf("%q to %q", said.failure(), said.to())
 	}
+	if said := b.browser(t).get("/oauth/callback", asPerson...).posted(t); said.Messages[0].Data.Message != "Missing authorization code" || !strings.HasPrefix(said.to(), appURL) {
+		t.Errorf("no code: %+v", said)
+	}
 	answer := b.browser(t).get("/start?env=development&origin=https://evil.example", asPerson...)
 	if strings.Contains(answer.body, "authorization_response") {
 		t.Errorf("a foreign origin hears of it: %s", answer.body)
