@@ -226,8 +226,8 @@ func adviseApp(config *appconfig.Config) []string {
 	if has, _ := config.Has("auth.providers.coder"); !has || len(missing) == 0 {
 		return nil
 	}
-	return []string{"auth.providers.coder is enough for this backend, but an app with @coder/backstage-plugin-coder does not build " +
-		"without " + strings.Join(missing, ", ") + ", which that package's schema requires"}
+	return []string{"auth.providers.coder is enough for this backend, but the schema of @coder/backstage-plugin-coder requires " +
+		strings.Join(missing, ", ") + " too: an app with that package does not pass Backstage's own check without"}
 }
 
 // oddities returns warnings of what no single value is to blame for.

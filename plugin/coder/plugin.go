@@ -1,7 +1,7 @@
 // Package coder is the plugin that signs Backstage users in at Coder. Below /api/auth/coder it serves the routes
 // of @coder/backstage-plugin-coder-backend (the callback of the legacy frontend) and those of Backstage's auth
 // backend with @coder/plugin-auth-backend-module-coder-provider, with the same URLs, cookies and texts. README.md
-// lists where it differs to be safer, and walks through a sign-in.
+// walks through a sign-in; docs/coder.md lists where it differs to be safer.
 package coder
 
 import (

@@ -35,7 +35,7 @@ func TestCheckWarnsOfWhatTheFrontendPluginRequires(t *testing.T) {
 	const providers = "auth: {providers: {coder: {production: {clientId: a}}}}\n"
 	for yaml, want := range map[string]string{
 		providers: "coder.deployment.accessUrl, coder.oauth.clientId, coder.oauth.clientSecret",
-		providers + "coder: {deployment: {accessUrl: x}, oauth: {clientId: a}}":                  "without coder.oauth.clientSecret,",
+		providers + "coder: {deployment: {accessUrl: x}, oauth: {clientId: a}}":                  "requires coder.oauth.clientSecret too",
 		providers + "coder: {deployment: {accessUrl: x}, oauth: {clientId: a, clientSecret: b}}": "",
 		"coder: {oauth: {clientId: a}}": "",
 	} {
