@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -29,6 +30,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
+	"github.com/understudy-host/understudy/pkg/memo"
 	"github.com/understudy-host/understudy/plugin"
 )
 
@@ -50,6 +52,10 @@ type Options struct {
 	NotFound http.Handler
 
 	Log io.Writer // nil is standard output
+
+	Listen plugin.Listen // how to get a socket; nil is net.Listen
+	Memo   memo.Backend  // where values outlive the process; nil is nowhere
+	Ready  func()        // called when the host serves; may be nil
 }
 
 // Host is a backend: New makes one, Run serves it. Open and Close do the same in two steps, for programs
@@ -65,6 +71,7 @@ type Host struct {
 	hidden    int            // how many of them the log strikes out
 	layers    []appconfig.Layer
 	mounts    []*mount
+	memo      *memo.Store
 	apiRouter http.Handler
 	live      httpserver.Live // the apiRouter with what the server options put around it
 	health    httpserver.Health
@@ -83,6 +90,11 @@ func New(o Options) *Host {
 	if o.Log == nil {
 		o.Log = os.Stdout
 	}
+	if o.Listen == nil {
+		o.Listen = func(ctx context.Context, _, address string) (net.Listener, error) {
+			return new(net.ListenConfig).Listen(ctx, "tcp", address)
+		}
+	}
 	h := &Host{options: o, stop: func() {}, reloads: make(chan struct{}, 1)}
 	h.options.Config.Reload = h.reloads
 	h.root, h.redactor = logging.New(logging.Options{
@@ -90,6 +102,9 @@ func New(o Options) *Host {
 	})
 	h.log = h.root.With(zap.String("service", "host"))
 	h.access = h.root.With(zap.String("service", "rootHttpRouter"))
+	h.memo = memo.New(o.Memo, func(name string, err error) {
+		h.log.Error("a value does not outlive this process", zap.String("value", name), zap.Error(err))
+	})
 	return h
 }
 
@@ -139,7 +154,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 		h.note(loaded)
 		return errors.Join(err, h.otherProblems(running, first))
 	}
-	listener, err := httpserver.Listen(ctx, first.server)
+	listener, err := httpserver.Listen(ctx, h.options.Listen, first.server)
 	if err != nil {
 		return err
 	}
@@ -165,6 +180,9 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	h.health.SetReady()
 	h.report(loaded)
 	h.watch(running, loaded)
+	if h.options.Ready != nil {
+		h.options.Ready()
+	}
 	return nil
 }
 

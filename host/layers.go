@@ -44,7 +44,7 @@ func (h *Host) openExtension(ctx context.Context, x plugin.Extension, config *ap
 	h.running[x.Name] = hooks
 	layers, ready, err := x.Open(ctx, plugin.Environment{
 		Logger: h.root.With(zap.String("service", x.Name)), Config: config, BaseURL: baseURL,
-		Production: h.production(), Lifecycle: hooks,
+		Production: h.production(), Lifecycle: hooks, Memo: h.memo.Scope(x.Name), Listen: h.options.Listen,
 	})
 	if err != nil {
 		return err

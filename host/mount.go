@@ -66,6 +66,7 @@ func (m *mount) createEnv(s *state) plugin.Environment {
 	return plugin.Environment{
 		Logger: m.log, Config: m.schema.Scope(s.config), BaseURL: s.baseURL + m.prefix,
 		Production: m.host.production(), Lifecycle: new(plugin.Lifecycle),
+		Memo: m.host.memo.Scope(m.plugin.ID), Listen: m.host.options.Listen,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"regexp"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/memo"
 )
 
 // Plugin is one backend plugin. The host registers its router below /api.
@@ -40,7 +42,8 @@ type Plugin struct {
 	// The host calls New at the start and again whenever the plugin's part of the configuration has changed.
 	// Each call makes a generation: the new handler takes new requests, the old one finishes its own. ctx ends
 	// when the last of them is done, or when the host stops; the handler must leave nothing running after that.
-	// State that outlives a generation belongs to the function that returns the Plugin.
+	// State that outlives a generation is kept in Environment.Memo. If it cannot be kept as data, it belongs to the
+	// function that returns the Plugin.
 	//
 	// For missing or wrong values New returns an error: all problems at once, with errors.Join.
 	New func(ctx context.Context, env Environment) (http.Handler, error)
@@ -67,7 +70,19 @@ type Environment struct {
 
 	// Lifecycle takes the hooks to call when this generation ends.
 	Lifecycle *Lifecycle
+
+	// Memo keeps named values of the plugin from one generation to the next, and over a reload of the code in
+	// development. It is the counterpart of Backstage's useHotMemoize.
+	Memo *memo.Store
+
+	// Listen listens on a TCP address of the plugin's own, as net.Listen does. name is unique in a backend ("metrics").
+	// The supervisor of the process may hold the socket of that name: systemd, or the parent in development, which keeps
+	// it open over a reload of the code. The caller closes the listener.
+	Listen Listen
 }
+
+// Listen is the type of Environment.Listen.
+type Listen func(ctx context.Context, name, address string) (net.Listener, error)
 
 var (
 	validID   = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)

@@ -36,11 +36,14 @@ type Server struct {
 	stopping chan struct{} // closed by Shutdown
 }
 
-// Listen listens on the address of o. Its error says what to do if the address is taken or not permitted.
-func Listen(ctx context.Context, o Options) (net.Listener, error) {
-	var config net.ListenConfig
+// SocketName is the name of the host's socket, if another process holds it.
+const SocketName = "backend"
+
+// Listen gets the socket for the address of o from listen. Its error says what to do if the address is taken or not
+// permitted.
+func Listen(ctx context.Context, listen func(ctx context.Context, name, address string) (net.Listener, error), o Options) (net.Listener, error) {
 	address := net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
-	listener, err := config.Listen(ctx, "tcp", address)
+	listener, err := listen(ctx, SocketName, address)
 	if err != nil {
 		return nil, ListenError(address, "backend.listen", "set backend.listen.port, and the port in backend.baseUrl", err)
 	}

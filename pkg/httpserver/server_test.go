@@ -19,6 +19,10 @@ import (
 	"github.com/understudy-host/understudy/pkg/httpserver"
 )
 
+func listen(ctx context.Context, _, address string) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(ctx, "tcp", address)
+}
+
 func TestListenSaysWhatToDoAboutAPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -26,7 +30,7 @@ func TestListenSaysWhatToDoAboutAPortInUse(t *testing.T) {
 	}
 	defer taken.Close()
 	o := httpserver.Options{Host: "127.0.0.1", Port: taken.Addr().(*net.TCPAddr).Port}
-	_, err = httpserver.Listen(context.Background(), o)
+	_, err = httpserver.Listen(context.Background(), listen, o)
 	if err == nil || !strings.Contains(err.Error(), "is in use; stop the other program or set backend.listen.port") {
 		t.Errorf("error: %v", err)
 	}
@@ -37,7 +41,7 @@ func TestServesHTTPSWithACertificateOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := httpserver.Listen(context.Background(), o)
+	listener, err := httpserver.Listen(context.Background(), listen, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +69,7 @@ func TestServesHTTPSWithACertificateOfItsOwn(t *testing.T) {
 }
 
 func TestShutdownFinishesRequestsInFlight(t *testing.T) {
-	listener, err := httpserver.Listen(context.Background(), httpserver.Options{Host: "127.0.0.1"})
+	listener, err := httpserver.Listen(context.Background(), listen, httpserver.Options{Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +111,7 @@ func TestProtocolIsThatOfNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	handler := httpserver.Wrap(o, new(httpserver.Health), zap.NewNop(), http.HandlerFunc(notFound))
-	listener, err := httpserver.Listen(context.Background(), httpserver.Options{Host: "127.0.0.1"})
+	listener, err := httpserver.Listen(context.Background(), listen, httpserver.Options{Host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +160,7 @@ func TestHandshakesThatFailAreForDebugging(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := httpserver.Listen(context.Background(), o)
+	listener, err := httpserver.Listen(context.Background(), listen, o)
 	if err != nil {
 		t.Fatal(err)
 	}

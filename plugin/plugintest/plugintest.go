@@ -4,6 +4,7 @@ package plugintest
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 
 	"go.uber.org/zap"
@@ -14,6 +15,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
+	"github.com/understudy-host/understudy/pkg/memo"
 	"github.com/understudy-host/understudy/plugin"
 )
 
@@ -62,5 +64,9 @@ func Environment(t testing.TB, p plugin.Plugin, content string) (plugin.Environm
 		Config:    own.Scope(config),
 		BaseURL:   base + "/api" + p.Path,
 		Lifecycle: hooks,
+		Memo:      memo.New(nil, nil),
+		Listen: func(ctx context.Context, _, address string) (net.Listener, error) {
+			return new(net.ListenConfig).Listen(ctx, "tcp", address)
+		},
 	}, logs
 }
