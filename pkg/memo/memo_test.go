@@ -2,6 +2,7 @@ package memo_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -9,21 +10,16 @@ import (
 	"github.com/understudy-host/understudy/pkg/memo"
 )
 
-// kept is a backend in memory, which two stores share as two processes would.
+// kept is a backend that two stores share as two processes would.
 type kept struct {
-	mu       sync.Mutex
-	values   map[string][]byte
-	versions map[string]int64
-	broken   error
-	between  func() // called between a load and a save
+	memo.Memory
+	broken  error
+	between func() // called between a load and a save
 }
 
-func newKept() *kept { return &kept{values: map[string][]byte{}, versions: map[string]int64{}} }
-
 func (k *kept) Load(name string) ([]byte, int64, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.values[name], k.versions[name], k.broken
+	value, version, err := k.Memory.Load(name)
+	return value, version, errors.Join(err, k.broken)
 }
 
 func (k *kept) Save(name string, value []byte, version int64) (int64, error) {
@@ -31,17 +27,16 @@ func (k *kept) Save(name string, value []byte, version int64) (int64, error) {
 		k.between = nil
 		f()
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if k.broken != nil {
 		return 0, k.broken
 	}
-	if k.versions[name] != version {
-		return 0, memo.ErrChanged
-	}
-	k.values[name] = value
-	k.versions[name]++
-	return k.versions[name], nil
+	return k.Memory.Save(name, value, version)
+}
+
+// value returns what is kept under a name.
+func (k *kept) value(name string) string {
+	value, _, _ := k.Memory.Load(name)
+	return string(value)
 }
 
 type counter struct{ N int }
@@ -82,7 +77,7 @@ func TestValueIsTheSameForEachGeneration(t *testing.T) {
 }
 
 func TestValueOutlivesTheProcess(t *testing.T) {
-	b := newKept()
+	b := new(kept)
 	first := of(t, store(t, b), "n")
 	add(first, 1)
 	second := of(t, store(t, b), "n")
@@ -95,7 +90,7 @@ func TestValueOutlivesTheProcess(t *testing.T) {
 }
 
 func TestChangesAtTheSameMomentAreBothKept(t *testing.T) {
-	b := newKept()
+	b := new(kept)
 	first, second := of(t, store(t, b), "n"), of(t, store(t, b), "n")
 	b.between = func() { add(second, 10) }
 	if got := add(first, 1); got != 111 {
@@ -113,7 +108,7 @@ func TestChangesAtTheSameMomentAreBothKept(t *testing.T) {
 }
 
 func TestTwoProcessesCreateOneValue(t *testing.T) {
-	b := newKept()
+	b := new(kept)
 	var second *memo.Value[string]
 	create := func(text string) func() string { return func() string { return text } }
 	b.between = func() { second, _ = memo.Of(store(t, b), "key", create("second")) }
@@ -130,12 +125,14 @@ func TestTwoProcessesCreateOneValue(t *testing.T) {
 }
 
 func TestValueThatDoesNotFitIsBegunAnew(t *testing.T) {
-	b := newKept()
-	b.values["n"], b.versions["n"] = []byte(`{"N":"very-secret"}`), 7
+	b := new(kept)
+	if _, err := b.Save("n", []byte(`{"N":"very-secret"}`), 0); err != nil {
+		t.Fatal(err)
+	}
 	var said string
 	v := of(t, memo.New(b, func(name string, err error) { said += name + ": " + err.Error() }), "n")
-	if got := add(v, 1); got != 101 || string(b.values["n"]) != `{"N":101}` {
-		t.Errorf("%d, kept is %s", got, b.values["n"])
+	if got := add(v, 1); got != 101 || b.value("n") != `{"N":101}` {
+		t.Errorf("%d, kept is %s", got, b.value("n"))
 	}
 	if !strings.Contains(said, "field N is no int") || strings.Contains(said, "secret") {
 		t.Errorf("the report is %q, want the field and not what it held", said)
@@ -143,7 +140,7 @@ func TestValueThatDoesNotFitIsBegunAnew(t *testing.T) {
 }
 
 func TestValueWorksOnIfItCannotBeKept(t *testing.T) {
-	b := newKept()
+	b := new(kept)
 	var said []error
 	s := memo.New(b, func(_ string, err error) { said = append(said, err) })
 	v := of(t, s, "n")
@@ -155,8 +152,8 @@ func TestValueWorksOnIfItCannotBeKept(t *testing.T) {
 		t.Errorf("nobody was told: %v", said)
 	}
 	b.broken = nil
-	if add(v, 1); string(b.values["n"]) != `{"N":103}` {
-		t.Errorf("kept is %s", b.values["n"])
+	if add(v, 1); b.value("n") != `{"N":103}` {
+		t.Errorf("kept is %s", b.value("n"))
 	}
 	functions, err := memo.Of(s, "f", func() func() { return func() {} })
 	if err != nil {
@@ -164,5 +161,22 @@ func TestValueWorksOnIfItCannotBeKept(t *testing.T) {
 	}
 	if functions.Do(func(*func()) {}); len(said) < 5 {
 		t.Errorf("nobody was told that code cannot be kept: %v", said)
+	}
+}
+
+func TestKeptValuesAreLimited(t *testing.T) {
+	var m memo.Memory
+	if _, err := m.Save("large", make([]byte, memo.MaxValue+1), 0); err == nil || !strings.Contains(err.Error(), "expected at most") {
+		t.Errorf("a large value: %v", err)
+	}
+	var err error
+	for i := 0; err == nil && i < 10_000; i++ {
+		_, err = m.Save(strconv.Itoa(i), nil, 0)
+	}
+	if err == nil {
+		t.Error("there is no limit on the number of values")
+	}
+	if _, err := m.Save("0", []byte("1"), 1); err != nil {
+		t.Errorf("at the limit: %v", err)
 	}
 }

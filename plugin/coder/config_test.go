@@ -11,6 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/memo"
+	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
@@ -279,26 +281,40 @@ coder: {deployment: {accessUrl: '%s'}, oauth: {clientId: a, clientSecret: b}}`, 
 	}
 }
 
+// Two generations share the plugin's values, and so do two processes whose values are kept elsewhere: a reload of the code.
 func TestSignInsOutliveAReload(t *testing.T) {
 	coder := newFakeCoder(t)
-	p := Plugin()
 	yaml := strings.Replace(config("http://localhost", coder.URL, providers(coder.URL)), "understudy:", "ignored:", 1)
-	var rings [2]*handler
-	for i := range rings {
+	open := func(p plugin.Plugin, store *memo.Store) *handler {
+		t.Helper()
 		env, _ := plugintest.Environment(t, p, yaml)
+		env.Memo = store
 		h, err := p.New(t.Context(), env)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rings[i] = h.(*handler)
+		return h.(*handler)
 	}
-	if _, err := rings[1].ring.Open(rings[0].ring.Seal([]byte("x"), "c"), "c"); err != nil {
-		t.Errorf("after a reload with random keys: %v", err)
+	process := func(b memo.Backend) *memo.Store {
+		return memo.New(b, func(name string, err error) { t.Errorf("%s: %v", name, err) })
 	}
-	if rings[0].environments["development"].Sessions != rings[1].environments["development"].Sessions {
-		t.Error("a tab that comes with a token that was rotated just before a reload is signed out")
+	var kept memo.Memory
+	p, first := Plugin(), process(&kept)
+	one, two, next := open(p, first), open(p, first), open(Plugin(), process(&kept))
+	for name, h := range map[string]*handler{"the config": two, "the code": next} {
+		if _, err := h.ring.Open(one.ring.Seal([]byte("x"), "c"), "c"); err != nil {
+			t.Errorf("after a reload of %s with random keys: %v", name, err)
+		}
+		e := h.environments["development"]
+		one.environments["development"].End(name)
+		if !e.Ended(name) {
+			t.Errorf("after a reload of %s a sign-out from before is not known", name)
+		}
 	}
-	if rings[0].environments["development"].Sessions == rings[0].environments["staging"].Sessions {
+	if one.environments["development"].Sessions != two.environments["development"].Sessions {
+		t.Error("a tab that comes with a token that is just being rotated at a reload is signed out")
+	}
+	if one.environments["development"].Sessions == one.environments["staging"].Sessions {
 		t.Error("environments share sessions")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
 
+	"github.com/understudy-host/understudy/pkg/memo"
 	"github.com/understudy-host/understudy/pkg/seal"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
@@ -32,7 +33,7 @@ var configSchema []byte
 
 // Plugin returns the Coder plugin.
 func Plugin() plugin.Plugin {
-	shared := &sharedState{key: []byte(rand.Text() + rand.Text())}
+	shared := &sharedState{sessions: make(map[string]*upstream.Sessions)}
 	return plugin.Plugin{
 		ID: "coder", Path: mountPath, Schema: configSchema, Advise: adviseApp,
 		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
@@ -41,34 +42,53 @@ func Plugin() plugin.Plugin {
 	}
 }
 
-// sharedState is kept across reloads, so that a reload ends no sign-in and no session.
+// sharedState is kept across reloads, so that a reload ends no sign-in and no session. What is under way at Coder is in
+// sessions. The rest is kept in the plugin's memo.
 type sharedState struct {
-	key      []byte   // a random session key, used if none is configured
-	sessions sync.Map // *upstream.Sessions by deployment and client
+	mu       sync.Mutex
+	sessions map[string]*upstream.Sessions // by deployment and client
+}
 
-	mu           sync.Mutex
-	callbackURLs []string // that sign-ins under way may have begun with
+// environment makes an environment. Environments and the legacy routes share the sessions of an application.
+func (s *sharedState) environment(name string, app application, pool *upstream.Pool, store *memo.Store) (*environment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := app.Deployment + " " + app.ClientID
+	sessions, err := s.sessions[key], error(nil)
+	if sessions == nil {
+		sessions, err = upstream.NewSessions(store, key)
+		s.sessions[key] = sessions
+	}
+	return &environment{name: name, app: app, Client: pool.Client(app.Application), Sessions: sessions}, err
+}
+
+// randomKey returns the session key for a backend without a configured one.
+func randomKey(store *memo.Store) (key []byte, err error) {
+	kept, err := memo.Of(store, "session key", func() string { return rand.Text() + rand.Text() })
+	if err == nil {
+		kept.Do(func(text *string) { key = []byte(*text) })
+	}
+	return key, err
 }
 
 // maxCallbackURLs is how many callback URLs are remembered.
 const maxCallbackURLs = 100
 
-// callbacks adds to the callback URLs that have been configured, and returns them.
-func (s *sharedState) callbacks(urls ...string) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, url := range urls {
-		if !slices.Contains(s.callbackURLs, url) {
-			s.callbackURLs = append(s.callbackURLs[max(0, len(s.callbackURLs)-maxCallbackURLs):], url)
-		}
+// callbacks adds to the callback URLs that sign-ins under way may have begun with, and returns them.
+func callbacks(store *memo.Store, urls ...string) (all []string, err error) {
+	kept, err := memo.Of(store, "callback URLs", func() []string { return nil })
+	if err != nil {
+		return nil, err
 	}
-	return slices.Clone(s.callbackURLs)
-}
-
-// sessionsOf returns the sessions of an environment's application, which environments and the legacy routes may share.
-func (s *sharedState) sessionsOf(e *environment) *upstream.Sessions {
-	sessions, _ := s.sessions.LoadOrStore(e.app.Deployment+"\n"+e.app.ClientID, &upstream.Sessions{})
-	return sessions.(*upstream.Sessions)
+	kept.Do(func(known *[]string) {
+		for _, url := range urls {
+			if !slices.Contains(*known, url) {
+				*known = append((*known)[max(0, len(*known)-maxCallbackURLs):], url)
+			}
+		}
+		all = slices.Clone(*known)
+	})
+	return all, nil
 }
 
 // handler serves the plugin's routes with one configuration.
@@ -90,7 +110,11 @@ func newHandler(ctx context.Context, env plugin.Environment, shared *sharedState
 	}
 	h := &handler{log: env.Logger, settings: s, environments: make(map[string]*environment)}
 	if len(s.keys) == 0 {
-		s.keys = [][]byte{shared.key}
+		key, err := randomKey(env.Memo)
+		if err != nil {
+			return nil, err
+		}
+		s.keys = [][]byte{key}
 		h.log.Warn("no session keys configured: sign-ins in progress and sealed cookies do not survive a restart or another " +
 			"replica; set understudy.session.keys")
 	}
@@ -101,19 +125,23 @@ func newHandler(ctx context.Context, env plugin.Environment, shared *sharedState
 		h.log.Warn(warning)
 	}
 	pool := upstream.NewPool(ctx, s.calls, h.log)
-	h.legacy = &environment{app: s.legacy, Client: pool.Client(s.legacy.Application)}
-	h.legacy.Sessions = shared.sessionsOf(h.legacy)
-	h.callbackURLs = shared.callbacks(s.mount+callbackPath, s.mount+framePath, s.legacy.CallbackURL)
+	if h.legacy, err = shared.environment("", s.legacy, pool, env.Memo); err != nil {
+		return nil, err
+	}
+	urls := []string{s.mount + callbackPath, s.mount + framePath, s.legacy.CallbackURL}
 	h.log.Info("legacy callback and bridge configured", zap.String("config", s.legacy.key),
 		zap.String("deployment", s.legacy.Deployment), zap.String("callbackUrl", s.legacy.CallbackURL),
 		zap.Bool("bridged", s.bridged))
 	for name, app := range s.byEnv {
-		e := &environment{name: name, app: app, Client: pool.Client(app.Application)}
-		e.Sessions = shared.sessionsOf(e)
-		h.environments[name] = e
-		h.callbackURLs = shared.callbacks(app.CallbackURL)
+		if h.environments[name], err = shared.environment(name, app, pool, env.Memo); err != nil {
+			return nil, err
+		}
+		urls = append(urls, app.CallbackURL)
 		h.log.Info("Configuring auth provider: coder", zap.String("env", name), zap.String("config", app.key),
 			zap.String("deployment", app.Deployment), zap.String("callbackUrl", app.CallbackURL))
+	}
+	if h.callbackURLs, err = callbacks(env.Memo, urls...); err != nil {
+		return nil, err
 	}
 	h.log.Info("routes configured", zap.String("baseUrl", s.mount), zap.Strings("routes", h.routes()))
 	return h, nil

@@ -13,7 +13,7 @@ const (
 	maxUsed  = 5000
 )
 
-// ErrUsed is the error of a sign-in whose code this process has spent before. Coder is not asked.
+// ErrUsed is the error of a sign-in whose code has been spent here before. Coder is not asked.
 var ErrUsed = errors.New("the code has been used")
 
 // Code is what is needed to spend a code.
@@ -36,14 +36,14 @@ func (s *Sessions) Redeem(ctx context.Context, c *Client, code Code) (*Renewal, 
 	if code.Foreign {
 		id, spent = keyOf("code", code.Code+"\n"+string(code.State)), keyOf("nobody else's", rand.Text())
 	}
-	admit := func() (*Renewal, error) {
-		if r, ok := s.lookup(id); ok && r.code == spent && (r.Profile != nil || !code.Profile) {
-			return &r, nil
+	admit := func(m *memory) (*Renewal, error) {
+		if r, ok := m.lookup(id); ok && r.Code == spent && (r.Profile != nil || !code.Profile) {
+			return &r.Renewal, nil
 		}
-		if s.used.has(id) {
+		if m.Used.has(id) {
 			return nil, ErrUsed
 		}
-		s.used.add(id)
+		m.Used.add(id)
 		return nil, nil
 	}
 	work := func(f *flight) (*Renewal, error) {
@@ -78,9 +78,7 @@ func (s *Sessions) Redeem(ctx context.Context, c *Client, code Code) (*Renewal, 
 
 // forgetCode makes a sign-in as if it had never come back, since Coder has not been asked.
 func (s *Sessions) forgetCode(id tokenKey) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.used.remove(id)
+	s.memory.Do(func(m *memory) { m.Used.remove(id) })
 }
 
 // stateKey returns the key of a sign-in by the SHA-256 of its state.
@@ -89,24 +87,24 @@ func stateKey(state []byte) tokenKey { return keyOf("state", string(state)) }
 // spent knows what must not be used again, for usedLife at least unless there are very many. It is two
 // generations, so that nothing needs to be searched for what is old.
 type spent struct {
-	since        time.Time
-	newer, older map[tokenKey]struct{}
+	Since        time.Time
+	Newer, Older map[tokenKey]struct{}
 }
 
 func (s *spent) has(key tokenKey) bool {
-	_, newer := s.newer[key]
-	_, older := s.older[key]
+	_, newer := s.Newer[key]
+	_, older := s.Older[key]
 	return newer || older
 }
 
 func (s *spent) add(key tokenKey) {
-	if now := time.Now(); s.newer == nil || now.Sub(s.since) > usedLife || len(s.newer) >= maxUsed {
-		s.newer, s.older, s.since = make(map[tokenKey]struct{}), s.newer, now
+	if now := time.Now(); s.Newer == nil || now.Sub(s.Since) > usedLife || len(s.Newer) >= maxUsed {
+		s.Newer, s.Older, s.Since = make(map[tokenKey]struct{}), s.Newer, now
 	}
-	s.newer[key] = struct{}{}
+	s.Newer[key] = struct{}{}
 }
 
 func (s *spent) remove(key tokenKey) {
-	delete(s.newer, key)
-	delete(s.older, key)
+	delete(s.Newer, key)
+	delete(s.Older, key)
 }

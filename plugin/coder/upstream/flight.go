@@ -24,7 +24,7 @@ type flight struct {
 // share runs work once for all callers with id that come before it is done. work's context ends when all of them have
 // gone away, so that one who leaves takes nothing from the others. admit is called before a run, under the lock; if it
 // returns something, that is the answer.
-func (s *Sessions) share(ctx context.Context, id, code tokenKey, admit func() (*Renewal, error),
+func (s *Sessions) share(ctx context.Context, id, code tokenKey, admit func(*memory) (*Renewal, error),
 	work func(*flight) (*Renewal, error),
 ) (*Renewal, error) {
 	for {
@@ -51,7 +51,7 @@ func (s *Sessions) share(ctx context.Context, id, code tokenKey, admit func() (*
 
 // join returns the flight to wait for, and whether the caller is the first and runs it. If admit had an answer, the
 // flight holds it and has no channel.
-func (s *Sessions) join(ctx context.Context, id, code tokenKey, admit func() (*Renewal, error)) (f *flight, first bool, err error) {
+func (s *Sessions) join(ctx context.Context, id, code tokenKey, admit func(*memory) (*Renewal, error)) (f *flight, first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, running := s.running[id]
@@ -59,15 +59,13 @@ func (s *Sessions) join(ctx context.Context, id, code tokenKey, admit func() (*R
 		return nil, false, ErrUsed
 	}
 	if !running {
-		renewal, err := admit()
+		var renewal *Renewal
+		s.memory.Do(func(m *memory) { renewal, err = admit(m) })
 		if renewal != nil || err != nil {
 			return &flight{renewal: renewal}, false, err
 		}
 		f = &flight{code: code, done: make(chan struct{}), err: errPanicked}
 		f.Context, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-		if s.running == nil {
-			s.running = make(map[tokenKey]*flight)
-		}
 		s.running[id] = f
 	}
 	f.waiting++
@@ -104,7 +102,7 @@ func (s *Sessions) settle(f *flight, id tokenKey, r Renewal) bool {
 		return false
 	}
 	// The time starts after the calls: while Coder is slow, tabs come late.
-	r.code, r.until = f.code, time.Now().Add(recentLife)
-	s.remember(id, r)
+	late := remembered{r, f.code, time.Now().Add(recentLife)}
+	s.memory.Do(func(m *memory) { m.remember(id, late) })
 	return true
 }

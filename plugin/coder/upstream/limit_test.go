@@ -190,7 +190,7 @@ func TestClientThatLeavesBeforeCoderIsAskedCostsNothing(t *testing.T) {
 		}
 		ctx, leave := context.WithCancel(SignedIn(t.Context()))
 		began := time.Now()
-		var s Sessions
+		s := remembering(t, nil)
 		outcomes := inParallel(2, func(int) error { _, err := s.Renew(ctx, c, "token", ""); return err })
 		synctest.Wait()
 		leave()
@@ -212,7 +212,7 @@ func TestTabThatLeavesTheQueueLeavesTheOthersThere(t *testing.T) {
 		_, release, _ := c.Hold(SignedIn(t.Context()))
 		_, release2, _ := c.Hold(SignedIn(t.Context()))
 		defer release2()
-		var s Sessions
+		s := remembering(t, nil)
 		first, leave := context.WithCancel(SignedIn(t.Context()))
 		one := inParallel(1, func(int) error { _, err := s.Renew(first, c, "token", ""); return err })
 		synctest.Wait()

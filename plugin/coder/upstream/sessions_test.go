@@ -13,7 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
+
+	"github.com/understudy-host/understudy/pkg/memo"
 )
 
 // roundTrip answers requests without a network, for which synctest could not wait.
@@ -31,6 +34,16 @@ func offline(t *testing.T, answer roundTrip) *Client {
 	return &Client{pool: pool, metadata: newMetadata(pool, "http://coder.example")}
 }
 
+// remembering returns sessions that the store remembers.
+func remembering(t *testing.T, store *memo.Store) *Sessions {
+	t.Helper()
+	s, err := NewSessions(store, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestRenewalIsRememberedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refreshes := 0
@@ -41,7 +54,7 @@ func TestRenewalIsRememberedForAWhile(t *testing.T) {
 			refreshes++
 			return fmt.Sprintf(`{"access_token":"a%d","refresh_token":"r%d"}`, refreshes, refreshes)
 		})
-		var s Sessions
+		s := remembering(t, nil)
 		renew := func(token, want string) {
 			t.Helper()
 			renewal, err := s.Renew(t.Context(), c, token, "")
@@ -66,6 +79,47 @@ func TestRenewalIsRememberedForAWhile(t *testing.T) {
 	})
 }
 
+// A reload of the code: two processes run side by side for a moment, with one memory.
+func TestRenewalIsRememberedByTheNextProcess(t *testing.T) {
+	refreshes := 0
+	c := offline(t, func(r *http.Request) string {
+		if r.Method == http.MethodGet {
+			return `{"username":"wren","email":"wren@example.com"}`
+		}
+		refreshes++
+		return fmt.Sprintf(`{"access_token":"a%d","refresh_token":"r%d","expires_in":3600,"scope":"a b"}`, refreshes, refreshes)
+	})
+	var kept memo.Memory
+	process := func() *Sessions {
+		return remembering(t, memo.New(&kept, func(name string, err error) { t.Errorf("%s: %v", name, err) }))
+	}
+	first, second := process(), process()
+	want, err := first.Renew(t.Context(), c, "r0", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := second.Renew(t.Context(), c, "r0", "")
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("error %v (-first +second):\n%s", err, diff)
+	}
+	code := Code{Code: "c", State: []byte("state"), Profile: true}
+	if _, err := second.Redeem(t.Context(), c, code); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := first.Redeem(t.Context(), c, code); err != nil || got.Tokens.Refresh != "r2" || refreshes != 2 {
+		t.Errorf("the code in the other process: %+v, %v after %d calls", got, err, refreshes)
+	}
+	if revoke := second.End("r0", []byte("state")); !slices.Equal(revoke, []string{"r2", "r1"}) {
+		t.Errorf("a sign-out in the other process revokes %s", revoke)
+	}
+	if _, err := first.Renew(t.Context(), c, "r1", ""); !errors.Is(err, ErrSignedOut) {
+		t.Errorf("after it: %v", err)
+	}
+	if _, err := first.Redeem(t.Context(), c, code); !errors.Is(err, ErrUsed) {
+		t.Errorf("the code after it: %v", err)
+	}
+}
+
 func TestSlowRenewalIsRememberedAsLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refreshes := 0
@@ -76,7 +130,7 @@ func TestSlowRenewalIsRememberedAsLong(t *testing.T) {
 			}
 			return `{"access_token":"a","refresh_token":"r1","username":"wren"}`
 		})
-		var s Sessions
+		s := remembering(t, nil)
 		for range 2 {
 			if renewal, err := s.Renew(t.Context(), c, "r0", ""); err != nil || renewal.Tokens.Refresh != "r1" || refreshes != 1 {
 				t.Fatalf("got %+v, %v after %d refreshes: the second tab spends a token that is invalid", renewal, err, refreshes)
@@ -94,7 +148,7 @@ func TestOnlyTheProfileIsReadAgainAfterItFailed(t *testing.T) {
 		refreshes++
 		return `{"access_token":"a","refresh_token":"r1"}`
 	})
-	var s Sessions
+	s := remembering(t, nil)
 	renewal, err := s.Renew(t.Context(), c, "r0", "")
 	if err == nil || renewal == nil || renewal.Tokens.Refresh != "r1" || renewal.Profile != nil {
 		t.Errorf("without a profile: %+v, %v", renewal, err)
@@ -107,14 +161,14 @@ func TestOnlyTheProfileIsReadAgainAfterItFailed(t *testing.T) {
 }
 
 func TestRememberedRenewalsAreLimited(t *testing.T) {
-	var live, expired Sessions
+	var live, expired memory
 	for i := range 3 * maxRecent {
 		key := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
-		live.remember(key, Renewal{Tokens: &Tokens{}, until: time.Now().Add(time.Hour)})
-		expired.remember(key, Renewal{Tokens: &Tokens{}})
+		live.remember(key, remembered{Renewal: Renewal{Tokens: &Tokens{}}, Until: time.Now().Add(time.Hour)})
+		expired.remember(key, remembered{Renewal: Renewal{Tokens: &Tokens{}}})
 	}
-	if len(live.recent) != maxRecent || len(expired.recent) != 1 {
-		t.Errorf("%d live and %d expired renewals are remembered, want %d and 1", len(live.recent), len(expired.recent), maxRecent)
+	if len(live.Recent) != maxRecent || len(expired.Recent) != 1 {
+		t.Errorf("%d live and %d expired renewals are remembered, want %d and 1", len(live.Recent), len(expired.Recent), maxRecent)
 	}
 }
 
@@ -127,7 +181,7 @@ func TestRenewalOutlivesTheTabThatAskedForIt(t *testing.T) {
 		}
 		return `{"access_token":"a","refresh_token":"r1","username":"wren"}`
 	})
-	var s Sessions
+	s := remembering(t, nil)
 	if renewal, err := s.Renew(ctx, c, "r0", ""); err != nil || renewal.Profile == nil {
 		t.Errorf("%+v, %v", renewal, err)
 	}
