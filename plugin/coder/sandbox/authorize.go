@@ -63,7 +63,7 @@ func (c *standIn) decide(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.Logger.Info("sandbox: access allowed", zap.String("user", name))
-	secret := c.store.addCode(code{user: demo.Users[i], challenge: a.challenge, redirectURI: a.redirectURI})
+	secret := c.store.addCode(code{User: demo.Users[i], Challenge: a.challenge, RedirectURI: a.redirectURI})
 	redirect(w, r, a.answer(url.Values{"code": {secret}}))
 }
 

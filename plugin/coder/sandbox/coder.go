@@ -32,8 +32,7 @@ type standIn struct {
 }
 
 // newStandIn returns the handler of a stand-in with the access URL url.
-func newStandIn(o Options, url, demoURL string) http.Handler {
-	database := &store{now: o.Now, accessTTL: o.AccessTokenTTL, codes: map[string]code{}, grants: map[string]grant{}}
+func newStandIn(o Options, database *store, url, demoURL string) http.Handler {
 	c := &standIn{o, url, database}
 	r := mux.NewRouter()
 	r.NotFoundHandler = http.HandlerFunc(c.notFound)
@@ -66,13 +65,13 @@ func (c *standIn) authenticated(next func(http.ResponseWriter, *http.Request, us
 		g, known := c.store.session(token)
 		detail, challenge := "", `Bearer realm="coder"`
 		switch {
-		case known && !c.store.now().After(g.expires):
-			next(w, r, g.user)
+		case known && !c.store.now().After(g.Expires):
+			next(w, r, g.User)
 			return
 		case token == "":
 			detail = `Cookie "coder_session_token" or query parameter must be provided.`
 		case known:
-			detail = fmt.Sprintf("API key expired at %q.", g.expires.String())
+			detail = fmt.Sprintf("API key expired at %q.", g.Expires.String())
 			challenge += `, error="invalid_token", error_description="The access token has expired"`
 		default:
 			detail = "API key is invalid."

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/memo"
 	"github.com/understudy-host/understudy/plugin"
 )
 
@@ -30,6 +31,12 @@ func Extension() plugin.Extension {
 	return plugin.Extension{Name: "sandbox", Schema: configSchema, Key: key, Check: check, Open: extend}
 }
 
+// secrets are made up at the first start, and outlive a reload of the code.
+type secrets struct {
+	Client  string // of the OAuth2 client
+	Session string // the key that sessions are sealed with
+}
+
 // extend starts the stand-in at coder.deployment.accessUrl and the demo app at app.baseUrl, with an OAuth2
 // client and a session key made up for this run. Its layers take the place of whatever deployment the others
 // name: no request of this host goes there.
@@ -42,25 +49,30 @@ func extend(ctx context.Context, env plugin.Environment) (layers []map[string]an
 	if err := errors.Join(err, ctx.Err()); err != nil {
 		return nil, nil, err
 	}
-	secret := rand.Text()
+	kept, err := memo.Of(env.Memo, "secrets", func() secrets { return secrets{rand.Text(), rand.Text() + rand.Text()} })
+	if err != nil {
+		return nil, nil, err
+	}
+	var made secrets
+	kept.Do(func(s *secrets) { made = *s })
 	box, err := Open(Options{
 		CoderAddr: coder, DemoAddr: demo, BackendURL: env.BaseURL,
-		Client: Client{ID: clientID, Secret: secret, RedirectURIs: []string{
+		Client: Client{ID: clientID, Secret: made.Client, RedirectURIs: []string{
 			env.BaseURL + "/api/auth/coder/handler/frame",
 			env.BaseURL + "/api/auth/coder/oauth/callback",
 		}},
-		Logger: env.Logger,
+		Logger: env.Logger, Memo: env.Memo, Listen: env.Listen,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	env.Lifecycle.OnShutdown(box.Close)
 	type object = map[string]any
-	application := object{"clientId": clientID, "clientSecret": secret, "deploymentUrl": box.CoderURL()}
+	application := object{"clientId": clientID, "clientSecret": made.Client, "deploymentUrl": box.CoderURL()}
 	layers = []object{{
 		"app":        object{"baseUrl": box.DemoURL()},
 		"coder":      object{"deployment": object{"accessUrl": box.CoderURL()}, "oauth": application},
-		"understudy": object{"session": object{"keys": []any{rand.Text() + rand.Text()}}},
+		"understudy": object{"session": object{"keys": []any{made.Session}}},
 	}}
 	for _, name := range environments {
 		layers = append(layers, object{"auth": object{"providers": object{"coder": object{name: application}}}})

@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/understudy-host/understudy/pkg/memo"
 )
 
 const (
@@ -288,5 +290,25 @@ func TestLogHoldsNoSecret(t *testing.T) {
 				t.Errorf("a secret is in the log entry %q", entry.Message)
 			}
 		}
+	}
+}
+
+// Two sandboxes whose values are kept elsewhere are one: a reload of the code ends no sign-in and no token.
+func TestSignInsOutliveAReloadOfTheCode(t *testing.T) {
+	var kept memo.Memory
+	process := func() *Sandbox {
+		o := options()
+		o.Memo = memo.New(&kept, func(name string, err error) { t.Errorf("%s: %v", name, err) })
+		return open(t, o)
+	}
+	before, after := process(), process()
+	code := allow(t, before, "lin", ask())
+	first := exchange(t, after, tokenForm(code))
+	if got := post(t, before, tokenForm(code)); got.status != http.StatusBadRequest {
+		t.Errorf("the code a second time: %d", got.status)
+	}
+	second := exchange(t, before, refreshForm(first.Refresh))
+	if me(t, after, first.Access) != http.StatusUnauthorized || me(t, after, second.Access) != http.StatusOK {
+		t.Error("the tokens before a reload are not those after it")
 	}
 }

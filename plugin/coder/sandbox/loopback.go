@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -19,9 +20,9 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// listen listens on addr and returns its URL. key is the config key of addr, for errors. localhost is both 127.0.0.1 and
+// listen gets the sockets with a name for addr, and returns its URL. key is the config key of addr, for errors. localhost is both 127.0.0.1 and
 // ::1, on one port: browsers may try either first, and another program on the other would get our requests.
-func listen(key, addr string) (listeners []net.Listener, address string, err error) {
+func (o Options) listen(name, key, addr string) (listeners []net.Listener, address string, err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || !isLoopback(host) {
 		return nil, "", fmt.Errorf("sandbox: refused: %q is not a loopback address, and the sandbox lets anybody sign in; "+
@@ -29,14 +30,14 @@ func listen(key, addr string) (listeners []net.Listener, address string, err err
 	}
 	first := strings.Replace(host, "localhost", "127.0.0.1", 1)
 	for attempt := 1; ; attempt++ {
-		l, err := net.Listen("tcp", net.JoinHostPort(first, port))
+		l, err := o.Listen(context.Background(), name, net.JoinHostPort(first, port))
 		if err != nil {
 			return nil, "", listenError(key, addr, err)
 		}
 		listeners = []net.Listener{l}
 		got := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 		if host == "localhost" {
-			l6, err := net.Listen("tcp6", net.JoinHostPort("::1", got))
+			l6, err := o.Listen(context.Background(), name, net.JoinHostPort("::1", got))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				_ = l.Close()
 				if port == "0" && attempt < 10 {

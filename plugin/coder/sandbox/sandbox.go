@@ -16,6 +16,8 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
+	"github.com/understudy-host/understudy/pkg/memo"
+	"github.com/understudy-host/understudy/plugin"
 )
 
 // Options say where the sandbox listens and whom it serves.
@@ -37,6 +39,9 @@ type Options struct {
 	CancelWithoutState bool
 
 	AccessTokenTTL time.Duration // 0 is 24 hours, Coder's default
+
+	Listen plugin.Listen // nil is net.Listen
+	Memo   *memo.Store   // keeps codes and tokens; nil keeps them until Close
 
 	Now    func() time.Time // nil is time.Now
 	Logger *zap.Logger      // nil logs nothing
@@ -80,11 +85,20 @@ func Open(o Options) (*Sandbox, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	coder, coderURL, err := listen("coder.deployment.accessUrl", o.CoderAddr)
+	if o.Listen == nil {
+		o.Listen = func(ctx context.Context, _, address string) (net.Listener, error) {
+			return new(net.ListenConfig).Listen(ctx, "tcp", address)
+		}
+	}
+	database, err := newStore(o)
 	if err != nil {
 		return nil, err
 	}
-	demo, demoURL, err := listen("app.baseUrl", o.DemoAddr)
+	coder, coderURL, err := o.listen("coder", "coder.deployment.accessUrl", o.CoderAddr)
+	if err != nil {
+		return nil, err
+	}
+	demo, demoURL, err := o.listen("demo", "app.baseUrl", o.DemoAddr)
 	if err != nil {
 		for _, l := range coder {
 			_ = l.Close()
@@ -92,7 +106,7 @@ func Open(o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	s := &Sandbox{coderURL: coderURL, demoURL: demoURL, proxies: http.Transport{ResponseHeaderTimeout: 10 * time.Second}}
-	handler := newStandIn(o, coderURL, demoURL)
+	handler := newStandIn(o, database, coderURL, demoURL)
 	if o.Middleware != nil {
 		handler = o.Middleware(handler)
 	}

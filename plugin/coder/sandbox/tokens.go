@@ -49,8 +49,8 @@ func (c *standIn) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"access_token": g.access, "token_type": "Bearer", "refresh_token": g.refresh,
-		"expires_in": int64(g.expires.Sub(c.store.now()).Seconds()), "expiry": g.expires.UTC(),
+		"access_token": g.Access, "token_type": "Bearer", "refresh_token": g.Refresh,
+		"expires_in": int64(g.Expires.Sub(c.store.now()).Seconds()), "expiry": g.Expires.UTC(),
 	})
 }
 
@@ -92,13 +92,13 @@ func (c *standIn) exchange(form url.Values) (grant, error) {
 	verifier := form.Get("code_verifier")
 	sum := sha256.Sum256([]byte(verifier))
 	switch {
-	case code.challenge != "" && !challengeForm.MatchString(verifier),
-		code.challenge != "" && !equal(code.challenge, base64.RawURLEncoding.EncodeToString(sum[:])):
+	case code.Challenge != "" && !challengeForm.MatchString(verifier),
+		code.Challenge != "" && !equal(code.Challenge, base64.RawURLEncoding.EncodeToString(sum[:])):
 		return grant{}, errBadVerifier
-	case code.redirectURI != "" && code.redirectURI != form.Get("redirect_uri"):
+	case code.RedirectURI != "" && code.RedirectURI != form.Get("redirect_uri"):
 		return grant{}, errBadRedirect
 	}
-	return c.store.issue(code.user), nil
+	return c.store.issue(code.User), nil
 }
 
 // revoke answers POST /oauth2/revoke (RFC 7009): 200 for a known token, which it ends, and for an unknown one.
