@@ -21,8 +21,8 @@ func (h *Host) addLayers(ctx context.Context, loaded *appconfig.Config, address 
 	if err != nil {
 		return err
 	}
-	if u, err := url.Parse(base); err == nil && u.Port() == "0" {
-		_, port, _ := net.SplitHostPort(address.String())
+	_, port, socketErr := net.SplitHostPort(address.String()) // a unix socket has no port
+	if u, err := url.Parse(base); err == nil && u.Port() == "0" && socketErr == nil {
 		u.Host = net.JoinHostPort(u.Hostname(), port)
 		base = u.String()
 		h.addLayer(map[string]any{"backend": map[string]any{"baseUrl": base}})

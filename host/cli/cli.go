@@ -19,7 +19,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/pkg/activation"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/plugin"
 )
@@ -87,6 +89,13 @@ func (p Program) command() *cobra.Command {
 			log := openLog(p.Name)
 			defer log.Close()
 			options.Log = log
+			sockets := activation.Inherit()
+			options.Listen = sockets.Listen
+			options.Ready = func() {
+				for _, name := range sockets.Unused() {
+					cmd.PrintErrf("%s: the inherited socket %q is not used, expected the name %s\n", p.Name, name, httpserver.SocketName)
+				}
+			}
 			h := host.New(options)
 			defer reloadAtHangup(h.Reload)()
 			return h.Run(cmd.Context())

@@ -29,7 +29,7 @@ const (
 // Server is an HTTP server for one host.
 type Server struct {
 	server   *http.Server
-	address  *net.TCPAddr
+	address  net.Addr
 	scheme   string
 	done     chan error
 	leaving  atomic.Bool   // answers tell their connections to close
@@ -59,7 +59,7 @@ func Listen(ctx context.Context, listen func(ctx context.Context, name, address 
 //
 // Shutdown waits for such a handler too, so it should end with the context that its plugin was given.
 func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, handler http.Handler) *Server {
-	s := &Server{address: listener.Addr().(*net.TCPAddr), scheme: "http", done: make(chan error, 1), stopping: make(chan struct{})}
+	s := &Server{address: listener.Addr(), scheme: "http", done: make(chan error, 1), stopping: make(chan struct{})}
 	gate := newGate(listener)
 	listener = gate
 	if certificate != nil {
@@ -85,13 +85,18 @@ func Wrap(o Options, health *Health, log *zap.Logger, routes http.Handler) http.
 	return accessLog(log, knownMethods(securityHeaders(o.csp, o.referrer, handler)))
 }
 
-// URL returns a URL at which the server answers on this machine.
+// URL returns a URL at which the server answers on this machine. For a unix socket that systemd gave it has nginx's form:
+// "http://unix:/run/understudy.sock:".
 func (s *Server) URL() string {
-	host := s.address.IP.String()
-	if s.address.IP.IsUnspecified() {
+	address, ok := s.address.(*net.TCPAddr)
+	if !ok {
+		return s.scheme + "://unix:" + s.address.String() + ":"
+	}
+	host := address.IP.String()
+	if address.IP.IsUnspecified() {
 		host = "localhost"
 	}
-	return s.scheme + "://" + net.JoinHostPort(host, strconv.Itoa(s.address.Port))
+	return s.scheme + "://" + net.JoinHostPort(host, strconv.Itoa(address.Port))
 }
 
 // Done returns a channel with the error that ended serving: http.ErrServerClosed after Shutdown.
