@@ -36,6 +36,11 @@ type Plugin struct {
 	// names keys and no values.
 	Advise func(*appconfig.Config) []string
 
+	// Examine, if it is not nil, looks at the servers and the settings that the plugin needs, for the command doctor, and
+	// reports what it finds as it goes. It sends a secret to nobody but to whom the plugin itself sends it, and leaves
+	// nothing behind.
+	Examine func(ctx context.Context, env Environment, report func(Finding))
+
 	// New builds the plugin's router. The handler gets requests whose URL path is relative to the mount:
 	// "/health" for /api/auth/coder/health, "/" for the mount itself; RequestURI holds the whole path.
 	//

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -73,8 +74,8 @@ func TestHostTakesInheritedSockets(t *testing.T) {
 			if strings.HasPrefix(test.names, "metrics") {
 				socket = test.sockets[1]
 			}
-			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) {
-				return net.Dial(socket.Addr().Network(), socket.Addr().String())
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, socket.Addr().Network(), socket.Addr().String())
 			}}}
 			answer, err := client.Get("http://localhost" + health)
 			if err != nil {

@@ -35,7 +35,7 @@ var configSchema []byte
 func Plugin() plugin.Plugin {
 	shared := &sharedState{sessions: make(map[string]*upstream.Sessions)}
 	return plugin.Plugin{
-		ID: "coder", Path: mountPath, Schema: configSchema, Advise: adviseApp,
+		ID: "coder", Path: mountPath, Schema: configSchema, Advise: adviseApp, Examine: examine,
 		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
 			return newHandler(ctx, env, shared)
 		},

@@ -101,6 +101,19 @@ func (m *metadata) update() {
 	m.due.Store(time.Now().Add(metadataLife).Unix())
 }
 
+// document is what is read of a deployment's RFC 8414 document.
+type document struct {
+	Issuer     string   `json:"issuer"`
+	IssuerSent bool     `json:"authorization_response_iss_parameter_supported"`
+	Authorize  string   `json:"authorization_endpoint"`
+	Token      string   `json:"token_endpoint"`
+	Revoke     string   `json:"revocation_endpoint"`
+	Methods    []string `json:"token_endpoint_auth_methods_supported"`
+	PKCE       []string `json:"code_challenge_methods_supported"`
+}
+
+const documentPath = "/.well-known/oauth-authorization-server"
+
 // fetch reads the document and completes it with the fixed paths.
 func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 	// The document is for everybody who signs in, so that strangers must not keep it away.
@@ -109,8 +122,7 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 		return nil, err
 	}
 	defer release()
-	at := m.deployment + "/.well-known/oauth-authorization-server"
-	body, err := m.pool.call(ctx, "reading metadata", http.MethodGet, at, "", func(r *http.Request) {
+	body, err := m.pool.call(ctx, "reading metadata", http.MethodGet, m.deployment+documentPath, "", func(r *http.Request) {
 		r.Header.Set("Accept", "application/json")
 	})
 	if err != nil {
@@ -119,22 +131,9 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 		}
 		return nil, err
 	}
-	var document struct {
-		Issuer     string   `json:"issuer"`
-		IssuerSent bool     `json:"authorization_response_iss_parameter_supported"`
-		Authorize  string   `json:"authorization_endpoint"`
-		Token      string   `json:"token_endpoint"`
-		Revoke     string   `json:"revocation_endpoint"`
-		Methods    []string `json:"token_endpoint_auth_methods_supported"`
-		PKCE       []string `json:"code_challenge_methods_supported"`
-	}
-	if err := json.Unmarshal(body, &document); err != nil { // old versions answer unknown paths with their start page
-		return nil, fmt.Errorf("%w: not JSON", errNone)
-	}
-	for _, endpoint := range []string{document.Authorize, document.Token, document.Revoke} {
-		if endpoint != "" && !m.owns(endpoint) {
-			return nil, fmt.Errorf("%w: %s", errForeignEndpoint, endpoint)
-		}
+	document, err := m.read(body)
+	if err != nil {
+		return nil, err
 	}
 	if !slices.Contains(document.PKCE, "S256") {
 		m.warned.Do(func() {
@@ -158,6 +157,19 @@ func (m *metadata) fetch(ctx context.Context) (*endpoints, error) {
 		basicOnly: slices.Contains(document.Methods, BasicAuth) && !slices.Contains(document.Methods, PostAuth),
 		issuer:    document.Issuer, issuerSent: document.IssuerSent,
 	}, nil
+}
+
+// read reads the document and checks that its endpoints are the deployment's own.
+func (m *metadata) read(body []byte) (d document, err error) {
+	if err := json.Unmarshal(body, &d); err != nil { // old versions answer unknown paths with their start page
+		return d, fmt.Errorf("%w: not JSON", errNone)
+	}
+	for _, endpoint := range []string{d.Authorize, d.Token, d.Revoke} {
+		if endpoint != "" && !m.owns(endpoint) {
+			return d, fmt.Errorf("%w: %s", errForeignEndpoint, endpoint)
+		}
+	}
+	return d, nil
 }
 
 // owns reports whether endpoint is on the deployment's origin, without user, query and fragment.

@@ -98,6 +98,9 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Set("User-Agent", "understudy")
 	response, err := l.next.RoundTrip(r)
 	if err == nil {
+		if seen, ok := r.Context().Value(seenKey{}).(func(*http.Response)); ok {
+			seen(response)
+		}
 		response.Body = http.MaxBytesReader(nil, response.Body, maxAnswer) // works for any reader
 	}
 	return response, err
