@@ -41,6 +41,11 @@ type Plugin struct {
 	// nothing behind.
 	Examine func(ctx context.Context, env Environment, report func(Finding))
 
+	// Replaces names the npm packages that the plugin stands in for, and Starter returns YAML, indented as a top level, with
+	// the keys that it needs and that a configuration lacks. The command init uses both. They may be missing.
+	Replaces []string
+	Starter  func(config *appconfig.Config) string
+
 	// New builds the plugin's router. The handler gets requests whose URL path is relative to the mount:
 	// "/health" for /api/auth/coder/health, "/" for the mount itself; RequestURI holds the whole path.
 	//

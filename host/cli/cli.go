@@ -105,7 +105,7 @@ func (p Program) command() *cobra.Command {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().StringArray("config", nil, "config file or URL to load in place of the default files; repeatable")
-	root.AddCommand(doctorCommand(options))
+	root.AddCommand(p.initCommand(), doctorCommand(options))
 	root.AddCommand(configCommands(options.Schemas(), p.Plugins...)...)
 	return root
 }

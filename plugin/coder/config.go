@@ -264,3 +264,19 @@ func (s *settings) mainApplication() application {
 	}
 	return s.byEnv[slices.Min(slices.Collect(maps.Keys(s.byEnv)))]
 }
+
+// starter returns the keys of an application if a configuration has none.
+func starter(config *appconfig.Config) string {
+	for _, key := range []string{"coder.oauth.clientId", "auth.providers.coder"} {
+		if has, err := config.Has(key); has || err != nil {
+			return ""
+		}
+	}
+	return `coder:
+  deployment:
+    accessUrl: ${CODER_URL}
+  oauth: # the OAuth2 application that is registered in Coder
+    clientId: ${CODER_CLIENT_ID}
+    clientSecret: ${CODER_CLIENT_SECRET}
+`
+}

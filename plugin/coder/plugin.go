@@ -36,6 +36,7 @@ func Plugin() plugin.Plugin {
 	shared := &sharedState{sessions: make(map[string]*upstream.Sessions)}
 	return plugin.Plugin{
 		ID: "coder", Path: mountPath, Schema: configSchema, Advise: adviseApp, Examine: examine,
+		Replaces: []string{"@coder/backstage-plugin-coder-backend", "@coder/plugin-auth-backend-module-coder-provider"}, Starter: starter,
 		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
 			return newHandler(ctx, env, shared)
 		},
