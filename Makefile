@@ -11,7 +11,7 @@ FUZZTIME   ?= 30s
 RACE        = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint vulncheck e2e conformance fuzz bench abuse
+.PHONY: help build run dev test lint vulncheck e2e conformance fuzz bench abuse
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ build: ## build bin/understudy
 
 run: build ## start the host with the sandbox: a Coder stand-in and a demo app
 	$(BIN)
+
+dev: build ## the same, and reload the code at each save without losing a request
+	$(BIN) dev ./host/understudy
 
 test: ## run all tests that need no browser, with the race detector if there is a C compiler
 	$(GO) test $(RACE) ./...

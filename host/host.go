@@ -53,9 +53,10 @@ type Options struct {
 
 	Log io.Writer // nil is standard output
 
-	Listen plugin.Listen // how to get a socket; nil is net.Listen
-	Memo   memo.Backend  // where values outlive the process; nil is nowhere
-	Ready  func()        // called when the host serves; may be nil
+	Listen  plugin.Listen // how to get a socket; nil is net.Listen
+	Memo    memo.Backend  // where values outlive the process; nil is nowhere
+	Ready   func()        // called when the host serves; may be nil
+	Drained bool          // no requests come any more when Run is to end, so that there is no delay
 }
 
 // Host is a backend: New makes one, Run serves it. Open and Close do the same in two steps, for programs
@@ -119,7 +120,9 @@ func (h *Host) Run(ctx context.Context) error {
 		h.health.SetStopping()
 		h.log.Info("stopping: readiness fails at once, and after the delay the requests in flight are finished",
 			zap.Duration("delay", h.live.ShutdownDelay()), zap.NamedError("reason", context.Cause(ctx)))
-		h.server.Delay(h.live.ShutdownDelay())
+		if !h.options.Drained {
+			h.server.Delay(h.live.ShutdownDelay())
+		}
 		return h.Close()
 	case err := <-h.server.Done():
 		return errors.Join(fmt.Errorf("serving ended: %w", err), h.Close())

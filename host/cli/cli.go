@@ -19,9 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-host/understudy/host"
-	"github.com/understudy-host/understudy/pkg/activation"
 	"github.com/understudy-host/understudy/pkg/appconfig"
-	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/plugin"
 )
@@ -89,22 +87,21 @@ func (p Program) command() *cobra.Command {
 			log := openLog(p.Name)
 			defer log.Close()
 			options.Log = log
-			sockets := activation.Inherit()
-			options.Listen = sockets.Listen
-			options.Ready = func() {
-				for _, name := range sockets.Unused() {
-					cmd.PrintErrf("%s: the inherited socket %q is not used, expected the name %s\n", p.Name, name, httpserver.SocketName)
-				}
+			ctx, release, err := supervised(cmd, &options)
+			if err != nil {
+				return err
 			}
+			defer release()
 			h := host.New(options)
 			defer reloadAtHangup(h.Reload)()
-			return h.Run(cmd.Context())
+			return h.Run(ctx)
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().StringArray("config", nil, "config file or URL to load in place of the default files; repeatable")
+	root.AddCommand(p.devCommand(options.Config))
 	root.AddCommand(p.initCommand(), doctorCommand(options))
 	root.AddCommand(configCommands(options.Schemas(), p.Plugins...)...)
 	return root
