@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/understudy-host/understudy/host/dev/link"
 	"github.com/understudy-host/understudy/pkg/httpserver"
@@ -117,13 +118,16 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Trailer = maps.Clone(r.In.Trailer)
 }
 
+// endTime is how long after the end of its connections the end of a process is noticed.
+const endTime = 100 * time.Millisecond
+
 // fail answers a request that the child has not answered. What the child does to a connection is done to the client's.
 func (x *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	c := r.Context().Value(routeKey{}).(route).child
 	dial, ok := errors.AsType[*net.OpError](err)
 	select {
 	case <-c.exited:
-	default:
+	case <-time.After(endTime):
 		if c.end.Err() == nil && (!ok || dial.Op != "dial") {
 			panic(http.ErrAbortHandler)
 		}
