@@ -198,7 +198,7 @@ func (p *parent) rebuild(ctx context.Context, files []string, force bool) {
 	run, b.cancel = context.WithCancel(ctx)
 	p.children.Go(func() {
 		b.run(run, p.Package)
-		p.tell(func() { p.builds <- b })
+		p.builds <- b
 	})
 }
 
@@ -255,16 +255,13 @@ func (p *parent) start(ctx context.Context, b *build) {
 		defer late.Stop()
 		select {
 		case <-c.ready:
-			p.tell(func() { p.readies <- c })
+			p.readies <- c
 		case <-c.exited:
 		}
 		<-c.exited
-		p.tell(func() { p.exits <- c })
+		p.exits <- c
 	})
 }
-
-// tell sends to the loop, or gives up when it is over.
-func (p *parent) tell(send func()) { send() }
 
 // swap lets a child that is ready serve, and the one before finish its requests.
 func (p *parent) swap(c *child) {
@@ -318,6 +315,7 @@ func (p *parent) cut(c *child) {
 // ended handles the end of a child's process.
 func (p *parent) ended(ctx context.Context, c *child) {
 	p.control.remove(c)
+	c.cut()
 	for i, d := range p.draining {
 		if d == c {
 			p.draining = append(p.draining[:i:i], p.draining[i+1:]...)

@@ -231,11 +231,9 @@ func TestManySavesAreOneReload(t *testing.T) {
 	w.version("slow")
 	w.log.Wait(t, "starting slow")
 	w.version("after")
+	w.log.Wait(t, "starting after")
 	w.log.Wait(t, "reloaded  main.go")
 	w.is("after")
-	if strings.Contains(w.log.String(), "stopped slow") && strings.Count(w.log.String(), "reloaded") > 2 {
-		t.Error("a child that is out of date before it is ready served")
-	}
 }
 
 func mustRead(t *testing.T, name string) string {
@@ -523,8 +521,10 @@ func TestMistakesAreOneLine(t *testing.T) {
 		"no package":      {func(o *dev.Options) { o.Package = "./nowhere" }, "nowhere"},
 		"no Go files":     {func(o *dev.Options) { o.Package = "./empty" }, "no Go files in"},
 		"two":             {func(o *dev.Options) { o.Package = "./..." }, "expected a main package"},
-		"the port": {func(o *dev.Options) { o.Config.Targets = []string{filepath.Join(w.dir, "taken.yaml")} },
-			"is in use; stop the other program or set backend.listen.port"},
+		"the port": {
+			func(o *dev.Options) { o.Config.Targets = []string{filepath.Join(w.dir, "taken.yaml")} },
+			"is in use; stop the other program or set backend.listen.port",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := dev.Options{Package: ".", Out: io.Discard, Config: appconfig.Options{Targets: []string{filepath.Join(w.dir, "app-config.yaml")}}}

@@ -93,7 +93,7 @@ func (w *watcher) run(ctx context.Context) {
 			} else if w.counts(event.Name) {
 				schedule()
 			}
-		case <-failures: // events were lost
+		case <-failures: //nolint:errcheck // events were lost, whatever the reason
 			schedule()
 		case <-time.After(interval):
 			schedule()
@@ -214,7 +214,7 @@ func (w *watcher) follow() {
 // addFolders adds the folders to watch for a path, and the names in them that lead to it.
 func addFolders(folders, names map[string]bool, path string) {
 	names[filepath.Base(path)] = true
-	for hops := 0; hops < 40; hops++ {
+	for range 40 {
 		at := path
 		for { // from the file upwards: the lowest link, or the lowest folder that exists
 			above := filepath.Dir(at)

@@ -96,7 +96,7 @@ type Parent struct {
 	dir, id, token string
 	client         http.Client
 	sockets        atomic.Int64
-	hold           io.Closer
+	hold           io.ReadCloser
 	gone           chan struct{}
 }
 
@@ -117,13 +117,13 @@ func Find(ctx context.Context) (*Parent, error) {
 	p.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", control)
 	}}
-	answer, err := p.send(ctx, HoldPath, struct{}{})
+	answer, err := p.send(ctx, HoldPath, struct{}{}) //nolint:bodyclose // it is open as long as the parent is there
 	if err != nil {
 		return nil, fmt.Errorf("the parent of this process does not answer: %w", err)
 	}
-	p.hold = answer.Body
+	p.hold = answer.Body // Close closes it
 	go func() {
-		_, _ = io.Copy(io.Discard, answer.Body)
+		_, _ = io.Copy(io.Discard, p.hold)
 		close(p.gone)
 	}()
 	return p, nil
