@@ -153,4 +153,3 @@ func (p *parent) readOptions(ctx context.Context) (httpserver.Options, error) {
 	}
 	return options, err
 }
-
