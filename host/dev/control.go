@@ -17,6 +17,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/memo"
 )
 
+const controlName = "p.sock"
+
 // control answers the children.
 type control struct {
 	path   string
@@ -29,7 +31,7 @@ type control struct {
 }
 
 func serveControl(p *parent) (*control, error) {
-	c := &control{path: filepath.Join(p.dir, "p.sock"), parent: p, closed: make(chan struct{}), children: make(map[string]*child)}
+	c := &control{path: filepath.Join(p.dir, controlName), parent: p, closed: make(chan struct{}), children: make(map[string]*child)}
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "unix", c.path)
 	if err != nil {
 		return nil, err

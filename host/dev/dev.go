@@ -12,8 +12,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
@@ -108,14 +110,33 @@ func Run(ctx context.Context, o Options) (err error) {
 	return nil
 }
 
+// folderName begins the names of our temporary folders.
+const folderName = "understudy-dev"
+
+// removeStale removes the folders of parents that were killed: nobody answers at their sockets any more.
+func removeStale() {
+	for _, dir := range []string{os.TempDir(), "/tmp"} {
+		sockets, _ := filepath.Glob(filepath.Join(dir, folderName+"*", controlName))
+		for _, socket := range sockets {
+			conn, err := net.DialTimeout("unix", socket, time.Second)
+			if err == nil {
+				_ = conn.Close()
+			} else if errors.Is(err, syscall.ECONNREFUSED) {
+				_ = os.RemoveAll(filepath.Dir(socket))
+			}
+		}
+	}
+}
+
 // socketFolder makes a folder that is only for this user. Its name is short: the path of a socket may have 104 bytes on
 // macOS.
 func socketFolder() (string, error) {
 	const most = 104 - len("/c99999-999.sock") - 1
-	dir, err := os.MkdirTemp("", "us-")
+	removeStale()
+	dir, err := os.MkdirTemp("", folderName)
 	if err == nil && len(dir) > most {
 		_ = os.Remove(dir)
-		dir, err = os.MkdirTemp("/tmp", "us-")
+		dir, err = os.MkdirTemp("/tmp", folderName)
 	}
 	if err == nil && len(dir) > most {
 		err = errors.Join(fmt.Errorf("the path of the temporary folder %s is too long for sockets, expected at most %d bytes: set TMPDIR", dir, most), os.Remove(dir))

@@ -598,6 +598,12 @@ func config() *tls.Config {
 // However the parent ends, its children do.
 func TestKilledParentLeavesNoChild(t *testing.T) {
 	w := newWorkshop(t)
+	temporary, err := os.MkdirTemp("/tmp", "t") // short, for the sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(temporary) })
+	t.Setenv("TMPDIR", temporary)
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -618,6 +624,10 @@ func TestKilledParentLeavesNoChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), "understudy-dev*"))
+	if len(left) == 0 {
+		t.Fatal("the folder of the killed parent is not found")
+	}
 	http.DefaultClient.CloseIdleConnections()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -628,6 +638,12 @@ func TestKilledParentLeavesNoChild(t *testing.T) {
 		case <-late:
 			t.Fatal("the child lives on")
 		}
+	}
+	if err := w.run().serves().stop(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "understudy-dev*")); len(left) > 0 {
+		t.Errorf("the next parent does not clean up: %s", left)
 	}
 }
 
