@@ -16,19 +16,24 @@ import (
 const matchTimeout = time.Second
 
 // A RegExp is a JavaScript regular expression. It is safe for concurrent use.
-type RegExp struct{ re *regexp2.Regexp }
+type RegExp struct {
+	re     *regexp2.Regexp
+	sticky bool
+}
 
 // A SyntaxError says that an expression is not valid, in V8's words for the most frequent mistakes.
 type SyntaxError string
 
 func (e SyntaxError) Error() string { return string(e) }
 
-// NewRegExp compiles an expression. The flags are "u" or none. The error is a SyntaxError.
+// NewRegExp compiles an expression with JavaScript's flags. The flag v has the syntax of u here. The error is a SyntaxError.
 func NewRegExp(source, flags string) (*RegExp, error) {
-	var options regexp2.RegexOptions = regexp2.ECMAScript
+	options, ok := readFlags(flags)
+	if !ok {
+		return nil, SyntaxError(fmt.Sprintf("Invalid flags supplied to RegExp constructor '%s'", flags))
+	}
 	rest := ""
-	if flags == "u" {
-		options |= regexp2.Unicode
+	if options&regexp2.Unicode != 0 {
 		rest = source[len(unicodeSyntax.FindString(source)):]
 	}
 	re, err := regexp2.Compile(source, options)
@@ -42,13 +47,48 @@ func NewRegExp(source, flags string) (*RegExp, error) {
 		problem = "Lone quantifier brackets"
 	case err == nil:
 		re.MatchTimeout = matchTimeout
-		return &RegExp{re}, nil
+		return &RegExp{re, strings.Contains(flags, "y")}, nil
 	}
 	return nil, SyntaxError(fmt.Sprintf("Invalid regular expression: /%s/%s: %s", source, flags, problem))
 }
 
-// Test reports whether the expression matches anywhere in s. A match that takes longer than a second counts as none.
+// readFlags returns regexp2's options for flags, and whether those are valid: known, and none twice.
+func readFlags(flags string) (options regexp2.RegexOptions, ok bool) {
+	options = regexp2.ECMAScript
+	for i, flag := range flags {
+		if strings.ContainsRune(flags[:i], flag) {
+			return 0, false
+		}
+		switch flag {
+		case 'i':
+			options |= regexp2.IgnoreCase
+		case 'm':
+			options |= regexp2.Multiline
+		case 's':
+			options |= regexp2.Singleline
+		case 'u', 'v':
+			if options&regexp2.Unicode != 0 {
+				return 0, false
+			}
+			options |= regexp2.Unicode
+		case 'd', 'g', 'y': // of no effect on what matches, but for y
+		default:
+			return 0, false
+		}
+	}
+	return options, true
+}
+
+// Within sets another time than a second for a match. It must be called before the first Test.
+func (r *RegExp) Within(limit time.Duration) { r.re.MatchTimeout = limit }
+
+// Test reports whether the expression matches anywhere in s, or with the flag y at its beginning. It has no lastIndex:
+// each test begins anew. A match that takes longer than a second counts as none.
 func (r *RegExp) Test(s string) bool {
+	if r.sticky {
+		match, err := r.re.FindStringMatch(s) // the leftmost one
+		return err == nil && match != nil && match.Index == 0
+	}
 	ok, err := r.re.MatchString(s)
 	return ok && err == nil
 }

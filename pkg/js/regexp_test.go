@@ -21,6 +21,15 @@ func TestRegExp(t *testing.T) {
 		{`\d`, "", "٣", false}, // ASCII digits only
 		{`^.$`, "u", "😀", true},
 		{`a\-b`, "", "a-b", true},
+		{"ABC", "i", "xabcx", true},
+		{"^b$", "", "a\nb", false},
+		{"^b$", "m", "a\nb", true},
+		{"a.b", "", "a\nb", false},
+		{"a.b", "gs", "a\nb", true},
+		{"b", "y", "ab", false},
+		{"a|b", "y", "ba", true},
+		{"^.$", "v", "😀", true},
+		{"É", "iu", "é", true},
 	}
 	for _, test := range tests {
 		re, err := js.NewRegExp(test.source, test.flags)
@@ -47,6 +56,24 @@ func TestRegExpSyntaxErrors(t *testing.T) {
 		_, err := js.NewRegExp(source, "u")
 		if !errors.As(err, new(js.SyntaxError)) || err.Error() != "Invalid regular expression: "+want {
 			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestRegExpFlags(t *testing.T) {
+	t.Parallel()
+	for _, flags := range []string{"x", "gg", "uv", "uu", "I", "g "} {
+		if _, err := js.NewRegExp("a", flags); !errors.As(err, new(js.SyntaxError)) || err.Error() != "Invalid flags supplied to RegExp constructor '"+flags+"'" {
+			t.Errorf("flags %q: %v", flags, err)
+		}
+	}
+	re, err := js.NewRegExp("a", "dgimsuy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if !re.Test("ab") {
+			t.Error("a test begins where the one before ended")
 		}
 	}
 }
