@@ -51,7 +51,9 @@ type Options struct {
 	// NotFound answers requests that no plugin serves; nil is a 404 without a body, as in a Node backend.
 	NotFound http.Handler
 
-	Log io.Writer // nil is standard output
+	Log       io.Writer // nil is standard output
+	LogFormat string    // "json" or "text"; "" is json in production (NODE_ENV), text otherwise
+	LogColor  bool      // gives text Backstage's colours: see logging.Colored
 
 	Listen  plugin.Listen // how to get a socket; nil is net.Listen
 	Memo    memo.Backend  // where values outlive the process; nil is nowhere
@@ -66,7 +68,7 @@ type Host struct {
 	root      *zap.Logger // the parent of all loggers
 	log       *zap.Logger // for the host's own lines
 	access    *zap.Logger // for served requests
-	redactor  *logging.Redactor
+	sink      *logging.Sink
 	schema    *schema.Schema // the host's and those of all plugins and extensions
 	secrets   []string       // of all configurations so far
 	hidden    int            // how many of them the log strikes out
@@ -98,8 +100,9 @@ func New(o Options) *Host {
 	}
 	h := &Host{options: o, stop: func() {}, reloads: make(chan struct{}, 1)}
 	h.options.Config.Reload = h.reloads
-	h.root, h.redactor = logging.New(logging.Options{
-		Output: zapcore.AddSync(o.Log), JSON: h.production(), Level: h.environ("LOG_LEVEL"),
+	h.root, h.sink = logging.New(logging.Options{
+		Output: zapcore.AddSync(o.Log), Level: h.environ("LOG_LEVEL"), Color: o.LogColor,
+		JSON: o.LogFormat == "json" || o.LogFormat == "" && h.production(),
 	})
 	h.log = h.root.With(zap.String("service", "host"))
 	h.access = h.root.With(zap.String("service", "rootHttpRouter"))
@@ -157,6 +160,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 		h.note(loaded)
 		return errors.Join(err, h.otherProblems(running, first))
 	}
+	h.sink.Use(first.log) // before anything is logged
 	listener, err := httpserver.Listen(ctx, h.options.Listen, first.server)
 	if err != nil {
 		return err

@@ -112,7 +112,7 @@ func TestPluginIsServedBelowItsMount(t *testing.T) {
 			t.Errorf("GET %s: no security headers", path)
 		}
 	}
-	if got := h.Log.String(); !strings.Contains(got, `"type": "plugin", "plugin": "echo"`) {
+	if got := h.Log.String(); !strings.Contains(got, `Z echo           info  plugin mounted url="`) {
 		t.Errorf("the plugin's log lines do not name it:\n%s", got)
 	}
 }
@@ -270,7 +270,7 @@ func TestUnsetVariablesAreNamed(t *testing.T) {
 		if (err == nil) != (key == "echo.password") {
 			t.Errorf("%s is not set: %v", key, err)
 		}
-		if want := `{"service": "host", "variable": "NOT_SET_HERE", "keys": ["` + key + `"]}`; strings.Count(h.Log.String(), want) != 1 {
+		if want := `variable="NOT_SET_HERE" keys=["` + key + `"]`; strings.Count(h.Log.String(), want) != 1 {
 			t.Errorf("the log does not say %q once:\n%s", want, h.Log)
 		}
 	}

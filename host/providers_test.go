@@ -45,7 +45,7 @@ func TestProvidersAreLayersOfTheHost(t *testing.T) {
 		if _, body, _ := get(t, h.URL()+"/api/echo/word"); body != "of the vault" {
 			t.Errorf("%s: the word is %q", name, body)
 		}
-		if log := h.Log.String(); !strings.Contains(log, `["defaults.yaml", "app-config.yaml", "vault", "env"]`) {
+		if log := h.Log.String(); !strings.Contains(log, `["defaults.yaml","app-config.yaml","vault","env"]`) {
 			t.Errorf("%s: the log does not name the layers:\n%s", name, log)
 		}
 	}

@@ -39,7 +39,7 @@ func TestChangesThatNeedARestartAreNamed(t *testing.T) {
 	h := plugintest.OpenOptions(t, "", host.Options{Extensions: []plugin.Extension{sandbox.Extension()}})
 	h.Write("backend: {listen: '127.0.0.1:1'}\nunderstudy: {sandbox: {enabled: true}}\n")
 	h.Log.Wait(t, "the changed config is in use")
-	for _, want := range []string{"backend.listen or backend.https changed: restart the host", `"key": "understudy.sandbox.enabled"`} {
+	for _, want := range []string{"backend.listen or backend.https changed: restart the host", `key="understudy.sandbox.enabled"`} {
 		if !strings.Contains(h.Log.String(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, h.Log)
 		}

@@ -67,7 +67,7 @@ auth:
 	if status, body, _ := get(t, given.App.BaseURL); status != 200 || !strings.Contains(body, stand) {
 		t.Errorf("the demo app: %d %s", status, body)
 	}
-	if got := h.Log.String(); !strings.Contains(got, `["defaults.yaml", "app-config.yaml"]`) || strings.Contains(got, secret) {
+	if got := h.Log.String(); !strings.Contains(got, `layers=["defaults.yaml","app-config.yaml"]`) || strings.Contains(got, secret) {
 		t.Errorf("log:\n%s", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/httpserver"
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // state is what the host makes of one configuration before it changes anything that runs.
@@ -16,6 +17,7 @@ type state struct {
 	config  *appconfig.Config
 	baseURL string
 	server  httpserver.Options
+	log     logging.Settings
 }
 
 // prepare checks a configuration and makes a state of it. It changes nothing. If the configuration matches the
@@ -26,7 +28,8 @@ func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	}
 	baseURL, err1 := readBaseURL(config)
 	server, err2 := httpserver.ReadOptions(config)
-	return &state{config, baseURL, server}, errors.Join(err1, err2)
+	log, err3 := logging.ReadSettings(config)
+	return &state{config, baseURL, server, log}, errors.Join(err1, err2, err3)
 }
 
 // A reloader puts one part of a state into use. If it fails, the old part stays in use.
@@ -38,6 +41,7 @@ type reloader struct {
 // reloaders lists all that a configuration decides, at the start and at a reload alike.
 func (h *Host) reloaders() []reloader {
 	list := []reloader{
+		{"logger", h.useLogger},
 		{"server", h.useServer},
 		{"extensions", h.useExtensions},
 	}
@@ -63,11 +67,17 @@ func (h *Host) use(ctx context.Context, s *state) (failed []string, err error) {
 // Backstage does not do.
 func (h *Host) note(config *appconfig.Config) {
 	h.secrets = slices.Compact(slices.Sorted(slices.Values(append(h.secrets, h.schema.Secrets(config)...))))
-	h.hidden = h.redactor.SetSecrets(h.secrets)
+	h.hidden = h.sink.SetSecrets(h.secrets)
 	for _, unset := range config.Unset() {
 		h.log.Warn("environment variable is not set: the config lacks the keys that use it",
 			zap.String("variable", unset.Name), zap.Strings("keys", unset.Keys))
 	}
+}
+
+// useLogger gives all loggers the settings of backend.logger.
+func (h *Host) useLogger(_ context.Context, s *state) error {
+	h.sink.Use(s.log)
+	return nil
 }
 
 // useServer applies the server options to all requests from now on. The address stays the same.

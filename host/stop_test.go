@@ -33,7 +33,7 @@ func TestStopServesOnForTheDelayWhileReadinessFails(t *testing.T) {
 		Environ: []string{`APP_CONFIG_backend_lifecycle_serverShutdownDelay={"hours":1}`},
 	})
 	stop(errors.New("SIGTERM"))
-	if got := log.Wait(t, "after the delay the requests in flight are finished"); !strings.Contains(got, `"delay": "1h0m0s", "reason": "SIGTERM"`) {
+	if got := log.Wait(t, "after the delay the requests in flight are finished"); !strings.Contains(got, `delay="1h0m0s" reason="SIGTERM"`) {
 		t.Errorf("the log says %s", got)
 	}
 	for path, want := range map[string]int{

@@ -53,7 +53,7 @@ func TestPluginStreamsEvents(t *testing.T) {
 			if rest, err := io.ReadAll(events); err == nil || len(rest) > 0 {
 				t.Errorf("after the panic: %q, %v; want an answer that breaks off", rest, err)
 			}
-			if got := h.Log.String(); !strings.Contains(got, `"panic": "no more events"`) || !strings.Contains(got, "streaming_test.go:") || !strings.Contains(got, "\n\t") {
+			if got := h.Log.String(); !strings.Contains(got, `panic="no more events"`) || !strings.Contains(got, "streaming_test.go:") || !strings.Contains(got, "\n\t") {
 				t.Errorf("the panic's stack is not in the log, in lines of its own:\n%s", got)
 			}
 		})

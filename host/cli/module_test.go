@@ -76,7 +76,7 @@ func serve(t *testing.T, dir string) {
 	if err := backend.Start(); err != nil {
 		t.Fatal(err)
 	}
-	url, _, _ := strings.Cut(log.Wait(t, `listening {"service": "host", "url": "`), `"`)
+	url, _, _ := strings.Cut(log.Wait(t, `listening url="`), `"`)
 	config := filepath.Join(dir, "app-config.yaml")
 	text, err := os.ReadFile(config)
 	if err != nil {

@@ -65,12 +65,12 @@ func startProcess(t *testing.T, config string, adapt func(*exec.Cmd)) *process {
 	return p
 }
 
-var listening = regexp.MustCompile(`"url": "([^"]+)"`)
+var listening = regexp.MustCompile(`url="([^"]+)"`)
 
 // serves waits until the host serves.
 func (p *process) serves(t *testing.T) *process {
 	t.Helper()
-	p.url = listening.FindStringSubmatch(p.log.Wait(t, "info listening"))[1]
+	p.url = listening.FindStringSubmatch(p.log.Wait(t, "listening"))[1]
 	return p
 }
 
@@ -154,7 +154,7 @@ func TestHostOutlivesTheReaderOfItsLog(t *testing.T) {
 			_ = to.Close()
 			lines := bufio.NewScanner(from)
 			for p.url == "" && lines.Scan() {
-				if match := listening.FindStringSubmatch(lines.Text()); match != nil && strings.Contains(lines.Text(), "info listening") {
+				if match := listening.FindStringSubmatch(lines.Text()); match != nil && strings.Contains(lines.Text(), " listening ") {
 					p.url = match[1]
 				}
 			}

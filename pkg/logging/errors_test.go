@@ -63,7 +63,7 @@ func TestNamesAndStacksShow(t *testing.T) {
 		} else {
 			var line string
 			line, stack, _ = strings.Cut(got, "\n")
-			if !strings.HasSuffix(line, `error plugin.db handler panicked {"url": "/a\nforged line", "panic": "no database at ***\nforged line"}`) {
+			if !strings.HasSuffix(line, ` error handler panicked logger="plugin.db" url="/a\nforged line" panic="no database at ***\nforged line"`) {
 				t.Errorf("line %s", line)
 			}
 		}

@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"go.uber.org/zap/buffer"
-	"go.uber.org/zap/zapcore"
 )
 
 // Limits on what is written for an entry, however long its message and its fields are.
@@ -48,13 +44,13 @@ func Printable(line []byte, asJSON bool) []byte {
 }
 
 // firstHidden returns the place of the first character that Printable changes, or the length of the line.
-func firstHidden(line []byte) int {
+func firstHidden[T string | []byte](line T) int {
 	for i := 0; i < len(line); {
 		if c := line[i]; c >= ' ' && c < 0x7f || c == '\n' || c == '\t' {
 			i++
 			continue
 		}
-		c, size := utf8.DecodeRune(line[i:])
+		c, size := utf8.DecodeRuneInString(string(line[i:min(i+utf8.UTFMax, len(line))]))
 		if hidden(c) || c == utf8.RuneError && size == 1 {
 			return i
 		}
@@ -74,13 +70,12 @@ func hidden(c rune) bool {
 	return c >= 0xad && unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
-// shorten returns an entry that is too long with less in it: each text is cut, and if that is not enough, what comes
-// after the limit is left out. A JSON entry stays JSON.
-func shorten(line []byte, asJSON bool) []byte {
-	const cut = "… (cut)"
-	if !asJSON {
-		return append(validPrefix(line, maxLine), cut+"\n"...)
-	}
+// cut stands for what is left out of an entry that is too long.
+const cut = "… (cut)"
+
+// shorten returns a JSON entry that is too long with less in it: each text is cut, and if that is not enough, what comes
+// after the limit is left out. It stays JSON.
+func shorten(line []byte) []byte {
 	out := make([]byte, 0, maxLine+256)
 	var open, kept []byte // the closing brackets at this place, and at the last one where the entry may end
 	end := 0
@@ -114,7 +109,7 @@ func shorten(line []byte, asJSON bool) []byte {
 }
 
 // textLength returns the length of the JSON string that line begins with, its quotes included.
-func textLength(line []byte) int {
+func textLength[T string | []byte](line T) int {
 	for i := 1; i < len(line); i++ {
 		switch line[i] {
 		case '\\':
@@ -142,22 +137,4 @@ func validPrefix(text []byte, n int) []byte {
 		text = text[:len(text)-1]
 	}
 	return bytes.Clone(text)
-}
-
-// oneLine is an encoder for readable lines. A line break in a message would begin what looks like another entry.
-type oneLine struct {
-	zapcore.Encoder
-	redactor *Redactor
-}
-
-// Clone implements zapcore.Encoder.
-func (e oneLine) Clone() zapcore.Encoder { return oneLine{e.Encoder.Clone(), e.redactor} }
-
-// EncodeEntry implements zapcore.Encoder.
-func (e oneLine) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
-	if strings.ContainsAny(entry.Message, "\n\r") {
-		message := e.redactor.replacer.Load().Replace(entry.Message) // a secret may have several lines
-		entry.Message = strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(message)
-	}
-	return e.Encoder.EncodeEntry(entry, fields)
 }

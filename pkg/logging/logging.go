@@ -1,6 +1,6 @@
 // Package logging makes the root logger of the host: JSON lines in production and readable ones otherwise,
-// as in Backstage. The values that the configuration marks as secret are struck out, control characters are escaped, and
-// an entry is cut at 32 KiB.
+// as in Backstage, with the level, the fields and the overrides of backend.logger. The values that the configuration marks
+// as secret are struck out, control characters are escaped, and an entry is cut at 32 KiB.
 package logging
 
 import (
@@ -15,35 +15,30 @@ import (
 type Options struct {
 	// Output takes the lines. The logger locks it.
 	Output zapcore.WriteSyncer
-	// JSON selects one JSON object a line (NODE_ENV=production) instead of readable lines. The name of a named
-	// logger is "logger" there, and a stack is "stack". Readable lines have the name before the message, and the
-	// stack below it.
+	// JSON selects one JSON object a line instead of Backstage's readable lines: time, plugin or service, level, message
+	// and fields. The name of a named logger is the field "logger". A stack is "stack", or is below a readable line.
 	JSON bool
-	// Level is the lowest level written: LOG_LEVEL as ReadLevel understands it.
+	// Color gives readable lines Backstage's colours, for a terminal: see Colored.
+	Color bool
+	// Level is LOG_LEVEL, as ReadLevel understands it. If it is set, it goes before the level of the Settings.
 	Level string
 }
 
-// New returns the root logger and the redactor that all its lines, and those of its children, go through. A level that
-// nobody knows is logged as a warning, and info is used: it often comes from surroundings that other programs share.
-func New(o Options) (*zap.Logger, *Redactor) {
+// New returns the root logger, and the sink that all its lines, and those of its children, go to. A level that nobody
+// knows is logged as a warning, and does not count: it often comes from surroundings that other programs share.
+func New(o Options) (*zap.Logger, *Sink) {
+	sink := newSink(o)
 	level, known := ReadLevel(o.Level)
-	config := zap.NewProductionEncoderConfig()
-	config.MessageKey, config.TimeKey, config.StacktraceKey = "message", "timestamp", "stack"
-	config.EncodeTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
-	config.EncodeDuration = zapcore.StringDurationEncoder
-	config.ConsoleSeparator = " "
-	redactor := &Redactor{output: o.Output, json: o.JSON}
-	encoder := zapcore.NewJSONEncoder(config)
-	if !o.JSON {
-		encoder = oneLine{zapcore.NewConsoleEncoder(config), redactor}
+	if known && strings.TrimSpace(o.Level) != "" {
+		sink.level = &level
 	}
-	redactor.SetSecrets(nil)
-	root := zap.New(zapcore.NewCore(encoder, zapcore.Lock(redactor), level))
+	sink.Use(Settings{})
+	root := zap.New(newCore(sink))
 	if !known {
-		root.Warn("LOG_LEVEL names no level that is known: info is used",
-			zap.String("given", o.Level[:min(len(o.Level), 64)]), zap.String("expected", "one of "+levelNames()))
+		root.Warn("LOG_LEVEL names no level that is known: backend.logger.level is used, or info",
+			zap.String("service", "rootLogger"), zap.String("given", o.Level[:min(len(o.Level), 64)]), zap.String("expected", "one of "+levelNames()))
 	}
-	return root, redactor
+	return root, sink
 }
 
 // Recovered logs an error: reason, which recover returned, with the stack of the panic.

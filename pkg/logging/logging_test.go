@@ -88,7 +88,7 @@ func written(level string) string {
 	log.Debug("debug")
 	var got []string
 	for line := range strings.Lines(out.String()) {
-		got = append(got, strings.Fields(line)[1])
+		got = append(got, strings.Fields(line)[2])
 	}
 	return strings.Join(got, " ")
 }

@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -19,19 +18,16 @@ const shortest = 4
 // mark stands for what is struck out.
 const mark = "***"
 
-// Redactor strikes secrets out of log entries. It works on whole encoded entries, so that nothing gets past it: no
-// message, field, error or stack.
-type Redactor struct {
-	output   zapcore.WriteSyncer
+// redactor strikes secrets out of log entries. It works on what is encoded, so that nothing gets past it: no message,
+// field, error or stack.
+type redactor struct {
 	replacer atomic.Pointer[strings.Replacer]
-	json     bool
-	line     bytes.Buffer // of the current Write
 }
 
 // SetSecrets replaces the given values, and only those, by *** from the next entry on, also if they are URL-encoded,
 // quoted or in base64. It returns how many values it replaces: without duplicates, and without values of fewer than four
 // characters. Space around a value is not part of it. SetSecrets may be called at any time.
-func (r *Redactor) SetSecrets(secrets []string) int {
+func (r *redactor) SetSecrets(secrets []string) int {
 	seen, all := map[string]bool{}, map[string]bool{}
 	for _, secret := range secrets {
 		// A plugin may have trimmed a secret that it read from a file.
@@ -66,18 +62,3 @@ func encoded(field zapcore.Field) string {
 	defer line.Free()
 	return strings.TrimSuffix(strings.TrimPrefix(line.String(), `{"":"`), `"}`)
 }
-
-// Write writes one encoded entry, with a single write to the output. The logger never calls it concurrently.
-func (r *Redactor) Write(entry []byte) (int, error) {
-	r.line.Reset()
-	_, _ = r.replacer.Load().WriteString(&r.line, string(entry)) // a buffer takes everything
-	line := Printable(r.line.Bytes(), r.json)
-	if len(line) > maxLine {
-		line = shorten(line, r.json)
-	}
-	_, err := r.output.Write(line)
-	return len(entry), err
-}
-
-// Sync flushes the output.
-func (r *Redactor) Sync() error { return r.output.Sync() }
