@@ -46,10 +46,20 @@ func (p Program) Main() int {
 	root, stderr := p.command(), printable{os.Stderr}
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, p.Name+": "+strings.ReplaceAll(err.Error(), "\n", "\n"+p.Name+": "))
+		p.print(err, stderr)
 		return 1
 	}
 	return 0
+}
+
+// print writes an error, each line after the program's name. It gives up after a second: the reader of standard error may
+// be stalled.
+func (p Program) print(err error, stderr io.Writer) {
+	output := logging.NewOutput(stderr, func(int, error) {})
+	defer output.Close()
+	for line := range strings.Lines(err.Error() + "\n") {
+		_, _ = io.WriteString(output, p.Name+": "+line)
+	}
 }
 
 // printable writes lines without control characters: a file's name or a message may hold some.

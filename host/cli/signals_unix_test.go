@@ -175,3 +175,61 @@ func TestHostOutlivesTheReaderOfItsLog(t *testing.T) {
 		})
 	}
 }
+
+// full returns the end of a pipe that has no more room. Its reader is there until the test ends, but does not read.
+func full(t *testing.T) *os.File {
+	t.Helper()
+	var ends [2]int
+	if err := syscall.Pipe(ends[:]); err != nil {
+		t.Fatal(err)
+	}
+	for i, end := range ends {
+		syscall.CloseOnExec(end)
+		t.Cleanup(func() { _ = syscall.Close(ends[i]) })
+	}
+	if err := syscall.SetNonblock(ends[1], true); err != nil {
+		t.Fatal(err)
+	}
+	for size := 4096; size > 0; size /= 2 {
+		for err := error(nil); err == nil; {
+			_, err = syscall.Write(ends[1], make([]byte, size))
+		}
+	}
+	if err := syscall.SetNonblock(ends[1], false); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := syscall.Dup(ends[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.CloseOnExec(copied)
+	return os.NewFile(uintptr(copied), "full pipe")
+}
+
+func TestErrorIsNotHeldUpByTheReaderOfStandardError(t *testing.T) {
+	for name, args := range map[string][]string{"an unknown flag": {"--nope"}, "no config": {"--config", "nope.yaml"}} {
+		t.Run(name, func(t *testing.T) {
+			pipe := full(t)
+			defer pipe.Close()
+			p := startProcess(t, processConfig, func(cmd *exec.Cmd) {
+				cmd.Args = append(cmd.Args, args...)
+				cmd.Stderr = pipe
+			})
+			_ = p.Wait()
+			if got := p.ProcessState.ExitCode(); got != 1 {
+				t.Errorf("the program ended with %v, want status 1", p.ProcessState)
+			}
+		})
+	}
+}
+
+// An error of many lines is shown as a whole.
+func TestLongErrorIsShown(t *testing.T) {
+	p := startProcess(t, processConfig, func(cmd *exec.Cmd) {
+		cmd.Args = append(cmd.Args, "--config", strings.Repeat("x\n", 50_000)+".yaml")
+	})
+	_ = p.Wait()
+	if got := strings.Count(p.log.String(), "understudy: x\n"); got < 49_000 {
+		t.Errorf("%d lines of the error are shown", got)
+	}
+}
