@@ -94,6 +94,10 @@ func (p Program) command() *cobra.Command {
 			if options.Config.Targets, err = targets(cmd); err != nil {
 				return err
 			}
+			if options.LogFormat, err = logFormat(cmd); err != nil {
+				return err
+			}
+			options.LogColor = logging.Colored(os.Stdout, os.LookupEnv)
 			log := openLog(p.Name)
 			defer log.Close()
 			options.Log = log
@@ -111,6 +115,7 @@ func (p Program) command() *cobra.Command {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().StringArray("config", nil, "config file or URL to load in place of the default files; repeatable")
+	root.Flags().String("log-format", "", "json or text; the default is json if NODE_ENV is production, text otherwise")
 	root.AddCommand(p.devCommand(options.Config))
 	root.AddCommand(p.initCommand(), doctorCommand(options))
 	root.AddCommand(configCommands(options.Schemas(), p.Plugins...)...)
@@ -124,6 +129,15 @@ func targets(cmd *cobra.Command) ([]string, error) {
 		err = errors.New("--config is empty, expected a file or a URL")
 	}
 	return files, err
+}
+
+// logFormat returns the value of --log-format, "" if it is not given.
+func logFormat(cmd *cobra.Command) (string, error) {
+	format, err := cmd.Flags().GetString("log-format")
+	if err == nil && cmd.Flags().Changed("log-format") && format != "json" && format != "text" {
+		err = fmt.Errorf("--log-format is %q, expected json or text", format)
+	}
+	return format, err
 }
 
 // version names the build: the version of the main module, the commit, and the version of Go, as far as known.

@@ -72,7 +72,7 @@ func serve(t *testing.T, dir string) {
 	log := new(plugintest.Log)
 	backend := exec.CommandContext(t.Context(), "./backend")
 	backend.Dir, backend.Stdout, backend.Stderr = dir, log, log
-	backend.Env = append(os.Environ(), "APP_CONFIG_backend_baseUrl=http://localhost:0", "APP_CONFIG_backend_listen=127.0.0.1:0")
+	backend.Env = append(os.Environ(), "APP_CONFIG_backend_baseUrl=http://localhost:0", "APP_CONFIG_backend_listen=127.0.0.1:0", "FORCE_COLOR=0")
 	if err := backend.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bufio"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -46,7 +47,7 @@ func startProcess(t *testing.T, config string, adapt func(*exec.Cmd)) *process {
 	}
 	p := &process{exec.Command(binary), new(plugintest.Log), ""}
 	p.Args = []string{"understudy", "--config", file}
-	p.Env = append(os.Environ(), "NODE_ENV=", "LOG_LEVEL=")
+	p.Env = append(os.Environ(), "NODE_ENV=", "LOG_LEVEL=", "FORCE_COLOR=0")
 	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	p.Stdout, p.Stderr = p.log, p.log
 	if adapt != nil {
@@ -207,7 +208,7 @@ func full(t *testing.T) *os.File {
 }
 
 func TestErrorIsNotHeldUpByTheReaderOfStandardError(t *testing.T) {
-	for name, args := range map[string][]string{"an unknown flag": {"--nope"}, "no config": {"--config", "nope.yaml"}} {
+	for name, args := range map[string][]string{"an unknown flag": {"--nope"}, "no config": {"--config", "nope.yaml"}, "a wrong format": {"--log-format", "xml"}} {
 		t.Run(name, func(t *testing.T) {
 			pipe := full(t)
 			defer pipe.Close()
@@ -231,5 +232,26 @@ func TestLongErrorIsShown(t *testing.T) {
 	_ = p.Wait()
 	if got := strings.Count(p.log.String(), "understudy: x\n"); got < 49_000 {
 		t.Errorf("%d lines of the error are shown", got)
+	}
+}
+
+func TestLogFormat(t *testing.T) {
+	for _, c := range []struct {
+		production, flag string
+		json             bool
+	}{{"", "", false}, {"production", "", true}, {"development", "", false}, {"production", "text", false}, {"", "json", true}, {"development", "json", true}, {"production", "json", true}} {
+		p := startProcess(t, processConfig, func(cmd *exec.Cmd) {
+			cmd.Env = append(cmd.Env, "NODE_ENV="+c.production)
+			if c.flag != "" {
+				cmd.Args = append(cmd.Args, "--log-format", c.flag)
+			}
+		})
+		p.log.Wait(t, "listening")
+		_ = p.Process.Kill()
+		_ = p.Wait()
+		first, _, _ := strings.Cut(p.log.String(), "\n")
+		if json.Valid([]byte(first)) != c.json || strings.Contains(first, "\x1b") {
+			t.Errorf("NODE_ENV=%q, --log-format %q: %s", c.production, c.flag, first)
+		}
 	}
 }
