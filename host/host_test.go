@@ -20,7 +20,9 @@ import (
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock"))
+}
 
 // options are those of a host with the given plugins.
 func options(plugins ...plugin.Plugin) host.Options { return host.Options{Plugins: plugins} }
