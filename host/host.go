@@ -58,7 +58,8 @@ type Options struct {
 	Listen  plugin.Listen // how to get a socket; nil is net.Listen
 	Memo    memo.Backend  // where values outlive the process; nil is nowhere
 	Ready   func()        // called when the host serves; may be nil
-	Drained bool          // no requests come any more when Run is to end, so that there is no delay
+	Drained bool          // no requests come any more when Run is to end: it does so at once, and without a word
+	Quiet   bool          // the log has only what is wrong until the host serves
 }
 
 // Host is a backend: New makes one, Run serves it. Open and Close do the same in two steps, for programs
@@ -104,6 +105,7 @@ func New(o Options) *Host {
 		Output: zapcore.AddSync(o.Log), Level: h.environ("LOG_LEVEL"), Color: o.LogColor,
 		JSON: o.LogFormat == "json" || o.LogFormat == "" && h.production(),
 	})
+	h.sink.Hush(o.Quiet)
 	h.log = h.root.With(zap.String("service", "host"))
 	h.access = h.root.With(zap.String("service", "rootHttpRouter"))
 	h.memo = memo.New(o.Memo, func(name string, err error) {
@@ -121,6 +123,7 @@ func (h *Host) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		h.health.SetStopping()
+		h.sink.Hush(h.options.Drained)
 		h.log.Info("stopping: readiness fails at once, and after the delay the requests in flight are finished",
 			zap.Duration("delay", h.live.ShutdownDelay()), zap.NamedError("reason", context.Cause(ctx)))
 		if !h.options.Drained {
@@ -187,6 +190,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	h.health.SetReady()
 	h.report(loaded)
 	h.watch(running, loaded)
+	h.sink.Hush(false)
 	if h.options.Ready != nil {
 		h.options.Ready()
 	}

@@ -1,14 +1,14 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-host/understudy/host/dev"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // devCommand returns the command that reloads the program's code while it serves.
@@ -23,7 +23,7 @@ func (p Program) devCommand(config appconfig.Options) *cobra.Command {
 		Example: "  " + p.Name + " dev ./cmd/mybackend -- --config app-config.yaml",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if n := cmd.ArgsLenAtDash(); n > 1 || n < 0 && len(args) > 1 {
-				return fmt.Errorf("expected one package, and the program's arguments after --")
+				return errors.New("expected one package, and the program's arguments after --")
 			}
 			return nil
 		},
@@ -46,16 +46,10 @@ func (p Program) devCommand(config appconfig.Options) *cobra.Command {
 			if config.Targets, err = appconfig.TargetsFromArgs(o.Args); err != nil {
 				return err
 			}
-			o.Config, o.Color = config, colored(os.Stdout)
+			o.Config, o.Color = config, logging.Colored(os.Stdout, os.LookupEnv)
 			return dev.Run(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().DurationVar(&o.Grace, "grace", dev.DefaultGrace, "how long the old program may finish its requests")
 	return cmd
-}
-
-// colored reports whether a file is a terminal that shows colours (no-color.org).
-func colored(file *os.File) bool {
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "" && !slices.Contains([]string{"", "dumb"}, os.Getenv("TERM"))
 }

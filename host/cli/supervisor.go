@@ -36,7 +36,7 @@ func supervised(cmd *cobra.Command, o *host.Options) (ctx context.Context, relea
 		}
 		return ctx, func() { cancel(nil) }, nil
 	}
-	o.Listen, o.Memo, o.Drained = parent.Listen, parent, true
+	o.Listen, o.Memo, o.Drained, o.Quiet = parent.Listen, parent, true, parent.Reload()
 	o.Ready = func() {
 		if err := parent.Ready(); err != nil {
 			cancel(err)

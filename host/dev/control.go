@@ -98,6 +98,9 @@ func (c *control) hold(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
+	if c.parent.serving.Load() != nil {
+		w.Header().Set(link.ReloadHeader, "true")
+	}
 	w.WriteHeader(http.StatusOK)
 	_ = http.NewResponseController(w).Flush()
 	select {

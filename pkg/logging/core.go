@@ -17,6 +17,7 @@ type Sink struct {
 	level    *zapcore.Level  // LOG_LEVEL, nil if it names none
 	encoder  zapcore.Encoder // of the whole entry in JSON, or as fields
 	fields   zapcore.Encoder // of fields alone
+	hushed   atomic.Bool
 	json     bool
 	color    bool
 
@@ -50,6 +51,10 @@ func (s *Sink) Use(settings Settings) {
 	}
 	s.settings.Store(&settings)
 }
+
+// Hush keeps entries of level info back, or no longer: what is said at each start is not news to who has just seen it. Where
+// people want more than info, it does nothing.
+func (s *Sink) Hush(on bool) { s.hushed.Store(on) }
 
 // write writes an entry whose fields are encoded, with a single write to the output.
 func (s *Sink) write(entry *zapcore.Entry, encoded []byte) error {
@@ -92,7 +97,10 @@ func newCore(sink *Sink) *core {
 }
 
 // Enabled implements zapcore.Core.
-func (c *core) Enabled(level zapcore.Level) bool { return level >= c.sink.settings.Load().lowest }
+func (c *core) Enabled(level zapcore.Level) bool {
+	lowest := c.sink.settings.Load().lowest
+	return level >= lowest && (level > zapcore.InfoLevel || lowest < zapcore.InfoLevel || !c.sink.hushed.Load())
+}
 
 // With implements zapcore.Core.
 func (c *core) With(fields []zapcore.Field) zapcore.Core {

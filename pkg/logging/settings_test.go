@@ -268,3 +268,27 @@ func TestMatchersEndInTime(t *testing.T) {
 		t.Error("the line is missing")
 	}
 }
+
+func TestHushKeepsOnlyInfoBack(t *testing.T) {
+	for level, want := range map[string]string{"": "warn error info2", "debug": "info debug warn error info2", "error": "error"} {
+		var out bytes.Buffer
+		log, sink := logging.New(logging.Options{Output: zapcore.AddSync(&out), Level: level})
+		child := log.With(zap.String("plugin", "p"))
+		sink.Hush(true)
+		child.Info("said-info")
+		child.Debug("said-debug")
+		child.Warn("said-warn")
+		child.Error("said-error")
+		sink.Hush(false)
+		child.Info("said-info2")
+		var got []string
+		for word := range strings.FieldsSeq(out.String()) {
+			if said, ok := strings.CutPrefix(word, "said-"); ok {
+				got = append(got, said)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("level %q: %s, want %s", level, got, want)
+		}
+	}
+}

@@ -40,8 +40,11 @@ const (
 	LoadPath   = "/load"   // Value, answered with Value
 	SavePath   = "/save"   // Value, answered with Value
 	ReadyPath  = "/ready"  // {}, answered with {}
-	HoldPath   = "/hold"   // answered with a body that ends when the parent does
+	HoldPath   = "/hold"   // answered with a body that ends when the parent does, and with ReloadHeader
 )
+
+// ReloadHeader is there if another process of the backend serves already.
+const ReloadHeader = "Reload"
 
 type (
 	// Listen asks for a TCP address. Socket is the number of the unix socket at which the child already accepts what the
@@ -98,6 +101,7 @@ type Parent struct {
 	sockets        atomic.Int64
 	hold           io.ReadCloser
 	gone           chan struct{}
+	reload         bool
 }
 
 // Find returns the parent that the environment names, nil if there is none. It removes the variable: programs that this
@@ -122,12 +126,16 @@ func Find(ctx context.Context) (*Parent, error) {
 		return nil, fmt.Errorf("the parent of this process does not answer: %w", err)
 	}
 	p.hold = answer.Body // Close closes it
+	p.reload = answer.Header.Get(ReloadHeader) != ""
 	go func() {
 		_, _ = io.Copy(io.Discard, p.hold)
 		close(p.gone)
 	}()
 	return p, nil
 }
+
+// Reload reports whether this process takes the place of another one that serves.
+func (p *Parent) Reload() bool { return p.reload }
 
 // Gone returns a channel that is closed when the parent has ended, however that happened.
 func (p *Parent) Gone() <-chan struct{} { return p.gone }

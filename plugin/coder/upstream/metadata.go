@@ -95,7 +95,7 @@ func (m *metadata) update() {
 		return
 	default:
 		if before := m.known.Swap(found); *before != *found {
-			log.Info("using Coder's OAuth2 metadata", zap.String("authorize", found.authorize), zap.String("token", found.token))
+			log.Debug("using Coder's OAuth2 metadata", zap.String("authorize", found.authorize), zap.String("token", found.token))
 		}
 	}
 	m.due.Store(time.Now().Add(metadataLife).Unix())
