@@ -103,7 +103,9 @@ func (h *Host) useExtensions(_ context.Context, s *state) error {
 func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 	h.watching.Go(func() {
 		err := appconfig.Watch(ctx, h.options.Config, current, func(config *appconfig.Config, err error) {
-			if _, unwatched := errors.AsType[*appconfig.WatchError](err); unwatched {
+			if unwatched, ok := errors.AsType[*appconfig.WatchError](err); ok && unwatched.Err == nil {
+				h.log.Info("changes of the config are noticed at once again: " + err.Error())
+			} else if ok {
 				h.log.Warn("changes of the config may be noticed late", zap.Error(err))
 			} else if err != nil {
 				h.log.Error("the changed config is not used: it does not load", zap.Error(loadError(err)))

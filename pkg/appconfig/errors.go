@@ -80,10 +80,16 @@ func (e *LoadError) Error() string {
 func (e *LoadError) Unwrap() error { return e.Err }
 
 // A WatchError says that changes cause no events: in a folder, of a provider, or anywhere. Watch still notices
-// changed files, but only when it polls.
+// changed files, but only when it polls. If Err is nil, that is over for the files.
 type WatchError struct{ Err error }
 
-func (e *WatchError) Error() string { return "cannot watch " + e.Err.Error() }
+func (e *WatchError) Error() string {
+	if e.Err == nil {
+		return "the files are watched again"
+	}
+	return "cannot watch " + e.Err.Error()
+}
+
 func (e *WatchError) Unwrap() error { return e.Err }
 
 // A NotFoundError says that a file does not exist.

@@ -49,6 +49,23 @@ func (f *files) changed() bool {
 	return false
 }
 
+// lost reports whether a file that had content before has none now.
+func (f *files) lost(before *files) bool {
+	if before == nil || f == before {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	for path, now := range f.seen {
+		if was := before.seen[path]; was != nil && was.Size() > 0 && (now == nil || now.Size() == 0) {
+			return true
+		}
+	}
+	return false
+}
+
 // emptyDelay is the wait before an empty file is read again: a program may be about to write it.
 const emptyDelay = 10 * time.Millisecond
 

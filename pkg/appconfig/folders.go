@@ -9,7 +9,54 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
+
+// names are the files whose events count: by folder, the names in it, in lower case. Some file systems ignore case.
+type names map[string]map[string]bool
+
+func (n names) add(folder, name string) {
+	if n[folder] == nil {
+		n[folder] = map[string]bool{}
+	}
+	n[folder][strings.ToLower(name)] = true
+}
+
+// in reports whether an event is of one of the files, or says that a folder has gone. Some systems also report a folder
+// as written when any file comes or goes in it.
+func (n names) in(event fsnotify.Event) bool {
+	if _, folder := n[event.Name]; folder && !event.Has(fsnotify.Write) {
+		return true
+	}
+	return n[filepath.Dir(event.Name)][strings.ToLower(filepath.Base(event.Name))]
+}
+
+// openNotifier makes the notifier. Without one, the files are looked at.
+func (w *watcher) openNotifier() {
+	notifier, err := w.newNotifier()
+	if err != nil {
+		w.pollFiles(fmt.Errorf("files: %w", err))
+		return
+	}
+	w.notifier = notifier
+}
+
+func (w *watcher) closeNotifier() {
+	if w.notifier != nil {
+		_ = w.notifier.Close()
+	}
+}
+
+// pollFiles makes the watcher look at the files from now on, since err says why they cannot be watched. It reports that
+// once.
+func (w *watcher) pollFiles(err error) {
+	if w.polled == nil {
+		w.polled = time.After(filePoll)
+		w.report(nil, &WatchError{fmt.Errorf("%w: files are looked at every %v instead", err, filePoll)})
+	}
+}
 
 // follow makes the notifier watch exactly the folders in which a change can affect the files of the last load. It
 // reports whether any of them is new.
@@ -17,14 +64,15 @@ func (w *watcher) follow() (added bool) {
 	if w.notifier == nil {
 		return false
 	}
-	folders := map[string]bool{}
+	w.involved = names{}
 	w.files.mu.Lock()
 	for path := range w.files.seen {
-		addFolders(folders, path)
+		w.involved.addPath(path)
 	}
 	w.files.mu.Unlock()
+	folders := maps.Clone(w.involved)
 	for _, folder := range w.notifier.WatchList() {
-		if !folders[folder] {
+		if folders[folder] == nil {
 			_ = w.notifier.Remove(folder)
 		}
 		delete(folders, folder)
@@ -40,15 +88,16 @@ func (w *watcher) follow() (added bool) {
 	}
 	if unwatched != nil {
 		w.pollFiles(unwatched)
-	} else {
+	} else if w.polled != nil {
 		w.polled = nil
+		w.report(nil, &WatchError{})
 	}
 	return added
 }
 
-// addFolders adds the folders in which a change can make path another file: its own, those of the symbolic links on
-// the way, and if the file is missing, the deepest folder that exists.
-func addFolders(folders map[string]bool, path string) {
+// addPath adds the names that can make path another file: its own, those of the symbolic links on the way, and if it is
+// missing, the first part that is.
+func (n names) addPath(path string) {
 	at, rest := string(filepath.Separator), strings.TrimPrefix(filepath.Clean(path), string(filepath.Separator))
 	for hops := 0; rest != "" && hops < 40; {
 		part, tail, _ := strings.Cut(rest, string(filepath.Separator))
@@ -56,10 +105,10 @@ func addFolders(folders map[string]bool, path string) {
 		info, err := os.Lstat(next)
 		switch {
 		case err != nil:
-			folders[at] = true
+			n.add(at, part)
 			return
 		case info.Mode()&fs.ModeSymlink != 0:
-			folders[at] = true
+			n.add(at, part)
 			target, err := os.Readlink(next)
 			if err != nil {
 				return
@@ -71,7 +120,7 @@ func addFolders(folders map[string]bool, path string) {
 			hops++
 			continue
 		case tail == "":
-			folders[at] = true
+			n.add(at, part)
 		}
 		at, rest = next, tail
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	settle     = 100 * time.Millisecond // the time without events before a reload
+	settle     = 50 * time.Millisecond  // the time without events before a reload
+	doubt      = 400 * time.Millisecond // the same if a file may be half written: see reload
 	settleMost = time.Second            // the longest time from the first event to a reload
 
 	defaultPoll = time.Minute
@@ -31,8 +32,9 @@ const (
 // error is always reported: it means that the error is gone.
 //
 // Watch watches all files of the configuration, also included files and default files that do not exist yet. It
-// notices editors that replace a file, Kubernetes' swap of a symlink, and files that go and come back. If it cannot
-// watch a folder, or none at all, it looks at the files every two seconds, and reports that once with a WatchError.
+// notices editors that replace a file, Kubernetes' swap of a symlink, and files that go and come back. Other files in
+// the same folders count for nothing. If it cannot watch a folder, or none at all, it looks at the files every two
+// seconds, and reports that once with a WatchError. It tries again at each Poll, and reports once that it works again.
 // Remote documents are read again at an interval, pipes never. Providers that can watch their source do so. Backstage
 // also watches files and remote documents, but stops at an error.
 //
@@ -54,16 +56,12 @@ func watch(ctx context.Context, o Options, current *Config, report func(*Config,
 			l.once[layer.Path] = layer
 		}
 	}
-	w := &watcher{loader: l, current: current, report: report, provided: make(chan error), remote: documents{
+	w := &watcher{loader: l, newNotifier: newNotifier, current: current, report: report, provided: make(chan error), remote: documents{
 		fetch: l.fetch, known: map[string]document{},
 	}}
 	l.remote = w.remote.read
-	if w.notifier, err = newNotifier(); err != nil {
-		w.notifier = nil
-		w.pollFiles(fmt.Errorf("files: %w", err))
-	} else {
-		defer func(n *fsnotify.Watcher) { _ = n.Close() }(w.notifier)
-	}
+	w.openNotifier()
+	defer w.closeNotifier()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for _, p := range o.Providers {
@@ -73,18 +71,22 @@ func watch(ctx context.Context, o Options, current *Config, report func(*Config,
 }
 
 type watcher struct {
-	loader   *loader
-	notifier *fsnotify.Watcher // nil if there is none
-	report   func(*Config, error)
-	current  *Config
-	failed   string           // the error last reported, "" after a success
-	polled   <-chan time.Time // fires when to look at the files; nil if all are watched
-	files    *files           // of the last load
-	remote   documents
-	provided chan error // reports of providers: nil for a change, or an error
+	loader      *loader
+	newNotifier func() (*fsnotify.Watcher, error)
+	notifier    *fsnotify.Watcher // nil if there is none
+	involved    names             // whose events count
+	report      func(*Config, error)
+	current     *Config
+	failed      string           // the error last reported, "" after a success
+	polled      <-chan time.Time // fires when to look at the files; nil if all are watched
+	files       *files           // of the last load
+	used        *files           // of the last load that was used
+	remote      documents
+	provided    chan error // reports of providers: nil for a change, or an error
 
 	changed   bool             // something other than a file changed
 	settled   <-chan time.Time // fires when to check for changes; nil if nothing is scheduled
+	touched   time.Time        // the last event
 	latest    time.Time        // the latest time for that check
 	refreshed <-chan refresh   // the result of the refresh in progress; nil if there is none
 }
@@ -99,7 +101,7 @@ func (w *watcher) run(ctx context.Context) error {
 	poll := time.NewTicker(interval)
 	defer poll.Stop()
 	config, files, err := w.load(ctx)
-	w.files = files
+	w.files, w.used = files, files
 	w.follow()
 	w.changed = err != nil || !sameLayers(w.current, config) // before the first load here, or in a remote document
 	w.schedule()
@@ -117,13 +119,13 @@ func (w *watcher) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case _, ok := <-events:
-			if ok {
-				w.schedule()
-				w.settled = time.After(min(settle, time.Until(w.latest)))
-			} else {
+		case event, ok := <-events:
+			if !ok {
 				w.notifier = nil
 				w.pollFiles(fmt.Errorf("files: %w", fsnotify.ErrClosed))
+			} else if w.involved.in(event) {
+				w.schedule()
+				w.wait(settle)
 			}
 		case err := <-failures:
 			if err != nil && !errors.Is(err, fsnotify.ErrEventOverflow) {
@@ -153,23 +155,21 @@ func (w *watcher) run(ctx context.Context) error {
 // schedule schedules a check for changes, unless there is one already.
 func (w *watcher) schedule() {
 	if w.settled == nil {
-		w.settled, w.latest = time.After(settle), time.Now().Add(settleMost)
+		w.latest = time.Now().Add(settleMost)
+		w.wait(settle)
 	}
 }
 
-// pollFiles makes the watcher look at the files from now on, since err says why they cannot be watched. It reports that
-// once.
-func (w *watcher) pollFiles(err error) {
-	if w.polled == nil {
-		w.polled = time.After(filePoll)
-		w.report(nil, &WatchError{fmt.Errorf("%w: files are looked at every %v instead", err, filePoll)})
-	}
+// wait puts the scheduled check off until nothing has happened for a while from now on.
+func (w *watcher) wait(quiet time.Duration) {
+	w.touched = time.Now()
+	w.settled = time.After(min(quiet, time.Until(w.latest)))
 }
 
 // notified handles a report of the notifier or a provider: nil for an unspecified change, or an error.
 func (w *watcher) notified(err error) {
 	if err != nil {
-		w.report(nil, &WatchError{err})
+		w.report(nil, &WatchError{Err: err})
 		return
 	}
 	w.changed = true
@@ -185,10 +185,17 @@ func (w *watcher) settle(ctx context.Context) {
 	}
 }
 
-// poll starts a refresh of the remote documents. It also checks the files, since some file systems give no events.
+// poll starts a refresh of the remote documents. It also checks the files, since some file systems give no events, and
+// tries again to watch what cannot be watched.
 func (w *watcher) poll(ctx context.Context) {
 	if w.refreshed == nil {
 		w.refreshed = w.remote.refresh(ctx, w.loader.targets)
+	}
+	if w.notifier == nil {
+		w.openNotifier()
+	}
+	if w.polled != nil && w.follow() {
+		w.schedule()
 	}
 	if w.settled == nil && w.stale() {
 		w.schedule()
@@ -222,20 +229,26 @@ func (w *watcher) check(ctx context.Context, changed bool) (again bool) {
 // fixed looks unchanged.
 func (w *watcher) stale() bool { return w.failed != "" || w.files.changed() }
 
-// reload loads all sources and reports the result.
+// reload loads all sources and reports the result. A program may have emptied a file and not written it yet, or written
+// the half of it, or removed it to put another in its place. So an error, and a file without its content, are reported
+// only after a longer while without events, which the next load shows to be true.
 func (w *watcher) reload(ctx context.Context) {
 	config, files, err := w.load(ctx)
 	w.files = files
+	quiet := time.Since(w.touched)
 	switch {
 	case ctx.Err() != nil:
+	case err != nil && err.Error() == w.failed:
+	case (err != nil || files.lost(w.used)) && quiet < doubt && time.Now().Before(w.latest):
+		w.changed, w.settled = true, time.After(min(doubt-quiet, time.Until(w.latest)))
 	case err != nil:
-		if err.Error() != w.failed {
-			w.failed = err.Error()
-			w.report(nil, err)
-		}
+		w.failed = err.Error()
+		w.report(nil, err)
 	case w.failed != "" || w.current == nil || !sameLayers(w.current, config):
-		w.failed, w.current = "", config
+		w.failed, w.current, w.used = "", config, files
 		w.report(config, nil)
+	default:
+		w.used = files
 	}
 }
 

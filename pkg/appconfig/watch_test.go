@@ -2,11 +2,13 @@ package appconfig_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -209,6 +211,69 @@ func TestWatchSeesKubernetesSwapASymlink(t *testing.T) {
 		}
 		w.want(want)
 	}
+}
+
+// Editors and tools replace files and folders in many ways. Meanwhile a log is written beside the files.
+func TestWatchSeesEverySave(t *testing.T) {
+	t.Parallel()
+	w := newWatching(t, map[string]string{"conf/app-config.yaml": "a: 0\n", "target/app-config.yaml": "a: linked 0\n"})
+	w.options.RootDir = w.path("conf")
+	do := func(errs ...error) {
+		t.Helper()
+		for _, err := range errs {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	main := w.path("conf/app-config.yaml")
+	w.start()
+	log, err := os.Create(w.path("conf/host.log"))
+	do(err)
+	ctx, cancel := context.WithCancel(t.Context())
+	logged := make(chan error)
+	go func() {
+		var err error
+		for err == nil && ctx.Err() == nil {
+			_, err = log.WriteString("a line\n")
+			runtime.Gosched()
+		}
+		logged <- errors.Join(err, log.Close())
+	}()
+	for i, save := range []func(text string){
+		func(text string) { write(t, main, text) },
+		func(text string) { replace(t, main, text) },
+		func(text string) { do(os.Rename(main, main+"~")); write(t, main, text); do(os.Remove(main + "~")) }, // as vim does
+		func(text string) { do(os.Remove(main)); write(t, main, text) },
+		func(text string) { write(t, main, ""); write(t, main, text) },
+		func(text string) { // a folder in place of the folder
+			write(t, w.path("new/app-config.yaml"), text)
+			do(os.Rename(w.path("conf"), w.path("old")), os.Rename(w.path("new"), w.path("conf")))
+		},
+		func(text string) { do(os.RemoveAll(w.path("conf"))); write(t, main, text) },
+		func(text string) { // a link in place of the file
+			write(t, w.path("target/app-config.yaml"), text)
+			do(os.Symlink("../target/app-config.yaml", main+"~"), os.Rename(main+"~", main))
+		},
+		func(text string) { write(t, w.path("target/app-config.yaml"), text) },
+		func(text string) { replace(t, w.path("target/app-config.yaml"), text) },
+		func(text string) { // a link in place of the folder
+			write(t, w.path("second/app-config.yaml"), text)
+			do(os.RemoveAll(w.path("conf")), os.Symlink("second", w.path("conf")))
+		},
+		func(text string) { // another target of that link
+			write(t, w.path("third/app-config.yaml"), text)
+			do(os.Symlink("third", w.path("conf~")), os.Rename(w.path("conf~"), w.path("conf")))
+		},
+		func(text string) { write(t, main, text) },
+		func(text string) { replace(t, main, text) },
+	} {
+		value := fmt.Sprintf("save %d", i)
+		save("a: " + value + "\n")
+		w.want(value)
+	}
+	cancel()
+	do(<-logged)
 }
 
 func TestWatchReportsWhatChangedBeforeIt(t *testing.T) {
