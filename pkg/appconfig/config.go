@@ -76,14 +76,3 @@ func (c *Config) LayerOf(key string) string {
 	}
 	return ""
 }
-
-// Equal reports whether two configurations have the same merged values, whatever their layers and the order of their
-// keys. Nil equals only nil.
-func Equal(a, b *Config) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	x, _, errA := a.GetOptional("")
-	y, _, errB := b.GetOptional("")
-	return errA == nil && errB == nil && value.Equal(x, y)
-}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -247,12 +248,33 @@ func TestErrorsCanBeTold(t *testing.T) {
 	}
 }
 
-func TestEqualComparesMergedValues(t *testing.T) {
+func TestChangedNamesTheKeysOfMergedValues(t *testing.T) {
 	t.Parallel()
-	one, _ := mustLoad(t, map[string]string{"app-config.yaml": "a: 1\nb: {c: 2}\n"})
-	same, _ := mustLoad(t, map[string]string{"app-config.yaml": "b: {c: 1}\n", "app-config.local.yaml": "a: 1\nb: {c: 2}\n"})
-	other, _ := mustLoad(t, map[string]string{"app-config.yaml": "a: 1\nb: {c: 3}\n"})
-	if !appconfig.Equal(one, same) || appconfig.Equal(one, other) || appconfig.Equal(one, nil) || !appconfig.Equal(nil, nil) {
-		t.Error("what is equal is not what is the same")
+	for name, test := range map[string]struct {
+		before, after, local string
+		want                 []string
+	}{
+		"nothing":               {"a: 1\nb: {c: 2}\n", "b: {c: 1}\n", "a: 1\nb: {c: 2}\n", nil},
+		"a value":               {"a: 1\nb: {c: 2, d: 3}\n", "a: 1\nb: {c: 2, d: 4}\n", "", []string{"b.d"}},
+		"of a lower layer":      {"a: 1\n", "a: 2\n", "a: 1\n", nil},
+		"new and gone":          {"a: 1\nb: {c: 2}\n", "d: 1\nb: {e: 2}\n", "", []string{"d", "b.e", "b.c", "a"}},
+		"an object comes":       {"a: 1\n", "a: 1\nb: {c: {d: 1, e: 2}, f: {}}\n", "", []string{"b.c.d", "b.c.e", "b.f"}},
+		"an object goes":        {"a: 1\nb: {c: {d: 1}, f: {}}\n", "a: 1\n", "", []string{"b.c.d", "b.f"}},
+		"null is nothing":       {"a: 1\n", "a: 1\nb: ~\n", "", nil},
+		"an object for a value": {"a: 1\n", "a: {b: 1}\n", "", []string{"a"}},
+		"a value for an object": {"a: {b: 1}\n", "a: text\n", "", []string{"a"}},
+		"an object is emptied":  {"a: {b: 1}\nc: 1\n", "a: {}\nc: 1\n", "", []string{"a.b"}},
+		"an array":              {"a: [{b: 1}, 2]\n", "a: [{b: 2}, 2]\n", "", []string{"a"}},
+		"a type":                {"a: 1\n", "a: '1'\n", "", []string{"a"}},
+	} {
+		files := map[string]string{"app-config.yaml": test.after}
+		if test.local != "" {
+			files["app-config.local.yaml"] = test.local
+		}
+		before, _ := mustLoad(t, map[string]string{"app-config.yaml": test.before})
+		after, _ := mustLoad(t, files)
+		if got := appconfig.Changed(before, after); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
@@ -17,6 +18,39 @@ func (s *Schema) Scope(c *appconfig.Config) *appconfig.Config {
 		layers = append(layers, appconfig.Layer{Name: layer.Name, Path: layer.Path, Data: data})
 	}
 	return appconfig.New(layers...)
+}
+
+// Changed returns the changed keys that the schema declares. Scope leaves an empty object of a section in which everything
+// belongs to others: it does not count that such a one comes or goes.
+func (s *Schema) Changed(before, after *appconfig.Config) []string {
+	all := map[string]bool{}
+	for _, key := range appconfig.Changed(before, after) {
+		all[key] = true
+	}
+	return slices.DeleteFunc(appconfig.Changed(s.Scope(before), s.Scope(after)), func(key string) bool {
+		return !all[key] && s.isSection(key)
+	})
+}
+
+// isSection reports whether key is one that the schema names, and not an entry of a map, which means something even if
+// it is empty.
+func (s *Schema) isSection(key string) bool {
+	nodes := []*node{s.root}
+	for name := range strings.SplitSeq(key, ".") {
+		var all, named []*node
+		for _, n := range nodes {
+			all = n.alternatives(all)
+		}
+		for _, n := range all {
+			if inner(n.schema, "properties").Has(name) {
+				named = append(named, n.declared(name)...)
+			}
+		}
+		if nodes = named; len(nodes) == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // scope returns the declared part of a value that the schemas of nodes describe.

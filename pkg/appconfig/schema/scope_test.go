@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,34 @@ func TestScopeKeepsLayers(t *testing.T) {
 	}
 	if _, err := scoped.GetString("a.c"); err == nil || !strings.Contains(err.Error(), "in 'layer3'") {
 		t.Errorf("got %v, want a missing value in layer3", err)
+	}
+}
+
+func TestChangesOfOthersAreNotOfTheSchema(t *testing.T) {
+	t.Parallel()
+	compiled := compile(t, `{"properties": {
+		"ours": {"type": "object", "properties": {"keys": {"items": {}}}},
+		"any": {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"x": {}}}]},
+		"map": {"additionalProperties": {"type": "object", "properties": {"id": {}}}}}}`)
+	for name, test := range map[string]struct {
+		before, after string
+		want          []string
+	}{
+		"another section":           {`{}`, `{others: 1}`, nil},
+		"another key":               {`{}`, `{ours: {theirs: {enabled: true}}}`, nil},
+		"it goes":                   {`{ours: {theirs: 1}}`, `{a: 1}`, nil},
+		"another key beside ours":   {`{ours: {keys: [1]}}`, `{ours: {keys: [1], theirs: 1}}`, nil},
+		"ours":                      {`{ours: {theirs: 1}}`, `{ours: {theirs: 2, keys: [1]}}`, []string{"ours.keys"}},
+		"ours is there, and empty":  {`{a: 1}`, `{ours: {}}`, []string{"ours"}},
+		"an alternative":            {`{a: 1}`, `{any: {y: 1}}`, nil},
+		"a value for an object":     {`{any: {y: 1}}`, `{any: text}`, []string{"any"}},
+		"an entry of a map":         {`{map: {}}`, `{map: {one: {unknown: 1}}}`, []string{"map.one"}},
+		"a key in an entry":         {`{map: {one: {id: 1}}}`, `{map: {one: {id: 1, unknown: 1}}}`, nil},
+		"an entry with what counts": {`{map: {}}`, `{map: {one: {id: 1}}}`, []string{"map.one.id"}},
+	} {
+		if got := compiled.Changed(layers(t, test.before), layers(t, test.after)); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
 	}
 }
 
