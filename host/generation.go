@@ -4,16 +4,13 @@ import (
 	"context"
 	"net/http"
 	"sync/atomic"
-
-	"github.com/understudy-host/understudy/pkg/appconfig"
 )
 
-// generation is one result of a plugin's New, with the configuration that it was made of. Its users are its requests,
+// generation is one result of a plugin's New, with the state that it was made of. Its users are its requests,
 // and the mount while the generation is the newest. It ends when the last user releases it, or when the host stops.
 type generation struct {
 	handler http.Handler
-	config  *appconfig.Config
-	baseURL string
+	made    *state // what it was made of
 	users   atomic.Int64
 	end     context.CancelFunc
 }

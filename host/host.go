@@ -80,7 +80,8 @@ type Host struct {
 	live      httpserver.Live // the apiRouter with what the server options put around it
 	health    httpserver.Health
 	server    *httpserver.Server
-	listening httpserver.Options           // the options at the start
+	first     *state                       // of the start
+	last      *state                       // the newest in use
 	running   map[string]*plugin.Lifecycle // the extensions that run, by name
 	ready     []func()                     // functions of extensions to call when the host serves
 	cleaning  sync.WaitGroup               // counts the generations whose hooks have not finished
@@ -173,7 +174,6 @@ func (h *Host) Open(ctx context.Context) (err error) {
 			_ = listener.Close()
 		}
 	}()
-	h.listening = first.server
 	if err := h.addLayers(ctx, loaded, listener.Addr()); err != nil {
 		return err
 	}
@@ -183,12 +183,14 @@ func (h *Host) Open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.loaded = loaded
 	if _, err := h.use(running, s); err != nil {
 		return err
 	}
+	h.first, h.last = s, s
 	h.server = httpserver.Serve(listener, h.live.TLS(), h.access, &h.live)
 	h.health.SetReady()
-	h.report(loaded)
+	h.report()
 	h.watch(running, loaded)
 	h.sink.Hush(false)
 	if h.options.Ready != nil {

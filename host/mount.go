@@ -11,7 +11,6 @@ import (
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
 
-	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/httpserver"
@@ -70,11 +69,28 @@ func (m *mount) createEnv(s *state) plugin.Environment {
 	}
 }
 
-// use makes a new generation if the plugin's part of the configuration, or its URL, has changed. If New fails, the
-// old generation stays in use.
+// reads returns the changed keys that the plugin reads, and "" if it makes a new generation.
+func (m *mount) reads(last, s *state) []string {
+	keys := m.schema.Changed(last.config, s.config)
+	if last.baseURL != s.baseURL {
+		keys = append(keys, "backend.baseUrl")
+	}
+	if g := m.current.Load(); g == nil || m.differs(g.made, s) {
+		keys = append(keys, "")
+	}
+	return keys
+}
+
+// differs reports whether the plugin's part of the configuration, or its URL, has changed.
+func (m *mount) differs(last, s *state) bool {
+	return last.baseURL != s.baseURL || len(m.schema.Changed(last.config, s.config)) > 0
+}
+
+// use makes a new generation if the plugin's part has changed, or if it has none. If New fails, the old generation
+// stays in use.
 func (m *mount) use(ctx context.Context, s *state) error {
 	env, old := m.createEnv(s), m.current.Load()
-	if old != nil && old.baseURL == env.BaseURL && appconfig.Equal(old.config, env.Config) {
+	if old != nil && !m.differs(old.made, s) {
 		return nil
 	}
 	ctx, end := context.WithCancel(ctx)
@@ -88,12 +104,11 @@ func (m *mount) use(ctx context.Context, s *state) error {
 		end()
 		return m.plugin.Named(err)
 	}
-	next := &generation{handler: router, config: env.Config, baseURL: env.BaseURL, end: end}
+	next := &generation{handler: router, made: s, end: end}
 	next.users.Store(1) // the mount
 	m.current.Store(next)
 	if old != nil {
 		old.release()
-		m.log.Info("the plugin uses the changed config")
 	}
 	return nil
 }

@@ -28,9 +28,7 @@ func (o Options) Schemas() []schema.Source {
 		sources = append(sources, p.Source())
 	}
 	for _, x := range o.Extensions {
-		if x.Schema != nil {
-			sources = append(sources, schema.Source{PackageName: x.Name, Path: x.Name + "/schema.json", Value: x.Schema})
-		}
+		sources = append(sources, x.Source())
 	}
 	return sources
 }

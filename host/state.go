@@ -7,13 +7,17 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/understudy-host/understudy/host/change"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
+	"github.com/understudy-host/understudy/plugin"
 )
 
 // state is what the host makes of one configuration before it changes anything that runs.
 type state struct {
+	loaded  *appconfig.Config // what config is without the host's own layers; nil until it is to be used
 	config  *appconfig.Config
 	baseURL string
 	server  httpserver.Options
@@ -29,37 +33,48 @@ func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	baseURL, err1 := readBaseURL(config)
 	server, err2 := httpserver.ReadOptions(config)
 	log, err3 := logging.ReadSettings(config)
-	return &state{config, baseURL, server, log}, errors.Join(err1, err2, err3)
+	return &state{config: config, baseURL: baseURL, server: server, log: log}, errors.Join(err1, err2, err3)
 }
 
 // A reloader puts one part of a state into use. If it fails, the old part stays in use.
 type reloader struct {
-	name string
-	use  func(ctx context.Context, s *state) error
+	name  string
+	reads func(last, s *state) []string // the changed keys that the part reads
+	use   func(ctx context.Context, s *state) error
+}
+
+// keys is a reloader's function for fixed keys.
+func keys(sections ...string) func(last, s *state) []string {
+	return func(last, s *state) []string {
+		return change.Under(appconfig.Changed(last.config, s.config), sections...)
+	}
 }
 
 // reloaders lists all that a configuration decides, at the start and at a reload alike.
 func (h *Host) reloaders() []reloader {
 	list := []reloader{
-		{"logger", h.useLogger},
-		{"server", h.useServer},
-		{"extensions", h.useExtensions},
+		{"logger", keys("backend.logger"), h.useLogger},
+		{"server", keys("backend.cors", "backend.csp", "backend.https", "backend.lifecycle.serverShutdownDelay", "backend.referrer"), h.useServer},
+		{"start", h.startReads, func(context.Context, *state) error { return nil }},
 	}
 	for _, m := range h.mounts {
-		list = append(list, reloader{"plugin " + m.plugin.ID, m.use})
+		list = append(list, reloader{"plugin " + m.plugin.ID, m.reads, m.use})
 	}
 	return list
 }
 
-// use puts a state into use, one part after the other. It returns the names of the parts that failed.
-func (h *Host) use(ctx context.Context, s *state) (failed []string, err error) {
+// use puts a state into use, one part after the other.
+func (h *Host) use(ctx context.Context, s *state) (parts []change.Part, err error) {
 	var errs []error
 	for _, r := range h.reloaders() {
-		if err := r.use(ctx, s); err != nil {
-			failed, errs = append(failed, r.name), append(errs, err)
+		part := change.Part{Name: r.name}
+		if h.last != nil {
+			part.Keys = r.reads(h.last, s)
 		}
+		part.Err = r.use(ctx, s)
+		parts, errs = append(parts, part), append(errs, part.Err)
 	}
-	return failed, errors.Join(errs...)
+	return parts, errors.Join(errs...)
 }
 
 // note prepares the log for a configuration. Its secrets are struck out from now on, for good: a handler with an
@@ -69,6 +84,11 @@ func (h *Host) note(config *appconfig.Config) {
 	h.secrets = slices.Compact(slices.Sorted(slices.Values(append(h.secrets, h.schema.Secrets(config)...))))
 	h.hidden = h.sink.SetSecrets(h.secrets)
 	for _, unset := range config.Unset() {
+		if h.last != nil && slices.ContainsFunc(h.last.config.Unset(), func(old appconfig.Unset) bool {
+			return old.Name == unset.Name && slices.Equal(old.Keys, unset.Keys)
+		}) {
+			continue // said before
+		}
 		h.log.Warn("environment variable is not set: the config lacks the keys that use it",
 			zap.String("variable", unset.Name), zap.Strings("keys", unset.Keys))
 	}
@@ -83,20 +103,37 @@ func (h *Host) useLogger(_ context.Context, s *state) error {
 // useServer applies the server options to all requests from now on. The address stays the same.
 func (h *Host) useServer(_ context.Context, s *state) error {
 	h.live.Use(s.server, httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter))
-	if now := s.server; now.Host != h.listening.Host || now.Port != h.listening.Port || (now.TLS == nil) != (h.listening.TLS == nil) {
-		h.log.Warn("backend.listen or backend.https changed: restart the host to put it into use")
-	}
 	return nil
 }
 
-// useExtensions warns of extensions that only a restart turns on or off.
-func (h *Host) useExtensions(_ context.Context, s *state) error {
+// startReads returns the changed keys that are read only at the start.
+func (h *Host) startReads(last, s *state) []string {
+	read := keys("backend.listen")(last, s)
 	for _, x := range h.options.Extensions {
-		if enabled, _ := x.Enabled(s.config); enabled != (h.running[x.Name] != nil) {
-			h.log.Warn("a config key changed: restart the host to put it into use", zap.String("key", x.Key))
+		read = append(read, extensionReads(x, last, s)...)
+	}
+	return read
+}
+
+func extensionReads(x plugin.Extension, last, s *state) []string {
+	own, err := schema.Compile(x.Source())
+	if err != nil { // not in an open host
+		return nil
+	}
+	return append(own.Changed(last.config, s.config), keys(x.Key)(last, s)...)
+}
+
+// needRestart returns the keys that differ from those at the start, and take effect only there.
+func (h *Host) needRestart(s *state) []string {
+	list := s.server.NeedRestart(h.first.server)
+	for _, x := range h.options.Extensions {
+		if on, _ := x.Enabled(s.config); on != (h.running[x.Name] != nil) {
+			list = append(list, x.Key)
+		} else if on {
+			list = append(list, slices.DeleteFunc(extensionReads(x, h.first, s), func(key string) bool { return key == x.Key })...)
 		}
 	}
-	return nil
+	return list
 }
 
 // watch puts changed configurations into use until ctx ends. current is the one that was loaded at the start.
@@ -119,16 +156,25 @@ func (h *Host) watch(ctx context.Context, current *appconfig.Config) {
 	})
 }
 
-// reload puts a changed configuration into use. Problems are logged, and the last good state stays in use.
+// reload puts a changed configuration into use, and logs what came of it. If it is wrong, the last good state stays in
+// use.
 func (h *Host) reload(ctx context.Context, loaded *appconfig.Config) {
 	config := h.layered(loaded)
 	h.note(config)
+	changed := appconfig.Changed(h.last.loaded, loaded)
 	s, err := h.prepare(config)
 	if err != nil {
-		h.log.Error("the changed config is not used: it has an error", zap.Error(err))
-	} else if failed, err := h.use(ctx, s); err != nil {
-		h.log.Error("a part of the changed config is not used: it has an error", zap.Strings("parts", failed), zap.Error(err))
-	} else {
-		h.log.Info("the changed config is in use")
+		change.Refused(h.log, changed, err)
+		return
 	}
+	s.loaded = loaded
+	report := change.Report{Changed: changed, Restart: h.needRestart(s)}
+	effective := appconfig.Changed(h.first.config, config)
+	report.Hidden = slices.DeleteFunc(appconfig.Changed(h.first.loaded, loaded), func(key string) bool { return slices.Contains(effective, key) })
+	if mismatch := h.server.Mismatch(s.baseURL); mismatch != "" && mismatch != h.server.Mismatch(h.last.baseURL) {
+		report.Warnings = []string{mismatch}
+	}
+	report.Parts, _ = h.use(ctx, s)
+	h.last = s
+	report.Log(h.log)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 )
 
 // Extension runs beside the plugins of a host, and may add config values that only the running process knows. Its
@@ -26,6 +27,15 @@ type Extension struct {
 	// backend.baseUrl as BaseURL. Open returns values that take precedence over all layers, and a function to call
 	// when the host serves. Both may be nil.
 	Open func(ctx context.Context, env Environment) (layers []map[string]any, ready func(), err error)
+}
+
+// Source returns the schema for the schema package.
+func (x Extension) Source() schema.Source {
+	value := x.Schema
+	if value == nil {
+		value = []byte("{}")
+	}
+	return schema.Source{PackageName: x.Name, Path: x.Name + "/schema.json", Value: value}
 }
 
 // Enabled reports whether the configuration turns the extension on.

@@ -43,6 +43,18 @@ func ReadOptions(config *appconfig.Config) (Options, error) {
 	return o, errors.Join(errs[:]...)
 }
 
+// NeedRestart returns the keys, or what they begin with, that differ from those of a server that runs and take effect
+// only at a start.
+func (o Options) NeedRestart(running Options) (keys []string) {
+	if o.Host != running.Host || o.Port != running.Port {
+		keys = append(keys, "backend.listen")
+	}
+	if (o.TLS == nil) != (running.TLS == nil) {
+		keys = append(keys, "backend.https")
+	}
+	return keys
+}
+
 func readListen(config *appconfig.Config) (host string, port int, err error) {
 	value, ok, err := config.GetOptional("backend.listen")
 	if err != nil || !ok {

@@ -6,9 +6,12 @@ package httpserver
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +100,27 @@ func (s *Server) URL() string {
 		host = "localhost"
 	}
 	return s.scheme + "://" + net.JoinHostPort(host, strconv.Itoa(address.Port))
+}
+
+// Mismatch returns what is wrong if baseURL, a valid backend.baseUrl, leads to another port of this machine than that of
+// the server, otherwise "". Any other host may be a proxy's.
+func (s *Server) Mismatch(baseURL string) string {
+	u, err := url.Parse(baseURL)
+	address, ok := s.address.(*net.TCPAddr)
+	if err != nil || !ok {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+	}
+	listening := strconv.Itoa(address.Port)
+	ip := net.ParseIP(u.Hostname())
+	if port == listening || !strings.EqualFold(u.Hostname(), "localhost") && !ip.IsLoopback() && (ip == nil || !ip.Equal(address.IP)) {
+		return ""
+	}
+	return fmt.Sprintf("backend.baseUrl has port %s, and this backend listens on port %s: browsers do not find it, unless something else "+
+		"passes their requests on; set backend.baseUrl to port %s, or backend.listen to %s", port, listening, listening, port)
 }
 
 // Done returns a channel with the error that ended serving: http.ErrServerClosed after Shutdown.

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/zap"
@@ -33,6 +35,31 @@ func TestListenSaysWhatToDoAboutAPortInUse(t *testing.T) {
 	_, err = httpserver.Listen(context.Background(), listen, o)
 	if err == nil || !strings.Contains(err.Error(), "is in use; stop the other program or set backend.listen.port") {
 		t.Errorf("error: %v", err)
+	}
+}
+
+func TestBaseURLOfThisMachineHasToHaveThePort(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.2:0")
+	if errors.Is(err, syscall.EADDRNOTAVAIL) { // not everywhere is all of 127/8 this machine
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httpserver.Serve(listener, nil, zap.NewNop(), http.HandlerFunc(notFound))
+	defer server.Shutdown(context.Background())
+	address := listener.Addr().(*net.TCPAddr)
+	port := strconv.Itoa(address.Port)
+	for url, want := range map[string]string{
+		"http://localhost:" + port: "", "http://127.0.0.1:" + port + "/path": "", "https://" + listener.Addr().String(): "",
+		"https://backstage.example.com": "", "http://backstage.example.com:1": "", "http://192.0.2.1": "", "http://localhost.example.com": "",
+		"http://localhost": "80", "https://LOCALHOST/": "443", "http://localhost:1": "1", "http://[::1]:1": "1", "http://127.0.0.1:1/path": "1",
+		"http://" + address.IP.String() + ":1": "1",
+	} {
+		got := server.Mismatch(url)
+		if want == "" && got != "" || want != "" && !strings.HasPrefix(got, "backend.baseUrl has port "+want+", and this backend listens on port "+port) {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
 	}
 }
 
