@@ -184,7 +184,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 		return err
 	}
 	s.loaded = loaded
-	if _, err := h.use(running, s); err != nil {
+	if err := h.boot(running, s); err != nil {
 		return err
 	}
 	h.first, h.last = s, s

@@ -11,6 +11,8 @@ import (
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
 
+	"github.com/understudy-host/understudy/pkg/apierror"
+	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/httpserver"
@@ -86,12 +88,23 @@ func (m *mount) differs(last, s *state) bool {
 	return last.baseURL != s.baseURL || len(m.schema.Changed(last.config, s.config)) > 0
 }
 
+// refuses returns what the schema of a plugin that does not run, and does not have to, says against its part of config.
+func (m *mount) refuses(config *appconfig.Config, policy plugin.BootPolicy) error {
+	if m.current.Load() != nil || !policy.Permits(m.plugin.ID) {
+		return nil
+	}
+	return problems(config, m.schema.Validate(m.schema.Scope(config)))
+}
+
 // use makes a new generation if the plugin's part has changed, or if it has none. If New fails, the old generation
 // stays in use.
 func (m *mount) use(ctx context.Context, s *state) error {
 	env, old := m.createEnv(s), m.current.Load()
 	if old != nil && !m.differs(old.made, s) {
 		return nil
+	}
+	if err := m.refuses(s.config, s.boot); err != nil {
+		return m.plugin.Named(err)
 	}
 	ctx, end := context.WithCancel(ctx)
 	m.host.cleaning.Add(1)
@@ -137,9 +150,14 @@ func (m *mount) createRouter(ctx context.Context, env plugin.Environment) (route
 	return router, err
 }
 
-// ServeHTTP passes the request to the newest generation.
+// ServeHTTP passes the request to the newest generation. If the plugin has not started, it answers as Backstage does, but
+// does not wait first.
 func (m *mount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g := m.current.Load()
+	if g == nil {
+		apierror.Write(w, r, logging.URL(r.URL.RequestURI()), apierror.ServiceUnavailable("Service has not started up yet"))
+		return
+	}
 	for !g.hold() {
 		g = m.current.Load()
 	}

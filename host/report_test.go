@@ -91,7 +91,8 @@ func TestOneLineSaysWhatAReloadHasPutIntoUse(t *testing.T) {
 		"https on": {{base + "backend: {https: true}\n", partly("backend.https", "", "backend.https"+restart)}},
 		"an extension on": {
 			{base + "helper: {enabled: false}\n", inUse("helper.enabled", "start")},
-			{base + "helper: {enabled: true}\n", partly("helper.enabled", "", "helper.enabled"+restart)},
+			{base + "helper: {enabled: true}\nbackend: {startup: {default: {onPluginBootFailure: continue}}}\n", partly("helper.enabled backend.startup.default.onPluginBootFailure", "",
+				"backend.startup.default.onPluginBootFailure"+restart, "helper.enabled"+restart)},
 		},
 		"a refused part": {
 			{"echo: {word: fail}\nbackend: {csp: {img-src: ['*']}}\n", []line{{

@@ -9,6 +9,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/origin"
+	"github.com/understudy-host/understudy/plugin"
 )
 
 // hostSchema declares what the host itself reads.
@@ -33,21 +34,47 @@ func (o Options) Schemas() []schema.Source {
 	return sources
 }
 
-// validate checks config against the schemas. The error has a line for each problem: Backstage's words, and the
-// layer that the value is in.
-func (h *Host) validate(config *appconfig.Config) error {
-	var errs []error
-	err := h.schema.Validate(config)
-	if invalid, ok := errors.AsType[*schema.ValidationError](err); ok {
-		for i, message := range invalid.Messages {
-			if layer := config.LayerOf(invalid.Keys[i]); layer != "" {
-				message += " in '" + layer + "'"
-			}
-			errs = append(errs, errors.New("Config validation failed, "+message))
+// required returns the schema that config has to match: that of all, without those of the plugins that refuse it and do
+// not have to run.
+func (h *Host) required(config *appconfig.Config) (*schema.Schema, error) {
+	policy, _ := plugin.ReadBootPolicy(config) // the schema reports what is wrong with it
+	o := h.options
+	o.Plugins = nil
+	for _, m := range h.mounts {
+		if m.refuses(config, policy) == nil {
+			o.Plugins = append(o.Plugins, m.plugin)
 		}
-	} else if err != nil {
+	}
+	if len(o.Plugins) == len(h.mounts) {
+		return h.schema, nil
+	}
+	return schema.Compile(o.Schemas()...)
+}
+
+// problems makes an error of one that validation has returned: a line for each problem, with Backstage's words and the
+// layer that the value is in.
+func problems(config *appconfig.Config, err error) error {
+	invalid, ok := errors.AsType[*schema.ValidationError](err)
+	if !ok {
 		return err
 	}
+	var errs []error
+	for i, message := range invalid.Messages {
+		if layer := config.LayerOf(invalid.Keys[i]); layer != "" {
+			message += " in '" + layer + "'"
+		}
+		errs = append(errs, errors.New("Config validation failed, "+message))
+	}
+	return errors.Join(errs...)
+}
+
+// validate checks config against the schemas. The error has a line for each problem.
+func (h *Host) validate(config *appconfig.Config) error {
+	all, err := h.required(config)
+	if err != nil {
+		return err
+	}
+	errs := []error{problems(config, all.Validate(config))}
 	given, _, err := config.GetOptionalConfig(ownKey)
 	if err != nil || given == nil {
 		return errors.Join(errs...) // the schema reports another type

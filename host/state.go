@@ -22,6 +22,7 @@ type state struct {
 	baseURL string
 	server  httpserver.Options
 	log     logging.Settings
+	boot    plugin.BootPolicy
 }
 
 // prepare checks a configuration and makes a state of it. It changes nothing. If the configuration matches the
@@ -33,7 +34,8 @@ func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	baseURL, err1 := readBaseURL(config)
 	server, err2 := httpserver.ReadOptions(config)
 	log, err3 := logging.ReadSettings(config)
-	return &state{config: config, baseURL: baseURL, server: server, log: log}, errors.Join(err1, err2, err3)
+	boot, err4 := plugin.ReadBootPolicy(config)
+	return &state{config: config, baseURL: baseURL, server: server, log: log, boot: boot}, errors.Join(err1, err2, err3, err4)
 }
 
 // A reloader puts one part of a state into use. If it fails, the old part stays in use.
@@ -77,6 +79,23 @@ func (h *Host) use(ctx context.Context, s *state) (parts []change.Part, err erro
 	return parts, errors.Join(errs...)
 }
 
+// boot is use at the start. A plugin may fail if backend.startup says so: later changes may mend it.
+func (h *Host) boot(ctx context.Context, s *state) error {
+	parts, _ := h.use(ctx, s)
+	var errs []error
+	for _, part := range parts {
+		failed, ok := errors.AsType[*plugin.Error](part.Err)
+		if !ok || !s.boot.Permits(failed.ID) {
+			errs = append(errs, part.Err)
+			continue
+		}
+		h.log.Error("Plugin '"+failed.ID+"' threw an error during startup, but boot failure is permitted for this plugin so startup will continue.",
+			zap.String("type", "initialization"), zap.Error(failed),
+			zap.String("remedy", "mend its config: until then it is answered with 503; a restart is not needed"))
+	}
+	return errors.Join(errs...)
+}
+
 // note prepares the log for a configuration. Its secrets are struck out from now on, for good: a handler with an
 // earlier configuration may still run. Variables that are not set are logged with the keys that are left out, which
 // Backstage does not do.
@@ -108,7 +127,7 @@ func (h *Host) useServer(_ context.Context, s *state) error {
 
 // startReads returns the changed keys that are read only at the start.
 func (h *Host) startReads(last, s *state) []string {
-	read := keys("backend.listen")(last, s)
+	read := keys("backend.listen", "backend.startup")(last, s)
 	for _, x := range h.options.Extensions {
 		read = append(read, extensionReads(x, last, s)...)
 	}
@@ -125,7 +144,7 @@ func extensionReads(x plugin.Extension, last, s *state) []string {
 
 // needRestart returns the keys that differ from those at the start, and take effect only there.
 func (h *Host) needRestart(s *state) []string {
-	list := s.server.NeedRestart(h.first.server)
+	list := append(s.server.NeedRestart(h.first.server), keys("backend.startup")(h.first, s)...)
 	for _, x := range h.options.Extensions {
 		if on, _ := x.Enabled(s.config); on != (h.running[x.Name] != nil) {
 			list = append(list, x.Key)

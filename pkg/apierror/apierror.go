@@ -55,6 +55,11 @@ func NotFound(message string) *Error {
 	return &Error{Status: http.StatusNotFound, Name: "NotFoundError", Message: message}
 }
 
+// ServiceUnavailable is Backstage's ServiceUnavailableError: what the request is for does not run (503).
+func ServiceUnavailable(message string) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Name: "ServiceUnavailableError", Message: message}
+}
+
 // From returns the *Error in the chain of err. If there is none, it returns a 500 that tells the client nothing and has
 // err as its cause.
 func From(err error) *Error {
