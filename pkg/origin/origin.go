@@ -74,6 +74,9 @@ func (m Matcher) Match(origin string) bool {
 // secret in the wrong place.
 func Of(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
+	if err == nil && len(u.Hostname()) > maxHost {
+		return "", fmt.Errorf("the value is a URL with a host of more than %d bytes", maxHost)
+	}
 	host, port := "", uint64(0)
 	if err == nil {
 		host, err = asciiHost(u.Hostname())
@@ -123,6 +126,10 @@ func OfASCII(rawURL string) (string, error) {
 }
 
 const punycode = "xn--"
+
+// maxHost is the length of the longest name in the DNS, in bytes. Longer hosts are refused before they are written in
+// Punycode, which takes a time that grows with the square of the length.
+const maxHost = 253
 
 // asciiHost returns host as browsers have it in an Origin header: in lower case, and in Punycode if it is not ASCII. It
 // fails for hosts that no browser accepts, such as one with a letter that counts as a slash or an at sign, and for those

@@ -90,6 +90,24 @@ func TestErrorsHoldNoPassword(t *testing.T) {
 	}
 }
 
+// Punycode of thousands of different letters takes long: the error is that of the length, which is looked at first.
+func TestLongHostsAreRefusedBeforeTheyAreConverted(t *testing.T) {
+	var letters strings.Builder
+	for c := rune(0x4e00); letters.Len() < 60_000; c++ {
+		letters.WriteRune(c)
+	}
+	label := strings.Repeat("a", 63) + "."
+	for host, ok := range map[string]bool{
+		letters.String(): false, letters.String() + ".example.com": false, strings.Repeat("a.", 5000) + "com": false,
+		label + label + label + strings.Repeat("a", 61): true, label + label + label + strings.Repeat("a", 62): false,
+	} {
+		_, err := origin.Of("https://" + host + ":8443/path")
+		if ok && err != nil || !ok && (err == nil || err.Error() != "the value is a URL with a host of more than 253 bytes") {
+			t.Errorf("a host of %d bytes: %v", len(host), err)
+		}
+	}
+}
+
 func TestOf(t *testing.T) {
 	for in, want := range map[string]string{
 		"https://App.Example.com/base/": "https://app.example.com", "http://localhost:3000": "http://localhost:3000",
