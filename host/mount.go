@@ -93,7 +93,7 @@ func (m *mount) refuses(config *appconfig.Config, policy plugin.BootPolicy) erro
 	if m.current.Load() != nil || !policy.Permits(m.plugin.ID) {
 		return nil
 	}
-	return problems(config, m.schema.Validate(m.schema.Scope(config)))
+	return m.schema.Check(m.schema.Scope(config))
 }
 
 // use makes a new generation if the plugin's part has changed, or if it has none. If New fails, the old generation

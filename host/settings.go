@@ -51,30 +51,13 @@ func (h *Host) required(config *appconfig.Config) (*schema.Schema, error) {
 	return schema.Compile(o.Schemas()...)
 }
 
-// problems makes an error of one that validation has returned: a line for each problem, with Backstage's words and the
-// layer that the value is in.
-func problems(config *appconfig.Config, err error) error {
-	invalid, ok := errors.AsType[*schema.ValidationError](err)
-	if !ok {
-		return err
-	}
-	var errs []error
-	for i, message := range invalid.Messages {
-		if layer := config.LayerOf(invalid.Keys[i]); layer != "" {
-			message += " in '" + layer + "'"
-		}
-		errs = append(errs, errors.New("Config validation failed, "+message))
-	}
-	return errors.Join(errs...)
-}
-
 // validate checks config against the schemas. The error has a line for each problem.
 func (h *Host) validate(config *appconfig.Config) error {
 	all, err := h.required(config)
 	if err != nil {
 		return err
 	}
-	errs := []error{problems(config, all.Validate(config))}
+	errs := []error{all.Check(config)}
 	given, _, err := config.GetOptionalConfig(ownKey)
 	if err != nil || given == nil {
 		return errors.Join(errs...) // the schema reports another type

@@ -9,7 +9,6 @@ import (
 
 	"github.com/understudy-host/understudy/host/change"
 	"github.com/understudy-host/understudy/pkg/appconfig"
-	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/plugin"
@@ -129,17 +128,9 @@ func (h *Host) useServer(_ context.Context, s *state) error {
 func (h *Host) startReads(last, s *state) []string {
 	read := keys("backend.listen", "backend.startup")(last, s)
 	for _, x := range h.options.Extensions {
-		read = append(read, extensionReads(x, last, s)...)
+		read = append(read, x.Changed(last.config, s.config)...)
 	}
 	return read
-}
-
-func extensionReads(x plugin.Extension, last, s *state) []string {
-	own, err := schema.Compile(x.Source())
-	if err != nil { // not in an open host
-		return nil
-	}
-	return append(own.Changed(last.config, s.config), keys(x.Key)(last, s)...)
 }
 
 // needRestart returns the keys that differ from those at the start, and take effect only there.
@@ -149,7 +140,7 @@ func (h *Host) needRestart(s *state) []string {
 		if on, _ := x.Enabled(s.config); on != (h.running[x.Name] != nil) {
 			list = append(list, x.Key)
 		} else if on {
-			list = append(list, slices.DeleteFunc(extensionReads(x, h.first, s), func(key string) bool { return key == x.Key })...)
+			list = append(list, change.Without(x.Changed(h.first.config, s.config), []string{x.Key})...)
 		}
 	}
 	return list
@@ -188,8 +179,7 @@ func (h *Host) reload(ctx context.Context, loaded *appconfig.Config) {
 	}
 	s.loaded = loaded
 	report := change.Report{Changed: changed, Restart: h.needRestart(s)}
-	effective := appconfig.Changed(h.first.config, config)
-	report.Hidden = slices.DeleteFunc(appconfig.Changed(h.first.loaded, loaded), func(key string) bool { return slices.Contains(effective, key) })
+	report.Hidden = change.Without(appconfig.Changed(h.first.loaded, loaded), appconfig.Changed(h.first.config, config))
 	if mismatch := h.server.Mismatch(s.baseURL); mismatch != "" && mismatch != h.server.Mismatch(h.last.baseURL) {
 		report.Warnings = []string{mismatch}
 	}

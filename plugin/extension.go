@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"slices"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
@@ -36,6 +37,19 @@ func (x Extension) Source() schema.Source {
 		value = []byte("{}")
 	}
 	return schema.Source{PackageName: x.Name, Path: x.Name + "/schema.json", Value: value}
+}
+
+// Changed returns the changed keys that the extension reads, at the start only.
+func (x Extension) Changed(before, after *appconfig.Config) []string {
+	own, err := schema.Compile(x.Source())
+	if err != nil { // not in an open host
+		return nil
+	}
+	keys := own.Changed(before, after)
+	if slices.Contains(appconfig.Changed(before, after), x.Key) && !slices.Contains(keys, x.Key) {
+		keys = append(keys, x.Key)
+	}
+	return keys
 }
 
 // Enabled reports whether the configuration turns the extension on.

@@ -40,14 +40,9 @@ func Refused(log *zap.Logger, changed []string, err error) {
 func (r Report) Log(log *zap.Logger) {
 	var used, unused []string
 	var errs []error
-	read := map[string]bool{}
-	for _, key := range r.Hidden {
-		read[key] = true
-	}
+	read := slices.Clone(r.Hidden)
 	for _, part := range r.Parts {
-		for _, key := range part.Keys {
-			read[key] = true
-		}
+		read = append(read, part.Keys...)
 		if part.Err != nil {
 			unused, errs = append(unused, part.Name+": it has an error"), append(errs, part.Err)
 		} else if len(Under(part.Keys, r.Restart...)) < len(part.Keys) {
@@ -60,7 +55,7 @@ func (r Report) Log(log *zap.Logger) {
 	for _, key := range listed(r.Hidden) {
 		unused = append(unused, key+": this host has set it itself")
 	}
-	unread := slices.DeleteFunc(slices.Clone(r.Changed), func(key string) bool { return read[key] })
+	unread := Without(r.Changed, read)
 	if len(unread) > 0 {
 		log.Debug("nothing here reads some changed keys of the config", zap.Strings("keys", listed(unread)))
 	}
@@ -93,6 +88,15 @@ func Under(keys []string, sections ...string) (found []string) {
 		}
 	}
 	return found
+}
+
+// Without returns those keys that are not among others.
+func Without(keys, others []string) []string {
+	among := map[string]bool{}
+	for _, key := range others {
+		among[key] = true
+	}
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return among[key] })
 }
 
 // listed returns the first keys, and how many more there are.

@@ -121,6 +121,23 @@ func (s *Schema) Validate(c *appconfig.Config) error {
 	return err
 }
 
+// Check is Validate with a line for each problem, which also names the layer that the value is in.
+func (s *Schema) Check(c *appconfig.Config) error {
+	err := s.Validate(c)
+	invalid, ok := errors.AsType[*ValidationError](err)
+	if !ok {
+		return err
+	}
+	var errs []error
+	for i, message := range invalid.Messages {
+		if layer := c.LayerOf(invalid.Keys[i]); layer != "" {
+			message += " in '" + layer + "'"
+		}
+		errs = append(errs, errors.New("Config validation failed, "+message))
+	}
+	return errors.Join(errs...)
+}
+
 // evaluate checks the merged layers against the schema.
 func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 	data, _, err := c.GetOptional("")
