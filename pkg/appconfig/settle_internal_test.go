@@ -101,7 +101,8 @@ func TestReloadWaitsOnlyForFilesOfTheConfig(t *testing.T) {
 		"ten saves":        {slices.Repeat([]save{{10 * ms, "a.txt", "two"}}, 10), []string{"150ms: two"}, 1},
 		"without an end": {
 			append(slices.Repeat([]save{{21 * ms, "a.txt", "two"}, {21 * ms, "a.txt", "three"}}, 26), save{21 * ms, "a.txt", "two"}),
-			[]string{"1.021s: three", "1.163s: two"}, 2,
+			[]string{"1.021s: three", "1.163s: two"},
+			2,
 		},
 		"a file that did not exist": {[]save{{0, "app-config.local.yaml", "a: x\nb: 1\n"}}, []string{"50ms: x"}, 1},
 	} {

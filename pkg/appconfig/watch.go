@@ -120,13 +120,7 @@ func (w *watcher) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case event, ok := <-events:
-			if !ok {
-				w.notifier = nil
-				w.pollFiles(fmt.Errorf("files: %w", fsnotify.ErrClosed))
-			} else if w.involved.in(event) {
-				w.schedule()
-				w.wait(settle)
-			}
+			w.noticed(event, ok)
 		case err := <-failures:
 			if err != nil && !errors.Is(err, fsnotify.ErrEventOverflow) {
 				w.pollFiles(fmt.Errorf("files: %w", err))
@@ -149,6 +143,17 @@ func (w *watcher) run(ctx context.Context) error {
 		case r := <-w.refreshed:
 			w.refreshDone(ctx, r)
 		}
+	}
+}
+
+// noticed handles an event of the notifier, or its end.
+func (w *watcher) noticed(event fsnotify.Event, ok bool) {
+	if !ok {
+		w.notifier = nil
+		w.pollFiles(fmt.Errorf("files: %w", fsnotify.ErrClosed))
+	} else if w.involved.in(event) {
+		w.schedule()
+		w.wait(settle)
 	}
 }
 
