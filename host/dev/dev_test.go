@@ -453,6 +453,68 @@ func TestRequestArrivesAsTheClientSentIt(t *testing.T) {
 	}
 }
 
+// What net/http and its proxy would write in another way, or leave out.
+func TestRequestAndAnswerAreNotTidiedUp(t *testing.T) {
+	w := newWorkshop(t).run().serves()
+	for request, want := range map[string]string{
+		"ECHO //a|b//?%zz&<> HTTP/1.1\r\nHost: p:\r\n\r\n": "//a|b//?%zz&<> HTTP/1.1 p: false \n",
+		"ECHO http://q/%7e/é HTTP/1.1\r\nHost: p\r\n\r\n":  "http://q/%7e/é HTTP/1.1 q false \n",
+		"ECHO * HTTP/1.1\r\nHost: p\r\n\r\n":               "* HTTP/1.1 p false \n",
+		"ECHO / HTTP/1.0\r\n\r\n":                          "/ HTTP/1.0  true \n",
+		"ECHO / HTTP/1.1\r\nHost: p\r\nConnection: x-mine\r\nX-Mine: 1\r\nProxy-Authorization: b\r\n\r\n":               "/ HTTP/1.1 p false \nConnection: x-mine\r\nProxy-Authorization: b\r\nX-Mine: 1\r\n",
+		"ECHO / HTTP/1.1\r\nHost: p\r\nTransfer-Encoding: chunked\r\nTrailer: Sum\r\n\r\n1\r\nx\r\n0\r\nSum: 9\r\n\r\n": "/ HTTP/1.1 p false x\nSum: 9\r\n",
+	} {
+		answer, header := w.raw(request)
+		if !strings.HasSuffix(answer, "\r\n\r\n"+want) || strings.Contains(header, "Date") || strings.Contains(header, "Content-Type") || !strings.Contains(header, "Keep-Alive: timeout=7") {
+			t.Errorf("%q: %q, want %q", request, answer, want)
+		}
+	}
+}
+
+// A child that does not want a body says so before the client sends it.
+func TestChildDecidesWhetherToContinue(t *testing.T) {
+	w := newWorkshop(t).run().serves()
+	for method, want := range map[string]string{"REFUSE": "HTTP/1.1 417 ", "ECHO": "HTTP/1.1 100 Continue\r\n"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = fmt.Fprintf(conn, "%s / HTTP/1.1\r\nHost: p\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", method)
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if !strings.HasPrefix(line, want) {
+			t.Errorf("%s: %q %v, want %q", method, line, err, want)
+		}
+		_ = conn.Close()
+	}
+}
+
+// raw sends a request as it is, and returns the answer and its header.
+func (w *workshop) raw(request string) (answer, header string) {
+	w.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, request); err != nil {
+		w.t.Fatal(err)
+	}
+	reader := bufio.NewReader(conn)
+	for !strings.HasSuffix(header, "\r\n\r\n") {
+		line, err := reader.ReadString('\n')
+		if header += line; err != nil {
+			return header + err.Error(), header
+		}
+	}
+	length := 0
+	if _, after, ok := strings.Cut(header, "Content-Length: "); ok {
+		_, _ = fmt.Sscan(after, &length)
+	}
+	body := make([]byte, length)
+	_, _ = io.ReadFull(reader, body)
+	return header + string(body), header
+}
+
 func TestRequestWhoseChildDiesIsNotSentAgain(t *testing.T) {
 	w := newWorkshop(t).run().serves()
 	if status, body := w.get("/cut"); status != 0 || !strings.Contains(body, "EOF") {

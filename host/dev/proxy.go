@@ -1,17 +1,17 @@
 package dev
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"log"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"slices"
-	"strings"
+	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/understudy-host/understudy/host/dev/link"
@@ -32,6 +32,8 @@ type route struct {
 	socket        string
 	tls           bool
 	remote, local string // the addresses of the client's connection
+	request       *http.Request
+	header        http.Header // of the answer
 }
 
 type routeKey struct{}
@@ -39,31 +41,36 @@ type routeKey struct{}
 func newProxy(parent *parent) *proxy {
 	x := &proxy{parent: parent}
 	x.transport = &http.Transport{
-		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // it is a socket that only this user can open
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			to := ctx.Value(routeKey{}).(route)
-			conn, err := new(net.Dialer).DialContext(ctx, "unix", to.socket)
-			if err != nil {
-				return nil, err
-			}
-			if _, err := conn.Write(link.Hello(to.remote, to.local)); err != nil {
-				return nil, errors.Join(err, conn.Close())
-			}
-			return conn, nil
-		},
+		MaxIdleConnsPerHost: -1, // no connection is used twice; with DisableKeepAlives the child would be asked to close it
+		DisableCompression:  true, MaxResponseHeaderBytes: 1 << 20, WriteBufferSize: writeBuffer,
+		ExpectContinueTimeout: time.Hour, // the child decides whether it wants the body
+		DialContext:           func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 	}
 	x.reverse = &httputil.ReverseProxy{
-		Transport: x.transport, FlushInterval: -1, Rewrite: rewrite, ErrorLog: log.New(io.Discard, "", 0),
+		Transport: whole{x.transport}, FlushInterval: -1, Rewrite: rewrite, ErrorLog: log.New(io.Discard, "", 0),
 		ModifyResponse: func(answer *http.Response) error {
+			to := answer.Request.Context().Value(routeKey{}).(*route)
+			answer.Header = to.header
 			if answer.StatusCode != http.StatusSwitchingProtocols {
-				answer.Body = &endable{answer.Body, answer.Request.Context().Value(routeKey{}).(route).child}
+				answer.Body = &endable{answer.Body, to.child}
 			}
 			return nil
 		},
 		ErrorHandler: x.fail,
 	}
 	return x
+}
+
+// whole keeps the header of an answer before ReverseProxy takes away what is for one connection only.
+type whole struct{ *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t whole) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.Transport.RoundTrip(r)
+	if err == nil {
+		r.Context().Value(routeKey{}).(*route).header = answer.Header.Clone()
+	}
+	return answer, err
 }
 
 func (x *proxy) close() { x.transport.CloseIdleConnections() }
@@ -86,7 +93,7 @@ func (x *proxy) serve(w http.ResponseWriter, r *http.Request, p *port) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	to := route{child: c, socket: socket, tls: c.tls && p.name == httpserver.SocketName, remote: r.RemoteAddr, local: p.listener.Addr().String()}
+	to := &route{request: r, child: c, socket: socket, tls: c.tls && p.name == httpserver.SocketName, remote: r.RemoteAddr, local: p.listener.Addr().String()}
 	if local, ok := ctx.Value(http.LocalAddrContextKey).(net.Addr); ok {
 		to.local = local.String()
 	}
@@ -94,28 +101,109 @@ func (x *proxy) serve(w http.ResponseWriter, r *http.Request, p *port) {
 	if r.Header.Get("Upgrade") == "" { // an upgraded connection ends with the child, which may say goodbye
 		defer context.AfterFunc(c.end, cancel)()
 	}
-	x.reverse.ServeHTTP(w, r.WithContext(ctx))
+	_ = http.NewResponseController(w).EnableFullDuplex() // an answer may begin before the request has ended
+	x.reverse.ServeHTTP(bare{w}, r.WithContext(ctx))
 }
+
+// The target and the host of each request to the transport. rawConn puts the client's in their place.
+const (
+	placeTarget = "/"
+	placeHost   = "child"
+)
 
 // rewrite makes the request for the child that of the client: ReverseProxy leaves some things out.
 func rewrite(r *httputil.ProxyRequest) {
-	to := r.In.Context().Value(routeKey{}).(route)
-	r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", "child", r.In.Host
-	if to.tls {
-		r.Out.URL.Scheme = "https"
-	}
-	r.Out.URL.RawQuery, r.Out.URL.ForceQuery = r.In.URL.RawQuery, r.In.URL.ForceQuery
-	// A path with characters that should have been escaped would arrive escaped.
-	if path, _, _ := strings.Cut(r.In.RequestURI, "?"); path != r.Out.URL.EscapedPath() && strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
-		r.Out.URL.Opaque = path
-	}
-	for name, values := range r.In.Header {
-		if name == "Forwarded" || strings.HasPrefix(name, "X-Forwarded-") {
-			r.Out.Header[name] = slices.Clone(values)
+	r.Out.URL, r.Out.Host = &url.URL{Scheme: "http", Host: placeHost, Path: placeTarget}, ""
+	r.Out.Header = r.In.Header.Clone()
+	r.Out.Trailer = r.In.Trailer // filled when the body has been read
+}
+
+// bare leaves out what net/http would add to an answer of the child.
+type bare struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w bare) WriteHeader(status int) {
+	for _, name := range []string{"Content-Type", "Date"} {
+		if header := w.Header(); status >= http.StatusOK && header[name] == nil {
+			header[name] = nil
 		}
 	}
-	r.Out.Header.Del("Expect") // the parent has answered it
-	r.Out.Trailer = maps.Clone(r.In.Trailer)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (w bare) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// writeBuffer is larger than the beginning of any request.
+const writeBuffer = 32 << 10
+
+// Limits on a connection to a child whose queue is full. Nothing has been sent yet.
+const (
+	dialFor   = time.Second
+	dialPause = 5 * time.Millisecond
+)
+
+// dial connects to the child of a request.
+func dial(ctx context.Context) (net.Conn, error) {
+	to := ctx.Value(routeKey{}).(*route)
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", to.socket)
+	for begun := time.Now(); queueFull(err) && time.Since(begun) < dialFor && to.child.end.Err() == nil; {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-to.child.exited:
+			return nil, err
+		case <-time.After(dialPause):
+			conn, err = new(net.Dialer).DialContext(ctx, "unix", to.socket)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(link.Hello(to.remote, to.local)); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if to.tls {
+		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // it is a socket that only this user can open
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		conn = secure
+	}
+	return &rawConn{Conn: conn, request: to.request}, nil
+}
+
+// queueFull reports whether a unix socket takes no more connections at the moment: Linux and macOS say it differently.
+func queueFull(err error) bool {
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// rawConn is a connection for one request, whose first two lines are those of the client: net/url would write some targets
+// in another way.
+type rawConn struct {
+	net.Conn
+	request *http.Request // until they are written
+}
+
+// Write implements io.Writer.
+func (c *rawConn) Write(p []byte) (int, error) {
+	r := c.request
+	if r == nil {
+		return c.Conn.Write(p)
+	}
+	rest, ok := bytes.CutPrefix(p, []byte(r.Method+" "+placeTarget+" HTTP/1.1\r\nHost: "+placeHost+"\r\n"))
+	if !ok {
+		return 0, errors.New("a request does not begin as it should")
+	}
+	c.request = nil
+	head := r.Method + " " + r.RequestURI + " " + r.Proto + "\r\n"
+	if r.Host != "" {
+		head += "Host: " + r.Host + "\r\n"
+	}
+	if _, err := c.Conn.Write(append([]byte(head), rest...)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // endTime is how long after the end of its connections the end of a process is noticed.
@@ -123,7 +211,7 @@ const endTime = 100 * time.Millisecond
 
 // fail answers a request that the child has not answered. What the child does to a connection is done to the client's.
 func (x *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	c := r.Context().Value(routeKey{}).(route).child
+	c := r.Context().Value(routeKey{}).(*route).child
 	dial, ok := errors.AsType[*net.OpError](err)
 	select {
 	case <-c.exited:

@@ -118,10 +118,11 @@ func Find(ctx context.Context) (*Parent, error) {
 	}
 	control := parts[2]
 	p := &Parent{dir: filepath.Dir(control), id: parts[0], token: parts[1], gone: make(chan struct{})}
-	p.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	p.client.Transport = &http.Transport{ResponseHeaderTimeout: callTimeout, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", control)
 	}}
-	answer, err := p.send(ctx, HoldPath, struct{}{}) //nolint:bodyclose // it is open as long as the parent is there
+	// It lasts longer than ctx: a process that is asked to end has not lost its parent.
+	answer, err := p.send(context.WithoutCancel(ctx), HoldPath, struct{}{}) //nolint:bodyclose // it is open as long as the parent is there
 	if err != nil {
 		return nil, fmt.Errorf("the parent of this process does not answer: %w", err)
 	}
