@@ -46,7 +46,9 @@ func (b *build) run(ctx context.Context, pkg string) {
 	}()
 	_, b.err = command(ctx, "build", "-o", b.output, "-ldflags=-s -w -buildid=", "-buildvcs=false", pkg)
 	b.took = time.Since(b.begin)
-	b.listed = <-listed
+	if b.listed = <-listed; b.listed != nil {
+		b.listed.since, b.listed.partial = b.begin, b.err != nil
+	}
 	if b.err != nil {
 		return
 	}
@@ -99,16 +101,21 @@ type sources struct {
 	code  map[string]bool // folders whose .go files belong to it, also new ones
 	data  map[string]bool // folders whose files are embedded, also new ones
 	count int             // of packages
+
+	since   time.Time // when the build of them began
+	partial bool      // something may be missing, since they do not build
 }
 
 // list asks go for the packages of the main module, and of modules that replace others by a folder. Everything else does
 // not change.
 func list(ctx context.Context, pkg string) (*sources, error) {
-	out, err := command(ctx, "list", "-e", "-deps", "-json=Name,ImportPath,Dir,Standard,DepOnly,Module,GoFiles,CgoFiles,CFiles,CXXFiles,HFiles,SFiles,EmbedFiles,Error", pkg)
+	out, err := command(ctx, "list", "-e", "-deps", "-json=Name,ImportPath,Dir,Standard,DepOnly,Module,GoFiles,CgoFiles,CFiles,CXXFiles,HFiles,SFiles,EmbedFiles,EmbedPatterns,Error", pkg)
 	if err != nil {
 		return nil, err
 	}
 	s := &sources{files: map[string]bool{}, code: map[string]bool{}, data: map[string]bool{}}
+	var root listed
+	var missing []string
 	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
 		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
@@ -125,6 +132,16 @@ func list(ctx context.Context, pkg string) (*sources, error) {
 			}
 		}
 		s.add(p)
+		if root = p; p.Dir == "" {
+			missing = append(missing, p.ImportPath)
+		}
+	}
+	if m := root.Module; m != nil { // the last one is the program itself
+		for _, path := range missing {
+			if below, ok := strings.CutPrefix(path, m.Path+"/"); ok {
+				s.code[filepath.Join(m.Dir, below)] = true // a package that is yet to be written
+			}
+		}
 	}
 	if work, err := command(ctx, "env", "GOWORK"); err == nil {
 		if path := strings.TrimSpace(string(work)); filepath.IsAbs(path) {
@@ -136,17 +153,17 @@ func list(ctx context.Context, pkg string) (*sources, error) {
 
 // listed is what go list says of a package.
 type listed struct {
-	Name, ImportPath, Dir                                           string
-	Standard, DepOnly                                               bool
-	Module                                                          *module
-	GoFiles, CgoFiles, CFiles, CXXFiles, HFiles, SFiles, EmbedFiles []string
-	Error                                                           *struct{ Err string }
+	Name, ImportPath, Dir                                                          string
+	Standard, DepOnly                                                              bool
+	Module                                                                         *module
+	GoFiles, CgoFiles, CFiles, CXXFiles, HFiles, SFiles, EmbedFiles, EmbedPatterns []string
+	Error                                                                          *struct{ Err string }
 }
 
 type module struct {
-	Dir, GoMod string
-	Main       bool
-	Replace    *struct{ Version, Dir, GoMod string }
+	Path, Dir, GoMod string
+	Main             bool
+	Replace          *struct{ Version, Dir, GoMod string }
 }
 
 func (s *sources) add(p listed) {
@@ -162,6 +179,11 @@ func (s *sources) add(p listed) {
 		path := filepath.Join(p.Dir, name)
 		s.files[path] = true
 		s.data[filepath.Dir(path)] = true
+	}
+	for _, pattern := range p.EmbedPatterns {
+		if p.Error != nil { // perhaps because nothing matches yet
+			s.data[filepath.Dir(filepath.Join(p.Dir, strings.TrimPrefix(pattern, "all:")))] = true
+		}
 	}
 	if p.Module == nil {
 		return

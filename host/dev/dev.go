@@ -60,12 +60,14 @@ type parent struct {
 	starting *child
 	draining []*child
 	build    *build // under way
+	failed   *build // whose program ended at its start, nil if there is none
 	children sync.WaitGroup
 	number   int
 
 	builds chan *build
 	readies,
 	exits chan *child
+	configured chan struct{} // the configuration has changed
 }
 
 // Run serves until ctx ends or the user quits. Its error says why it could not begin.
@@ -77,7 +79,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	p := &parent{
 		Options: o, term: &terminal{out: o.Out, color: o.Color},
-		builds: make(chan *build), readies: make(chan *child), exits: make(chan *child),
+		builds: make(chan *build), readies: make(chan *child), exits: make(chan *child), configured: make(chan struct{}, 1),
 	}
 	files, err := list(ctx, o.Package)
 	if err == nil {

@@ -287,6 +287,32 @@ func TestPageWhileNothingHasEverStarted(t *testing.T) {
 	w.is("mended")
 }
 
+// A program that needs another configuration, or a package and a file that are written after what uses them.
+func TestWhatIsMendedElsewhereIsNoticed(t *testing.T) {
+	w := newWorkshop(t)
+	main := mustRead(t, "main.go")
+	w.write("main.go", strings.Replace(main, "\tparent, err :=", "\tif _, err := os.Stat(\"allowed\"); err != nil {\n\t\tfmt.Println(\"not allowed\")\n\t\tos.Exit(1)\n\t}\n\tparent, err :=", 1))
+	w.run()
+	w.log.Wait(t, "the program did not start")
+	w.write("allowed", "")
+	w.write("app-config.yaml", "backend: {baseUrl: 'http://localhost:0', listen: '127.0.0.1:0'}\napp: {title: another}\n")
+	w.serves()
+	w.is("one")
+	w.write("main.go", strings.Replace(main, "const version = \"one\"", "const version = util.Version", 1))
+	w.log.Wait(t, "does not build")
+	w.write("main.go", strings.Replace(strings.Replace(main, "const version = \"one\"", "const version = util.Version", 1), "import (", "import (\n\t\"example.com/backend/util\"", 1))
+	w.log.Wait(t, "example.com/backend/util")
+	w.write("util/util.go", "package util\n\nconst Version = 1 +\n")
+	w.log.Wait(t, "util.go:")
+	w.write("util/util.go", "package util\n\nconst Version = \"from util\"\n")
+	w.log.Wait(t, "reloaded  ")
+	w.is("from util")
+	w.write("util/embed.go", "package util\n\nimport _ \"embed\"\n\n//go:embed data/text.txt\nvar Text string\n")
+	w.log.Wait(t, "no matching files found")
+	w.write("util/data/text.txt", "text")
+	w.log.Wait(t, "reloaded  ")
+}
+
 // Each request says how many came before it: a second arrival, or one that is lost, would show.
 func TestNoRequestIsLostOrDoubledByReloads(t *testing.T) {
 	w := newWorkshop(t).run().serves()

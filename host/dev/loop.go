@@ -35,8 +35,21 @@ func (p *parent) loop(ctx context.Context, keys <-chan rune) {
 			p.swap(c)
 		case c := <-p.exits:
 			p.ended(ctx, c)
+		case <-p.configured:
+			if p.failed != nil && p.build == nil && p.starting == nil {
+				p.term.quiet("the configuration has changed: the program is started again")
+				p.start(ctx, p.failed)
+			}
 		}
 	}
+}
+
+// remember keeps a program that has failed, for another attempt with another configuration, in place of the one before.
+func (p *parent) remember(b *build) {
+	if old, current := p.failed, p.serving.Load(); old != nil && old != b && (current == nil || current.build != old) {
+		_ = os.Remove(old.output)
+	}
+	p.failed = b
 }
 
 // rebuild begins a build. One that is under way is given up: its files have changed since.
@@ -64,11 +77,11 @@ func (p *parent) built(ctx context.Context, b *build) {
 		return
 	}
 	p.build = nil
+	p.watch.use(b.listed)
 	if b.err != nil {
 		p.fail("does not build", b.err.Error())
 		return
 	}
-	p.watch.use(b.listed)
 	if current := p.serving.Load(); !b.force && p.starting == nil && current != nil && current.build.sum == b.sum {
 		_ = os.Remove(b.output)
 		p.term.say("unchanged", "%s   built in %v", names(b.files), short(b.took))
@@ -125,6 +138,7 @@ func (p *parent) swap(c *child) {
 	p.starting = nil
 	old := p.serving.Swap(c)
 	p.trouble.Store(nil)
+	p.remember(nil)
 	c.since = time.Now()
 	if old == nil {
 		p.term.say("serving", "%s   built in %v, started in %v", p.ports.summary(), short(c.build.took), short(c.since.Sub(c.begun)))
@@ -176,14 +190,14 @@ func (p *parent) ended(ctx context.Context, c *child) {
 			break
 		}
 	}
-	if current := p.serving.Load(); current == nil || current.build != c.build {
-		_ = os.Remove(c.build.output)
-	}
+	current := p.serving.Load()
 	switch {
 	case c == p.starting:
 		p.starting = nil
+		p.remember(c.build)
 		p.fail("did not start", c.last())
-	case c == p.serving.Load():
+	case c == current:
+		p.remember(c.build)
 		text := c.last()
 		p.trouble.Store(&text)
 		p.serving.Store(nil)
@@ -192,6 +206,8 @@ func (p *parent) ended(ctx context.Context, c *child) {
 		if again {
 			p.start(ctx, c.build)
 		}
+	case (current == nil || current.build != c.build) && p.failed != c.build && (p.starting == nil || p.starting.build != c.build):
+		_ = os.Remove(c.build.output)
 	}
 }
 

@@ -188,6 +188,10 @@ func (s *ports) followConfig(ctx context.Context, o appconfig.Options) {
 		if err != nil {
 			return // the child tells
 		}
+		select {
+		case s.parent.configured <- struct{}{}:
+		default:
+		}
 		if options, err := httpserver.ReadOptions(config); err == nil && options.TLS != nil && s.speaksTLS() {
 			s.live.Use(options, http.NotFoundHandler())
 		}

@@ -110,13 +110,21 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// replace changes what is watched. A file that is new to the list is not a change: the build that found it has it.
+// replace changes what is watched. A file that is new to the list is a change if it was written after the build began: that
+// build may have read what was there before.
 func (w *watcher) replace(s *sources) {
+	if s.partial {
+		maps.Copy(s.files, w.sources.files)
+		maps.Copy(s.code, w.sources.code)
+		maps.Copy(s.data, w.sources.data)
+	}
 	w.sources = s
 	next := w.look()
-	for path := range next {
+	for path, now := range next {
 		if before, known := w.state[path]; known {
 			next[path] = before
+		} else if now.modified.After(s.since) {
+			next[path] = fileState{size: -1}
 		}
 	}
 	w.state = next
