@@ -4,6 +4,7 @@ package dev
 
 import (
 	"os"
+	"os/signal"
 	"syscall"
 )
 
@@ -14,3 +15,7 @@ func terminate(p *os.Process) { _ = p.Signal(syscall.SIGTERM) }
 
 // killGroup ends a process and those that it has started.
 func killGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
+
+// keepInBackground makes reading the keys fail while this process is in the background of its terminal. Otherwise it would
+// be stopped.
+func keepInBackground() { signal.Ignore(syscall.SIGTTIN) }

@@ -13,3 +13,5 @@ func ownGroup() *syscall.SysProcAttr {
 func terminate(p *os.Process) { _ = p.Kill() }
 
 func killGroup(p *os.Process) { _ = p.Kill() }
+
+func keepInBackground() {}

@@ -106,6 +106,7 @@ func (p *parent) keys(ctx context.Context) <-chan rune {
 	if p.In == nil {
 		return keys
 	}
+	keepInBackground()
 	go func() {
 		for lines := bufio.NewScanner(p.In); lines.Scan(); {
 			key := strings.ToLower(strings.TrimSpace(lines.Text()))
