@@ -3,7 +3,6 @@ package dev
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +24,6 @@ type build struct {
 	cancel context.CancelFunc
 
 	listed *sources // what the program is made of, nil if it is not known
-	sum    [sha256.Size]byte
 	took   time.Duration
 	err    error
 }
@@ -49,18 +47,30 @@ func (b *build) run(ctx context.Context, pkg string) {
 	if b.listed = <-listed; b.listed != nil {
 		b.listed.since, b.listed.partial = b.begin, b.err != nil
 	}
-	if b.err != nil {
-		return
+}
+
+// same reports whether two builds have made the same program.
+func same(a, b string) bool {
+	var files [2]*os.File
+	for i, name := range []string{a, b} {
+		file, err := os.Open(name)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = file.Close() }()
+		files[i] = file
 	}
-	file, err := os.Open(b.output)
-	if err != nil {
-		b.err = err
-		return
+	var parts [2][64 << 10]byte
+	for {
+		n, err1 := io.ReadFull(files[0], parts[0][:])
+		m, err2 := io.ReadFull(files[1], parts[1][:])
+		if !bytes.Equal(parts[0][:n], parts[1][:m]) || !errors.Is(err2, err1) {
+			return false
+		}
+		if err1 != nil {
+			return errors.Is(err1, io.EOF) || errors.Is(err1, io.ErrUnexpectedEOF)
+		}
 	}
-	defer func() { _ = file.Close() }()
-	sum := sha256.New()
-	_, b.err = io.Copy(sum, file)
-	sum.Sum(b.sum[:0])
 }
 
 // command runs the go command. Its error has what go has written, without the lines that name packages.

@@ -82,7 +82,7 @@ func (p *parent) built(ctx context.Context, b *build) {
 		p.fail("does not build", b.err.Error())
 		return
 	}
-	if current := p.serving.Load(); !b.force && p.starting == nil && current != nil && current.build.sum == b.sum {
+	if current := p.serving.Load(); !b.force && p.starting == nil && current != nil && same(current.build.output, b.output) {
 		_ = os.Remove(b.output)
 		p.term.say("unchanged", "%s   built in %v", names(b.files), short(b.took))
 		return

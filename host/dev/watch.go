@@ -103,9 +103,12 @@ func (w *watcher) run(ctx context.Context) {
 		case <-settled:
 			settled = nil
 			changed = slices.Compact(slices.Sorted(slices.Values(append(changed, w.changed()...))))
-			w.follow()
+			if len(changed) == 0 {
+				w.follow()
+			}
 		case changes <- changed:
 			changed = nil
+			w.follow() // now that the build has begun
 		}
 	}
 }
