@@ -11,7 +11,7 @@ FUZZTIME   ?= 30s
 RACE        = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run dev test lint vulncheck e2e conformance fuzz bench abuse
+.PHONY: help build run dev test lint vulncheck e2e conformance fuzz bench bench-reload abuse
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,3 +60,6 @@ abuse: ## flood a host with made-up tokens while Coder hangs, and measure it; ne
 e2e: ## run the browser tests; needs Chromium, and npm for those with Backstage's own client
 	$(GO) test -C host/e2e $(RACE) -tags e2e -count=1 -timeout 10m
 	$(GO) test -C plugin/coder/sandbox $(RACE) -tags e2e -count=1 -timeout 5m
+
+bench-reload: ## measure reloads under load, and compare with air and Backstage's command; ten minutes
+	$(GO) test -C host/benchreload -tags benchreload -count=1 -timeout 60m -v

@@ -1,0 +1,3 @@
+package answer
+
+const code = "code-0"
