@@ -6,6 +6,8 @@
 //   - A request with a body is sent once more, on a new connection, only if the server surely did not process it.
 //   - HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured, in upper or lower case, as net/http reads them.
 //   - The certificates of the file in NODE_EXTRA_CA_CERTS are trusted beside those of the system.
+//
+// New makes a transport for calls of this program's own, NewOnce one for requests of others that are passed on.
 package httpclient
 
 import (
@@ -25,17 +27,23 @@ type Options struct {
 	IdleTimeout time.Duration // how long a connection is kept without use; five seconds
 	PingAfter   time.Duration // of silence on an HTTP/2 connection in use; the answer may take as long; three seconds
 	DialTimeout time.Duration // of the connection and of the TLS handshake; ten seconds
+
+	// For NewOnce alone.
+	AnswerTimeout time.Duration // from the end of a request to the header of its answer; a minute
+	Insecure      bool          // certificates are not checked
+}
+
+// or returns d, or the default if d is not set.
+func or(d, fallback time.Duration) time.Duration {
+	if d <= 0 {
+		return fallback
+	}
+	return d
 }
 
 // New returns a transport. warning says why the certificates of NODE_EXTRA_CA_CERTS are ignored, or is nil.
 func New(o Options) (transport *Transport, warning error) {
 	roots, warning := extraRoots()
-	or := func(d, fallback time.Duration) time.Duration {
-		if d <= 0 {
-			return fallback
-		}
-		return d
-	}
 	ping, dial, idle := or(o.PingAfter, 3*time.Second), or(o.DialTimeout, 10*time.Second), or(o.IdleTimeout, 5*time.Second)
 	t := &Transport{}
 	pool := func() *http.Transport {
