@@ -3,7 +3,6 @@ package httpclient
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -62,11 +61,17 @@ func (c *counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Reasons to give a request up.
-var (
-	errWait = errors.New("no connection to the server was free in time")
-	errSent = errors.New("the server closed the connection without an answer")
+// unanswered is why a request is given up. It is a net.Error, as those of net/http.
+type unanswered string
+
+const (
+	errWait unanswered = "no connection to the server was free in time"
+	errSent unanswered = "the server closed the connection without an answer"
 )
+
+func (e unanswered) Error() string { return string(e) }
+func (e unanswered) Timeout() bool { return e == errWait }
+func (unanswered) Temporary() bool { return false }
 
 // RoundTrip implements http.RoundTripper.
 func (t *Once) RoundTrip(r *http.Request) (*http.Response, error) {
