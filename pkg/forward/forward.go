@@ -19,7 +19,7 @@ import (
 
 // patience is how long a client may neither send nor take anything that is due. A stream that has nothing to send is not
 // limited.
-const patience = 5 * time.Minute
+const patience = time.Minute
 
 // Options say how requests are passed on.
 type Options struct {
@@ -28,6 +28,10 @@ type Options struct {
 	Answer    func(*http.Response) error                              // changes an answer's header, also that of an upgrade
 	Fail      func(w http.ResponseWriter, r *http.Request, err error) // answers a request that has no answer
 	Log       *zap.Logger
+
+	// Whole passes answers on as they are, with informational answers and trailers. Otherwise those are left out, and the
+	// headers that this server's own layers have set stay.
+	Whole bool
 }
 
 // New returns a handler. When ctx ends, it closes the connections that it has upgraded: nobody else waits for them.
@@ -36,22 +40,30 @@ func New(ctx context.Context, o Options) http.Handler {
 		Transport: o.Transport, Rewrite: o.Rewrite, ModifyResponse: o.Answer, ErrorHandler: o.Fail,
 		ErrorLog: logging.ServerErrors(o.Log), BufferPool: &buffers{},
 	}
+	if o.Whole {
+		reverse.FlushInterval = -1 // an answer of a known length may come slowly too
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Time{}) // the server's own limits are not for streams
 		hasBody, upgrades := r.Body != nil && r.ContentLength != 0, r.Header.Get("Upgrade") != ""
 		if hasBody || upgrades {
-			within, cancel := context.WithCancel(r.Context())
-			defer cancel()
+			within, cancel := context.WithCancelCause(r.Context())
+			defer cancel(nil)
 			r = r.WithContext(within)
 			if upgrades {
-				stop := context.AfterFunc(ctx, cancel)
+				stop := context.AfterFunc(ctx, func() { cancel(nil) })
 				defer stop()
 			}
 			if hasBody {
+				_ = control.EnableFullDuplex() // an answer may begin before the body ends
 				_ = control.SetReadDeadline(time.Now().Add(patience))
 				r.Body = &body{r.Body, control, cancel}
 			}
+		}
+		if o.Whole {
+			reverse.ServeHTTP(&whole{w, control}, r)
+			return
 		}
 		reverse.ServeHTTP(&answer{ResponseWriter: w, control: control, header: make(http.Header)}, r)
 	})
@@ -61,7 +73,7 @@ func New(ctx context.Context, o Options) http.Handler {
 type body struct {
 	io.ReadCloser
 	control *http.ResponseController
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -70,7 +82,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if errors.Is(err, io.EOF) { // otherwise the deadline would end the wait for the answer
 		_ = b.control.SetReadDeadline(time.Time{})
 	} else if err != nil {
-		b.cancel()
+		b.cancel(err)
 	}
 	return n, err
 }

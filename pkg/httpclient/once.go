@@ -40,8 +40,8 @@ func NewOnce(o Options) (transport *Once, warning error) {
 		},
 		TLSHandshakeTimeout: dial, ResponseHeaderTimeout: or(o.AnswerTimeout, time.Minute),
 		MaxConnsPerHost: maxConns, MaxIdleConns: 128, MaxIdleConnsPerHost: 64, IdleConnTimeout: or(o.IdleTimeout, 5*time.Second),
-		MaxResponseHeaderBytes: 64 << 10,
-		DisableCompression:     true, // an answer is passed on as it is
+		MaxResponseHeaderBytes: 64 << 10, ExpectContinueTimeout: time.Second,
+		DisableCompression: true, // an answer is passed on as it is
 	}}, warning
 }
 
