@@ -17,13 +17,17 @@ func accessLog(log *zap.Logger, next http.Handler) http.Handler {
 	log = log.With(zap.String("type", "incomingRequest"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder, begin := Record(w), time.Now()
-		next.ServeHTTP(recorder, r)
-		if entry := log.Check(zap.InfoLevel, ""); entry != nil { // otherwise nobody reads the line
+		defer func() { // also of an answer that is broken off
+			entry := log.Check(zap.InfoLevel, "")
+			if entry == nil { // nobody reads the line
+				return
+			}
 			status, uri, method := cmp.Or(recorder.status, http.StatusOK), logging.Shown(logging.URL(r.RequestURI), maxURL), logging.Shown(r.Method, maxMethod)
 			entry.Message = fmt.Sprintf("[%s] \"%s %s HTTP/%d.%d\" %d %d %s %s", begin.UTC().Format("2006-01-02T15:04:05.000Z"),
 				method, uri, r.ProtoMajor, r.ProtoMinor, status, recorder.bytes, quoted(logging.URL(r.Referer())), quoted(r.UserAgent()))
 			entry.Write(zap.String("method", method), zap.String("url", uri), zap.Int("status", status), zap.Duration("duration", time.Since(begin)))
-		}
+		}()
+		next.ServeHTTP(recorder, r)
 	})
 }
 

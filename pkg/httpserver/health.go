@@ -22,14 +22,22 @@ func (h *Health) SetReady() { h.state.CompareAndSwap(0, 1) }
 // SetStopping makes readiness fail: load balancers send new requests elsewhere.
 func (h *Health) SetStopping() { h.state.Store(2) }
 
+// probe returns the name of the probe that a request is for, or "".
+func probe(r *http.Request) string {
+	name, ok := express.CutPrefixFold(r.URL.EscapedPath(), "/.backstage/health/v1/")
+	name = strings.TrimSuffix(strings.ToLower(name), "/")
+	if !ok || name != "liveness" && name != "readiness" {
+		return ""
+	}
+	return name
+}
+
 // serve answers the probes and passes other requests on.
 func (h *Health) serve(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		probe, ok := express.CutPrefixFold(r.URL.EscapedPath(), "/.backstage/health/v1/")
-		probe = strings.TrimSuffix(strings.ToLower(probe), "/")
-		message := unready[h.state.Load()]
+		probe, message := probe(r), unready[h.state.Load()]
 		switch {
-		case !ok || probe != "liveness" && probe != "readiness":
+		case probe == "":
 			next.ServeHTTP(w, r)
 		case r.Method == http.MethodOptions:
 			w.Header().Set("Allow", "GET,HEAD")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,10 @@ type Options struct {
 	TLS  *tls.Config // backend.https; nil is plain HTTP
 
 	ShutdownDelay time.Duration // how long to serve on before a stop; 0 is not at all
+
+	// Beyond, if not nil, returns the handler of a request that is not for the routes, or nil for others. It answers
+	// without the layers around it: only the request log has a line.
+	Beyond func(r *http.Request) http.Handler
 
 	selfSigned bool // TLS is a certificate that ReadOptions made
 

@@ -84,8 +84,22 @@ func Serve(listener net.Listener, certificate *tls.Config, log *zap.Logger, hand
 // an http.Hijacker, and works with an http.ResponseController. What they flush reaches the client at once, compressed
 // or not. Event streams are never compressed.
 func Wrap(o Options, health *Health, log *zap.Logger, routes http.Handler) http.Handler {
-	handler := cors(o.cors, compress(health.serve(routes)))
-	return accessLog(log, knownMethods(securityHeaders(o.csp, o.referrer, handler)))
+	layered := Layers(o, health.serve(routes))
+	if o.Beyond == nil {
+		return accessLog(log, knownMethods(layered))
+	}
+	return accessLog(log, knownMethods(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if beyond := o.Beyond(r); beyond != nil && probe(r) == "" {
+			beyond.ServeHTTP(w, r)
+		} else {
+			layered.ServeHTTP(w, r)
+		}
+	})))
+}
+
+// Layers puts security headers, CORS and compression around a handler.
+func Layers(o Options, handler http.Handler) http.Handler {
+	return securityHeaders(o.csp, o.referrer, cors(o.cors, compress(handler)))
 }
 
 // URL returns a URL at which the server answers on this machine. For a unix socket that systemd gave it has nginx's form:
