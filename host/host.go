@@ -28,6 +28,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/gateway"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/pkg/memo"
@@ -82,6 +83,7 @@ type Host struct {
 	server    *httpserver.Server
 	first     *state                       // of the start
 	last      *state                       // the newest in use
+	fallback  *gateway.Gateway             // for requests that no plugin serves, or nil
 	running   map[string]*plugin.Lifecycle // the extensions that run, by name
 	ready     []func()                     // functions of extensions to call when the host serves
 	cleaning  sync.WaitGroup               // counts the generations whose hooks have not finished
@@ -248,6 +250,7 @@ func (h *Host) Close() error {
 	}
 	h.stop()
 	h.watching.Wait()
+	h.fallback.Close()
 	h.cleaning.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), hookGrace)
 	defer cancel()

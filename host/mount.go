@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -60,6 +61,11 @@ func (h *Host) mountPlugins() error {
 
 func below(prefix string) mux.MatcherFunc {
 	return func(r *http.Request, _ *mux.RouteMatch) bool { return express.IsBelow(r, prefix) }
+}
+
+// owns reports whether a request is a plugin's, whatever the plugin answers.
+func (h *Host) owns(r *http.Request) bool {
+	return slices.ContainsFunc(h.mounts, func(m *mount) bool { return express.MayBeBelow(r, m.prefix) })
 }
 
 // createEnv returns the plugin's environment for a state.

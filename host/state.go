@@ -3,12 +3,14 @@ package host
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 
 	"go.uber.org/zap"
 
 	"github.com/understudy-host/understudy/host/change"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/gateway"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
 	"github.com/understudy-host/understudy/plugin"
@@ -16,12 +18,13 @@ import (
 
 // state is what the host makes of one configuration before it changes anything that runs.
 type state struct {
-	loaded  *appconfig.Config // what config is without the host's own layers; nil until it is to be used
-	config  *appconfig.Config
-	baseURL string
-	server  httpserver.Options
-	log     logging.Settings
-	boot    plugin.BootPolicy
+	loaded   *appconfig.Config // what config is without the host's own layers; nil until it is to be used
+	config   *appconfig.Config
+	baseURL  string
+	server   httpserver.Options
+	log      logging.Settings
+	boot     plugin.BootPolicy
+	fallback gateway.Settings
 }
 
 // prepare checks a configuration and makes a state of it. It changes nothing. If the configuration matches the
@@ -34,7 +37,9 @@ func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	server, err2 := httpserver.ReadOptions(config)
 	log, err3 := logging.ReadSettings(config)
 	boot, err4 := plugin.ReadBootPolicy(config)
-	return &state{config: config, baseURL: baseURL, server: server, log: log, boot: boot}, errors.Join(err1, err2, err3, err4)
+	fallback, err5 := gateway.Read(config, gateway.Address{BaseURL: baseURL, Host: server.Host, Port: server.Port})
+	return &state{config: config, baseURL: baseURL, server: server, log: log, boot: boot, fallback: fallback},
+		errors.Join(err1, err2, err3, err4, err5)
 }
 
 // A reloader puts one part of a state into use. If it fails, the old part stays in use.
@@ -55,7 +60,10 @@ func keys(sections ...string) func(last, s *state) []string {
 func (h *Host) reloaders() []reloader {
 	list := []reloader{
 		{"logger", keys("backend.logger"), h.useLogger},
-		{"server", keys("backend.cors", "backend.csp", "backend.https", "backend.lifecycle.serverShutdownDelay", "backend.referrer"), h.useServer},
+		{"server", keys(
+			"backend.cors", "backend.csp", "backend.https", "backend.lifecycle.serverShutdownDelay", "backend.referrer",
+			"backend.trustProxy", "understudy.fallback",
+		), h.useServer},
 		{"start", h.startReads, func(context.Context, *state) error { return nil }},
 	}
 	for _, m := range h.mounts {
@@ -118,9 +126,14 @@ func (h *Host) useLogger(_ context.Context, s *state) error {
 	return nil
 }
 
-// useServer applies the server options to all requests from now on. The address stays the same.
-func (h *Host) useServer(_ context.Context, s *state) error {
+// useServer applies the server options to all requests from now on. The address stays the same. Requests that no plugin serves
+// go to the fallback, if there is one.
+func (h *Host) useServer(ctx context.Context, s *state) error {
+	old := h.fallback
+	h.fallback = gateway.New(ctx, s.fallback, h.log, func(next http.Handler) http.Handler { return httpserver.Layers(s.server, next) })
+	s.server.Beyond = h.fallback.Beyond(h.owns)
 	h.live.Use(s.server, httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter))
+	old.Close()
 	return nil
 }
 

@@ -1,11 +1,22 @@
 package express
 
-import "net/http"
+import (
+	"net/http"
+	"path"
+)
 
 // IsBelow reports whether the request is for the prefix or a path below it, as app.use(prefix, …) of express
 // decides: letter case does not count, and an encoded slash is not one.
-func IsBelow(r *http.Request, prefix string) bool {
-	rest, ok := CutPrefixFold(r.URL.EscapedPath(), prefix)
+func IsBelow(r *http.Request, prefix string) bool { return isBelow(r.URL.EscapedPath(), prefix) }
+
+// MayBeBelow reports whether any server could take the request for one that is below the prefix. Some decode a path, merge
+// its slashes or follow its dots. express itself takes /api//x for below /api/x if there is a router at /api.
+func MayBeBelow(r *http.Request, prefix string) bool {
+	return IsBelow(r, prefix) || isBelow(path.Clean(r.URL.Path), prefix)
+}
+
+func isBelow(path, prefix string) bool {
+	rest, ok := CutPrefixFold(path, prefix)
 	return ok && (rest == "" || rest[0] == '/')
 }
 
