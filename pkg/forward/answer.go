@@ -38,6 +38,7 @@ func (a *answer) WriteHeader(status int) {
 		}
 		header[name] = values
 	}
+	_ = a.control.SetWriteDeadline(time.Now().Add(patience))
 	a.ResponseWriter.WriteHeader(status)
 }
 

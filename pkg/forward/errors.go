@@ -1,25 +1,21 @@
 package forward
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"os"
 )
 
 // StatusClosed is the status of a request whose client has gone, for the log. Nobody receives it. nginx has the same.
 const StatusClosed = 499
 
 // Status returns the status that stands for an error of r: 504 if the server does not answer, and 502 if its answer or its
-// certificate cannot be used. 408 says that the client stopped sending the body.
+// certificate cannot be used.
 func Status(r *http.Request, err error) int {
 	network, unverified, alert := net.Error(nil), (*tls.CertificateVerificationError)(nil), tls.AlertError(0)
 	switch {
-	case errors.Is(context.Cause(r.Context()), os.ErrDeadlineExceeded):
-		return http.StatusRequestTimeout
 	case r.Context().Err() != nil:
 		return StatusClosed
 	case errors.As(err, &unverified), errors.As(err, &alert):

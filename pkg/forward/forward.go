@@ -48,11 +48,11 @@ func New(ctx context.Context, o Options) http.Handler {
 		_ = control.SetReadDeadline(time.Time{}) // the server's own limits are not for streams
 		hasBody, upgrades := r.Body != nil && r.ContentLength != 0, r.Header.Get("Upgrade") != ""
 		if hasBody || upgrades {
-			within, cancel := context.WithCancelCause(r.Context())
-			defer cancel(nil)
+			within, cancel := context.WithCancel(r.Context())
+			defer cancel()
 			r = r.WithContext(within)
 			if upgrades {
-				stop := context.AfterFunc(ctx, func() { cancel(nil) })
+				stop := context.AfterFunc(ctx, cancel)
 				defer stop()
 			}
 			if hasBody {
@@ -73,7 +73,7 @@ func New(ctx context.Context, o Options) http.Handler {
 type body struct {
 	io.ReadCloser
 	control *http.ResponseController
-	cancel  context.CancelCauseFunc
+	cancel  context.CancelFunc
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -82,7 +82,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if errors.Is(err, io.EOF) { // otherwise the deadline would end the wait for the answer
 		_ = b.control.SetReadDeadline(time.Time{})
 	} else if err != nil {
-		b.cancel(err)
+		b.cancel()
 	}
 	return n, err
 }

@@ -16,6 +16,7 @@ func (a *whole) WriteHeader(status int) {
 	if header := a.Header(); status >= http.StatusOK && header["Content-Type"] == nil {
 		header["Content-Type"] = nil
 	}
+	_ = a.control.SetWriteDeadline(time.Now().Add(patience))
 	a.ResponseWriter.WriteHeader(status)
 }
 

@@ -105,8 +105,7 @@ func (g *Gateway) answered(*http.Response) error {
 var messages = map[int]string{
 	http.StatusBadGateway:     "The backend that serves this path cannot be reached, please try again later",
 	http.StatusGatewayTimeout: "The backend that serves this path did not answer in time, please try again later",
-	http.StatusRequestTimeout: "The request's body did not arrive in time",
-	forward.StatusClosed:      "The request was broken off",
+	forward.StatusClosed:      "The request did not arrive as a whole",
 }
 
 // fail answers a request that the backend did not answer.
