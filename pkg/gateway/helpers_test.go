@@ -21,6 +21,9 @@ import (
 	"github.com/understudy-host/understudy/pkg/httpserver"
 )
 
+// zapIncoming is in each line of the request log.
+var zapIncoming = zap.String("type", "incomingRequest")
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func config(t testing.TB, content string) *appconfig.Config {

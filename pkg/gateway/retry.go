@@ -7,34 +7,32 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/understudy-host/understudy/pkg/httpclient"
 )
 
 // pause is how long a second attempt waits if no connection was made.
 const pause = 100 * time.Millisecond
 
 // transport sends a request a second time if surely nothing of it was sent.
-type transport struct{ *httpclient.Once }
+type transport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil { // net/http takes another connection if it has sent nothing
-		answer, err := t.Once.RoundTrip(r)
+		answer, err := t.next.RoundTrip(r)
 		if notDialled(err) && t.wait(r) {
-			return t.Once.RoundTrip(r)
+			return t.next.RoundTrip(r)
 		}
 		return answer, err
 	}
 	first := &attempt{ReadCloser: r.Body}
 	once := *r
 	once.Body = first
-	answer, err := t.Once.RoundTrip(&once)
+	answer, err := t.next.RoundTrip(&once)
 	// net/http sends the whole header before it reads the body.
 	if err == nil || !first.state.CompareAndSwap(fresh, spent) || notDialled(err) && !t.wait(r) || r.Context().Err() != nil {
 		return answer, err
 	}
-	return t.Once.RoundTrip(r)
+	return t.next.RoundTrip(r)
 }
 
 // wait waits for a backend that is about to listen. It reports whether the client does, too.
