@@ -3,10 +3,13 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"encoding/pem"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -158,4 +161,14 @@ func recording(t testing.TB) (target string, heads <-chan string) {
 		<-done
 	})
 	return "http://" + listener.Addr().String(), got
+}
+
+// pemFile writes a certificate to a file and returns its name.
+func pemFile(t testing.TB, der []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
