@@ -61,31 +61,37 @@ func Read(config *appconfig.Config, own Address) (Settings, error) {
 	return s, errors.Join(append(errs, err)...)
 }
 
-// is reports whether a URL is obviously the address of the host.
+// is reports whether a URL is obviously the address of the host. On this machine the port decides: a Node backend that
+// listens where browsers look for it may be the target of a host on another port.
 func (a Address) is(u *url.URL) bool {
+	name := strings.ToLower(u.Hostname())
 	base, err1 := origin.Of(a.BaseURL)
 	target, err2 := origin.Of(u.String())
-	if err1 == nil && err2 == nil && base == target {
+	if err1 == nil && err2 == nil && base == target && !isLocal(name) {
 		return true
 	}
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return port == strconv.Itoa(a.Port) && listens(a.Host, strings.ToLower(u.Hostname()))
+	return port == strconv.Itoa(a.Port) && listens(a.Host, name)
+}
+
+// isLocal reports whether a name stands for this machine.
+func isLocal(name string) bool {
+	ip, _ := netip.ParseAddr(name) // the zero Addr for a name
+	return name == "localhost" || ip.IsLoopback() || ip.IsUnspecified()
 }
 
 // listens reports whether a socket on the address host is also the one of another name.
 func listens(host, name string) bool {
-	ip1, _ := netip.ParseAddr(host) // the zero Addr for a name
-	ip2, _ := netip.ParseAddr(name)
-	everywhere := host == "" || ip1.IsUnspecified()
-	local1, local2 := host == "localhost" || ip1.IsLoopback(), name == "localhost" || ip2.IsLoopback()
+	ip, _ := netip.ParseAddr(host)
 	switch {
 	case host == name:
 		return true
-	case everywhere, host == "localhost":
-		return local2 || ip2.IsUnspecified()
+	case host == "", host == "localhost", ip.IsUnspecified():
+		return isLocal(name)
 	}
-	return local1 && (name == "localhost" || ip2.IsUnspecified())
+	local, _ := netip.ParseAddr(name)
+	return isLocal(host) && (name == "localhost" || local.IsUnspecified())
 }
