@@ -258,7 +258,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 
 // Answers of this host's own have its layers, and those of its routes too.
 func TestOwnRoutesKeepTheirLayers(t *testing.T) {
-	f := newFront(t, scripted(t, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnode"), "")
+	f := newFront(t, scripted(t, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nnode"), "")
 	for path, want := range map[string]string{
 		"/own": "own", "/.backstage/health/v1/liveness": `{"status":"ok"}`, "/.Backstage/health/v1/liveness/": `{"status":"ok"}`,
 		"/.backstage/health/v1/other": "node", "/.backstage/health": "node", "/other": "node", "/own/": "node",
