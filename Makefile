@@ -11,7 +11,7 @@ FUZZTIME   ?= 30s
 RACE        = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run dev test lint vulncheck e2e conformance fuzz bench bench-reload abuse
+.PHONY: help build run dev test lint vulncheck e2e standin conformance fuzz bench bench-reload abuse
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ fuzz: ## run each fuzz test for FUZZTIME (30s if not set)
 
 abuse: ## flood a host with made-up tokens while Coder hangs, and measure it; needs Linux
 	$(GO) test -C host/abuse -tags abuse -count=1 -timeout 3m -v
+
+standin: ## run a real Backstage backend from npm behind the host; needs Node 20 and npm
+	$(GO) test -C host/standin $(RACE) -tags standin -count=1 -timeout 10m
 
 e2e: ## run the browser tests; needs Chromium, and npm for those with Backstage's own client
 	$(GO) test -C host/e2e $(RACE) -tags e2e -count=1 -timeout 10m
