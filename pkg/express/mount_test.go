@@ -38,3 +38,16 @@ func TestMount(t *testing.T) {
 		}
 	}
 }
+
+// Each of these is a way to /api/echo for some server: one that decodes, merges slashes, follows dots, or express itself.
+func TestMayBeBelow(t *testing.T) {
+	for target, want := range map[string]bool{
+		"/api/echo": true, "/API/Echo/x": true, "/api//echo/x": true, "//api/echo": true, "/api/./echo": true, "/api/x/../echo/y": true,
+		"/api/%65cho": true, "/api%2Fecho%2Fx": true, "/api/x/%2e%2e/echo": true, "/x/../../api/echo": true, "/api/echo/../x": true,
+		"/api": false, "/api/echoes": false, "/api/x/echo": false, "/x/api/echo": false, "/api/x?y=/api/echo": false, "/": false,
+	} {
+		if got := express.MayBeBelow(httptest.NewRequest(http.MethodGet, target, nil), "/api/echo"); got != want {
+			t.Errorf("%s: %v, want %v", target, got, want)
+		}
+	}
+}

@@ -33,12 +33,12 @@ func TestCompileTrust(t *testing.T) {
 			t.Errorf("%v: %v", test.value, err)
 			continue
 		}
-		for _, address := range strings.Fields(test.trusted) {
+		for address := range strings.FieldsSeq(test.trusted) {
 			if !trusts(address, 0) {
 				t.Errorf("%v does not trust %s", test.value, address)
 			}
 		}
-		for _, address := range strings.Fields(test.untrusted) {
+		for address := range strings.FieldsSeq(test.untrusted) {
 			if trusts(address, 0) {
 				t.Errorf("%v trusts %s", test.value, address)
 			}
