@@ -128,6 +128,51 @@ func TestFallbackChangesWhileRequestsRun(t *testing.T) {
 	}
 }
 
+// A stop does not wait for what has no end.
+func TestStopEndsStreamsOfTheFallback(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			connection, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+			_, _ = io.Copy(io.Discard, connection)
+			_ = connection.Close()
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer backend.Close()
+	h := plugintest.Open(t, fallback(backend.URL), echo())
+	var answers []*http.Response
+	for _, upgrade := range []string{"", "websocket"} {
+		r, err := http.NewRequest(http.MethodGet, h.URL()+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if upgrade != "" {
+			r.Header.Set("Connection", "Upgrade")
+			r.Header.Set("Upgrade", upgrade)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, answer)
+	}
+	if err := h.Close(); err != nil { // after half a minute, if it waits
+		t.Error(err)
+	}
+	for _, answer := range answers {
+		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
+	}
+}
+
 // zeros is a body without end.
 type zeros struct{}
 

@@ -84,6 +84,8 @@ type Host struct {
 	first     *state                       // of the start
 	last      *state                       // the newest in use
 	fallback  *gateway.Gateway             // for requests that no plugin serves, or nil
+	streams   context.Context              // of the fallback: it ends when the host stops
+	end       context.CancelFunc           // ends streams
 	running   map[string]*plugin.Lifecycle // the extensions that run, by name
 	ready     []func()                     // functions of extensions to call when the host serves
 	cleaning  sync.WaitGroup               // counts the generations whose hooks have not finished
@@ -103,6 +105,7 @@ func New(o Options) *Host {
 		}
 	}
 	h := &Host{options: o, stop: func() {}, reloads: make(chan struct{}, 1)}
+	h.streams, h.end = context.WithCancel(context.Background())
 	h.options.Config.Reload = h.reloads
 	h.root, h.sink = logging.New(logging.Options{
 		Output: zapcore.AddSync(o.Log), Level: h.environ("LOG_LEVEL"), Color: o.LogColor,
@@ -243,6 +246,7 @@ func (h *Host) Reload() {
 func (h *Host) Close() error {
 	var errs []error
 	h.health.SetStopping()
+	h.end() // otherwise the requests would never be answered
 	if h.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()

@@ -128,9 +128,9 @@ func (h *Host) useLogger(_ context.Context, s *state) error {
 
 // useServer applies the server options to all requests from now on. The address stays the same. Requests that no plugin serves
 // go to the fallback, if there is one.
-func (h *Host) useServer(ctx context.Context, s *state) error {
+func (h *Host) useServer(_ context.Context, s *state) error {
 	old := h.fallback
-	h.fallback = gateway.New(ctx, s.fallback, h.log, func(next http.Handler) http.Handler { return httpserver.Layers(s.server, next) })
+	h.fallback = gateway.New(h.streams, s.fallback, h.log, func(next http.Handler) http.Handler { return httpserver.Layers(s.server, next) })
 	s.server.Beyond = h.fallback.Beyond(h.owns)
 	h.live.Use(s.server, httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter))
 	old.Close()

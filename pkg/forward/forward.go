@@ -34,10 +34,21 @@ type Options struct {
 	Whole bool
 }
 
-// New returns a handler. When ctx ends, it closes the connections that it has upgraded: nobody else waits for them.
+// New returns a handler. When ctx ends, it closes the connections that it has upgraded and breaks event streams off: they have
+// no end of their own.
 func New(ctx context.Context, o Options) http.Handler {
 	reverse := &httputil.ReverseProxy{
-		Transport: o.Transport, Rewrite: o.Rewrite, ModifyResponse: o.Answer, ErrorHandler: o.Fail,
+		Transport: o.Transport, Rewrite: o.Rewrite, ErrorHandler: o.Fail,
+		ModifyResponse: func(answer *http.Response) error {
+			if isEventStream(answer.Header) && answer.StatusCode != http.StatusSwitchingProtocols {
+				body := answer.Body
+				answer.Body = &events{body, context.AfterFunc(ctx, func() { _ = body.Close() })}
+			}
+			if o.Answer == nil {
+				return nil
+			}
+			return o.Answer(answer)
+		},
 		ErrorLog: logging.ServerErrors(o.Log), BufferPool: &buffers{},
 	}
 	if o.Whole {
@@ -67,6 +78,17 @@ func New(ctx context.Context, o Options) http.Handler {
 		}
 		reverse.ServeHTTP(&answer{ResponseWriter: w, control: control, header: make(http.Header)}, r)
 	})
+}
+
+// events is the body of an event stream.
+type events struct {
+	io.ReadCloser
+	stop func() bool
+}
+
+func (e *events) Close() error {
+	e.stop()
+	return e.ReadCloser.Close()
 }
 
 // body is the body of a request. A client that stops sending is given up, and so is its request.

@@ -269,7 +269,8 @@ func TestOwnRoutesKeepTheirLayers(t *testing.T) {
 			t.Errorf("%s: %q %v", path, body, answer.Header)
 		}
 	}
-	if n := len(f.logs.FilterField(zapIncoming).All()); n != 7 {
+	f.Close() // waits for the last line
+	if n := f.logs.FilterField(zapIncoming).Len(); n != 7 {
 		t.Errorf("%d lines in the request log, want 7", n)
 	}
 }

@@ -42,7 +42,8 @@ type Gateway struct {
 }
 
 // New returns a gateway, or nil if there is no target. layers is what belongs around the answers that are not the backend's:
-// those to requests that it did not get or did not answer. When ctx ends, upgraded connections are closed.
+// those to requests that it did not get or did not answer. When ctx ends, upgraded connections and event
+// streams are closed.
 func New(ctx context.Context, s Settings, log *zap.Logger, layers func(http.Handler) http.Handler) *Gateway {
 	if s.Target == nil {
 		return nil
