@@ -133,6 +133,7 @@ func (h *Host) useServer(_ context.Context, s *state) error {
 	h.fallback = gateway.New(h.streams, s.fallback, h.log, func(next http.Handler) http.Handler { return httpserver.Layers(s.server, next) })
 	s.server.Beyond = h.fallback.Beyond(h.owns)
 	h.live.Use(s.server, httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter))
+	h.fallback.Announce(old)
 	old.Close()
 	return nil
 }

@@ -57,8 +57,14 @@ func New(ctx context.Context, s Settings, log *zap.Logger, layers func(http.Hand
 	g.forward = forward.New(ctx, forward.Options{
 		Transport: &transport{pool}, Rewrite: g.rewrite, Answer: g.answered, Fail: g.fail, Log: log, Whole: true,
 	})
-	g.log.Info("requests that no plugin serves go to the fallback")
 	return g
+}
+
+// Announce logs that the gateway is in use, unless old has the same target. Both may be nil.
+func (g *Gateway) Announce(old *Gateway) {
+	if g != nil && (old == nil || *old.settings.Target != *g.settings.Target) {
+		g.log.Info("requests that no plugin serves go to the fallback")
+	}
 }
 
 // Beyond returns the gateway for requests that are not owned, and nil for others. Without a gateway it is nil itself.
