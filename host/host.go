@@ -28,6 +28,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/discovery"
 	"github.com/understudy-host/understudy/pkg/gateway"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
@@ -81,11 +82,13 @@ type Host struct {
 	live      httpserver.Live // the apiRouter with what the server options put around it
 	health    httpserver.Health
 	server    *httpserver.Server
-	first     *state                       // of the start
-	last      *state                       // the newest in use
-	fallback  *gateway.Gateway             // for requests that no plugin serves, or nil
-	streams   context.Context              // of the fallback: it ends when the host stops
-	end       context.CancelFunc           // ends streams
+	first     *state             // of the start
+	last      *state             // the newest in use
+	fallback  *gateway.Gateway   // for requests that no plugin serves, or nil
+	streams   context.Context    // of the fallback: it ends when the host stops
+	end       context.CancelFunc // ends streams
+	discovery discovery.Discovery
+	internal  string                       // where plugins here reach each other
 	running   map[string]*plugin.Lifecycle // the extensions that run, by name
 	ready     []func()                     // functions of extensions to call when the host serves
 	cleaning  sync.WaitGroup               // counts the generations whose hooks have not finished
@@ -179,6 +182,11 @@ func (h *Host) Open(ctx context.Context) (err error) {
 			_ = listener.Close()
 		}
 	}()
+	port := first.server.Port
+	if address, ok := listener.Addr().(*net.TCPAddr); ok {
+		port = address.Port
+	}
+	h.internal = discovery.Local(first.server.TLS != nil, first.server.Host, port)
 	if err := h.addLayers(ctx, loaded, listener.Addr()); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
@@ -72,6 +73,7 @@ func (h *Host) owns(r *http.Request) bool {
 func (m *mount) createEnv(s *state) plugin.Environment {
 	return plugin.Environment{
 		Logger: m.log, Config: m.schema.Scope(s.config), BaseURL: s.baseURL + m.prefix,
+		Auth: new(backstageauth.Barrier), Discovery: &m.host.discovery,
 		Production: m.host.production(), Lifecycle: new(plugin.Lifecycle),
 		Memo: m.host.memo.Scope(m.plugin.ID), Listen: m.host.options.Listen,
 	}
@@ -153,7 +155,7 @@ func (m *mount) createRouter(ctx context.Context, env plugin.Environment) (route
 	if err == nil && router == nil {
 		err = errors.New("New returned no handler")
 	}
-	return router, err
+	return router, errors.Join(err, env.Auth.Err())
 }
 
 // ServeHTTP passes the request to the newest generation. If the plugin has not started, it answers as Backstage does, but

@@ -10,6 +10,7 @@ import (
 
 	"github.com/understudy-host/understudy/host/change"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/discovery"
 	"github.com/understudy-host/understudy/pkg/gateway"
 	"github.com/understudy-host/understudy/pkg/httpserver"
 	"github.com/understudy-host/understudy/pkg/logging"
@@ -18,13 +19,14 @@ import (
 
 // state is what the host makes of one configuration before it changes anything that runs.
 type state struct {
-	loaded   *appconfig.Config // what config is without the host's own layers; nil until it is to be used
-	config   *appconfig.Config
-	baseURL  string
-	server   httpserver.Options
-	log      logging.Settings
-	boot     plugin.BootPolicy
-	fallback gateway.Settings
+	loaded    *appconfig.Config // what config is without the host's own layers; nil until it is to be used
+	config    *appconfig.Config
+	baseURL   string
+	server    httpserver.Options
+	log       logging.Settings
+	boot      plugin.BootPolicy
+	fallback  gateway.Settings
+	endpoints discovery.Endpoints
 }
 
 // prepare checks a configuration and makes a state of it. It changes nothing. If the configuration matches the
@@ -38,8 +40,9 @@ func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	log, err3 := logging.ReadSettings(config)
 	boot, err4 := plugin.ReadBootPolicy(config)
 	fallback, err5 := gateway.Read(config, gateway.Address{BaseURL: baseURL, Host: server.Host, Port: server.Port})
-	return &state{config: config, baseURL: baseURL, server: server, log: log, boot: boot, fallback: fallback},
-		errors.Join(err1, err2, err3, err4, err5)
+	endpoints, err6 := discovery.Read(config)
+	return &state{config: config, baseURL: baseURL, server: server, log: log, boot: boot, fallback: fallback, endpoints: endpoints},
+		errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 // A reloader puts one part of a state into use. If it fails, the old part stays in use.
@@ -64,6 +67,7 @@ func (h *Host) reloaders() []reloader {
 			"backend.cors", "backend.csp", "backend.https", "backend.lifecycle.serverShutdownDelay", "backend.referrer",
 			"backend.trustProxy", "understudy.fallback",
 		), h.useServer},
+		{"discovery", keys("backend.baseUrl", "discovery"), h.useDiscovery},
 		{"start", h.startReads, func(context.Context, *state) error { return nil }},
 	}
 	for _, m := range h.mounts {
@@ -135,6 +139,16 @@ func (h *Host) useServer(_ context.Context, s *state) error {
 	h.live.Use(s.server, httpserver.Wrap(s.server, &h.health, h.access, h.apiRouter))
 	h.fallback.Announce(old)
 	old.Close()
+	return nil
+}
+
+// useDiscovery says where plugins are from now on.
+func (h *Host) useDiscovery(_ context.Context, s *state) error {
+	paths := make(map[string]string)
+	for _, p := range h.options.Plugins {
+		paths[p.ID] = p.Path
+	}
+	h.discovery.Use(s.endpoints, discovery.Defaults{Internal: h.internal, External: s.baseURL, Paths: paths})
 	return nil
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
+	"github.com/understudy-host/understudy/pkg/discovery"
 	"github.com/understudy-host/understudy/pkg/memo"
 )
 
@@ -74,6 +76,14 @@ type Environment struct {
 	// BaseURL is where browsers reach the plugin, without a trailing slash:
 	// "https://backstage.example.com/api/auth/coder". It comes from backend.baseUrl and never from a request.
 	BaseURL string
+
+	// Auth holds the plugin's auth policies: what Auth.Allow does not open needs credentials. It is the counterpart of
+	// Backstage's httpRouter.addAuthPolicy and httpAuth. backstageauth.Caller says who sent a request. It is nil for an
+	// Extension.
+	Auth *backstageauth.Barrier
+
+	// Discovery finds the URLs of plugins by their IDs, also of those in other backends. It is nil for an Extension.
+	Discovery *discovery.Discovery
 
 	// Production reports whether NODE_ENV is production.
 	Production bool

@@ -15,6 +15,8 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/appconfig/value"
 	"github.com/understudy-host/understudy/pkg/appconfig/yaml"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
+	"github.com/understudy-host/understudy/pkg/discovery"
 	"github.com/understudy-host/understudy/pkg/memo"
 	"github.com/understudy-host/understudy/plugin"
 )
@@ -52,6 +54,12 @@ func Environment(t testing.TB, p plugin.Plugin, content string) (plugin.Environm
 	if !ok {
 		base = "http://localhost:7007"
 	}
+	endpoints, err := discovery.Read(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := new(discovery.Discovery)
+	found.Use(endpoints, discovery.Defaults{Internal: base, External: base, Paths: map[string]string{p.ID: p.Path}})
 	core, logs := observer.New(zap.DebugLevel)
 	hooks := new(plugin.Lifecycle)
 	t.Cleanup(func() {
@@ -63,6 +71,8 @@ func Environment(t testing.TB, p plugin.Plugin, content string) (plugin.Environm
 		Logger:    zap.New(core).With(zap.String("type", "plugin"), zap.String("plugin", p.ID)),
 		Config:    own.Scope(config),
 		BaseURL:   base + "/api" + p.Path,
+		Auth:      new(backstageauth.Barrier),
+		Discovery: found,
 		Lifecycle: hooks,
 		Memo:      memo.New(nil, nil),
 		Listen: func(ctx context.Context, _, address string) (net.Listener, error) {
