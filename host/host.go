@@ -182,11 +182,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 			_ = listener.Close()
 		}
 	}()
-	port := first.server.Port
-	if address, ok := listener.Addr().(*net.TCPAddr); ok {
-		port = address.Port
-	}
-	h.internal = discovery.Local(first.server.TLS != nil, first.server.Host, port)
+	h.internal = internalURL(first.server, listener.Addr())
 	if err := h.addLayers(ctx, loaded, listener.Addr()); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 
@@ -150,6 +151,15 @@ func (h *Host) useDiscovery(_ context.Context, s *state) error {
 	}
 	h.discovery.Use(s.endpoints, discovery.Defaults{Internal: h.internal, External: s.baseURL, Paths: paths})
 	return nil
+}
+
+// internalURL returns where plugins reach each other at a server that listens on an address.
+func internalURL(o httpserver.Options, address net.Addr) string {
+	port := o.Port
+	if tcp, ok := address.(*net.TCPAddr); ok {
+		port = tcp.Port
+	}
+	return discovery.Local(o.TLS != nil, o.Host, port)
 }
 
 // startReads returns the changed keys that are read only at the start.

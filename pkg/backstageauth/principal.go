@@ -5,6 +5,7 @@ package backstageauth
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/understudy-host/understudy/pkg/apierror"
@@ -43,10 +44,8 @@ type AccessRestrictions struct {
 // Require returns an error if p is of none of the kinds: Backstage's AuthenticationError for nobody, otherwise its
 // NotAllowedError.
 func (p Principal) Require(kinds ...Kind) error {
-	for _, kind := range kinds {
-		if p.Kind == kind {
-			return nil
-		}
+	if slices.Contains(kinds, p.Kind) {
+		return nil
 	}
 	if p.Kind == None {
 		return apierror.Authentication("Missing credentials")

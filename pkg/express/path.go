@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -58,14 +59,14 @@ type pathToken struct {
 
 // literal returns the text of a pattern that has nothing else and is ASCII.
 func literal(tokens []pathToken) (string, bool) {
-	text := ""
+	var text strings.Builder
 	for _, t := range tokens {
 		if t.kind != 't' {
 			return "", false
 		}
-		text += t.text
+		text.WriteString(t.text)
 	}
-	return text, !strings.ContainsFunc(text, func(c rune) bool { return c > unicode.MaxASCII })
+	return text.String(), !strings.ContainsFunc(text.String(), func(c rune) bool { return c > unicode.MaxASCII })
 }
 
 type pathParser struct{ rest []rune }
@@ -151,7 +152,7 @@ func (p *pathParser) name() (name string) {
 func flatten(tokens, before []pathToken, yield func([]pathToken) error) error {
 	for i, t := range tokens {
 		if t.kind != '{' {
-			before = append(before[:len(before):len(before)], t)
+			before = append(slices.Clip(before), t)
 			continue
 		}
 		if err := flatten(t.group, before, func(with []pathToken) error { return flatten(tokens[i+1:], with, yield) }); err != nil {

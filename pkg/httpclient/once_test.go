@@ -53,7 +53,7 @@ func TestRequestThatWasSentIsNotSentAgain(t *testing.T) {
 			}
 			serveRaw(t, listener, func(_ int, conn net.Conn) {
 				in := bufio.NewReader(conn)
-				for n := 0; n < 2; n++ {
+				for n := range 2 {
 					if _, err := http.ReadRequest(in); err != nil {
 						return
 					}
