@@ -134,8 +134,8 @@ func (d *dev) run(environ []string) {
 			t.Logf("the log:\n%s", log)
 		}
 	})
-	_, rest, _ := strings.Cut(log.Wait(t, " in a browser"), "open ")
-	d.demo, _, _ = strings.Cut(rest, " ")
+	rest, _, _ := strings.Cut(log.Wait(t, "open http"), " ")
+	d.demo = "http" + rest
 	d.await("first")
 }
 
