@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
 // posted is what a page posts to its opener.
@@ -17,7 +15,7 @@ type posted struct {
 		Data struct {
 			Type, Token, TargetOrigin, Message string
 			Response                           struct {
-				Profile      upstream.Profile
+				Profile      profileInfo
 				ProviderInfo struct {
 					AccessToken string
 					Scope       string

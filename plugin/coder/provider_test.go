@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/understudy-host/understudy/pkg/express"
-	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
 func TestSignInAlwaysUsesPKCE(t *testing.T) {
@@ -37,7 +36,7 @@ func TestSignIn(t *testing.T) {
 	if !strings.HasPrefix(said.token(), accessPrefix) || said.to() != appURL || said.Close != 100 {
 		t.Errorf("the app gets %+v", said)
 	}
-	if who := said.Messages[1].Data.Response.Profile; who != (upstream.Profile{Email: "wren@example.com", Picture: "https://x.example/a.png", DisplayName: "Wren Tester"}) {
+	if who := said.Messages[1].Data.Response.Profile; who != (profileInfo{Email: "wren@example.com", Picture: "https://x.example/a.png", DisplayName: "Wren Tester"}) {
 		t.Errorf("profile %+v", who)
 	}
 	if token := br.cookie("/refresh", refreshCookie); !strings.HasPrefix(token, refreshPrefix) {
@@ -181,7 +180,7 @@ func TestOddButUsableAnswersOfCoder(t *testing.T) {
 	})
 	br := b.browser(t)
 	page := br.signInPage("development")
-	if who := page.posted(t).Messages[1].Data.Response.Profile; who != (upstream.Profile{DisplayName: "wren"}) {
+	if who := page.posted(t).Messages[1].Data.Response.Profile; who != (profileInfo{DisplayName: "wren"}) {
 		t.Errorf("profile %+v", who)
 	}
 	for _, body := range []string{page.body, br.refresh("development").body} {

@@ -34,8 +34,15 @@ const (
 
 // sessionResponse is Backstage's OAuthResponse, which the app gets from a sign-in and a refresh.
 type sessionResponse struct {
-	Profile      *upstream.Profile `json:"profile"`
-	ProviderInfo providerInfo      `json:"providerInfo"`
+	Profile      profileInfo  `json:"profile"`
+	ProviderInfo providerInfo `json:"providerInfo"`
+}
+
+// profileInfo is Backstage's ProfileInfo.
+type profileInfo struct {
+	Email       string `json:"email,omitempty"`
+	Picture     string `json:"picture,omitempty"`
+	DisplayName string `json:"displayName,omitempty"`
 }
 
 // providerInfo is the part of the response about Coder's token.
@@ -48,7 +55,10 @@ type providerInfo struct {
 
 // newSessionResponse returns the response for the app. The refresh token is not part of it.
 func newSessionResponse(t *upstream.Tokens, p *upstream.Profile) sessionResponse {
-	return sessionResponse{p, providerInfo{t.ID, t.Access, strings.Join(splitScope(t.Scope), " "), t.ExpiresIn}}
+	return sessionResponse{
+		Profile:      profileInfo{Email: p.Email, Picture: p.AvatarURL, DisplayName: p.DisplayName()},
+		ProviderInfo: providerInfo{t.ID, t.Access, strings.Join(splitScope(t.Scope), " "), t.ExpiresIn},
+	}
 }
 
 // stateLife is how long a session knows the state that it was made with.

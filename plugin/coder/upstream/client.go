@@ -54,12 +54,18 @@ type Tokens struct {
 	ExpiresIn any    // as Coder wrote it, nil if it did not
 }
 
-// Profile is the part of Coder's user that Backstage shows. Its JSON is Backstage's ProfileInfo.
+// Profile is the part of Coder's user that Backstage reads, in Coder's JSON.
 type Profile struct {
-	Email       string `json:"email,omitempty"`
-	Picture     string `json:"picture,omitempty"`
-	DisplayName string `json:"displayName,omitempty"`
+	ID        string `json:"id"`
+	Username  string `json:"username"`
+	Name      string `json:"name"`
+	Email     string `json:"email"`
+	AvatarURL string `json:"avatar_url"`
 }
+
+// DisplayName returns what the published module shows: the name, otherwise the user name. As passport it falls back on the
+// ID.
+func (p *Profile) DisplayName() string { return cmp.Or(p.Name, p.Username, p.ID) }
 
 // AuthorizeURL returns the URL at which Coder asks the user for consent. Beside the given values it carries only
 // parameters that Coder knows, since Coder refuses others.
@@ -147,17 +153,12 @@ func (c *Client) Profile(ctx context.Context, accessToken string) (*Profile, err
 	if err != nil {
 		return nil, err
 	}
-	var user struct {
-		ID, Username, Name, Email string
-		AvatarURL                 string `json:"avatar_url"`
-	}
+	var user Profile
 	_ = json.Unmarshal(body, &user) // a member of another type stays empty
 	if user.ID+user.Username == "" {
 		return nil, malformed(operation, "not the JSON of a user")
 	}
-	// The published module shows the name, otherwise the user name; passport falls back on the id.
-	name := cmp.Or(user.Name, user.Username, user.ID)
-	return &Profile{Email: user.Email, Picture: user.AvatarURL, DisplayName: name}, nil
+	return &user, nil
 }
 
 // config returns the application as x/oauth2 wants it, with the endpoints that are known by now.

@@ -19,17 +19,16 @@ const (
 // limiter bounds the calls at once to one deployment. Anybody can cause calls with made-up tokens and codes, so
 // that requests without a session of ours get at most half of the calls and half of the queue.
 type limiter struct {
-	calls, strangers          chan struct{} // one element for each call under way, and for each of a stranger
-	waiting, waitingStrangers atomic.Int64
-	log                       *zap.Logger
-	refused                   atomic.Int64 // since the last line of the log
-	lastLog                   atomic.Int64 // in Unix nanoseconds
+	calls, strangers *Slots // for each call under way, and for each of a stranger
+	log              *zap.Logger
+	refused          atomic.Int64 // since the last line of the log
+	lastLog          atomic.Int64 // in Unix nanoseconds
 }
 
 // newLimiter returns a limiter for at most limit calls at once, 2 at least.
 func newLimiter(limit int, log *zap.Logger) *limiter {
 	limit = max(limit, 2)
-	return &limiter{calls: make(chan struct{}, limit), strangers: make(chan struct{}, limit/2), log: log}
+	return &limiter{calls: NewSlots(limit), strangers: NewSlots(limit / 2), log: log}
 }
 
 // Context keys of the limiter.
@@ -62,21 +61,21 @@ func (l *limiter) hold(ctx context.Context, operation string) (context.Context, 
 	signedIn := ctx.Value(signedInKey{}) != nil
 	timeout, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	if !signedIn && !take(timeout, l.strangers, &l.waitingStrangers) {
+	if !signedIn && !l.strangers.Take(timeout) {
 		return ctx, nil, l.busy(ctx, operation, signedIn)
 	}
-	if !take(timeout, l.calls, &l.waiting) {
+	if !l.calls.Take(timeout) {
 		if !signedIn {
-			<-l.strangers
+			l.strangers.Release()
 		}
 		return ctx, nil, l.busy(ctx, operation, signedIn)
 	}
 	held, cancelHeld := detach(context.WithValue(ctx, heldKey{}, l))
 	release := sync.OnceFunc(func() {
 		cancelHeld()
-		<-l.calls
+		l.calls.Release()
 		if !signedIn {
-			<-l.strangers
+			l.strangers.Release()
 		}
 	})
 	return held, release, nil
@@ -91,24 +90,36 @@ func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(detached)
 }
 
-// take puts an element into slots. It waits for that until ctx ends, unless as many wait already as there are slots.
-func take(ctx context.Context, slots chan struct{}, waiting *atomic.Int64) bool {
+// Slots bound what is done at once. As many wait as there are slots.
+type Slots struct {
+	taken   chan struct{} // one element for each
+	waiting atomic.Int64
+}
+
+// NewSlots returns n slots.
+func NewSlots(n int) *Slots { return &Slots{taken: make(chan struct{}, n)} }
+
+// Take takes a slot. It waits for that until ctx ends, unless as many wait already as there are slots.
+func (s *Slots) Take(ctx context.Context) bool {
 	select {
-	case slots <- struct{}{}:
+	case s.taken <- struct{}{}:
 		return true
 	default:
 	}
-	defer waiting.Add(-1)
-	if waiting.Add(1) > int64(cap(slots)) {
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > int64(cap(s.taken)) {
 		return false
 	}
 	select {
-	case slots <- struct{}{}:
+	case s.taken <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
+
+// Release gives a slot back.
+func (s *Slots) Release() { <-s.taken }
 
 // busy returns the error of a call that was not made, and logs the first of many.
 func (l *limiter) busy(ctx context.Context, operation string, signedIn bool) error {
@@ -120,7 +131,7 @@ func (l *limiter) busy(ctx context.Context, operation string, signedIn bool) err
 	if now-last >= int64(logEvery) && l.lastLog.CompareAndSwap(last, now) {
 		l.refused.Add(-refused)
 		l.log.Warn("too many calls to Coder at once, requests are answered with 503: if nobody floods this backend, "+
-			"see why Coder is slow, or raise coder.oauth.maxConcurrentCalls", zap.Int("maxConcurrentCalls", cap(l.calls)),
+			"see why Coder is slow, or raise coder.oauth.maxConcurrentCalls", zap.Int("maxConcurrentCalls", cap(l.calls.taken)),
 			zap.Bool("signedIn", signedIn), zap.Int64("refused", refused))
 	}
 	return &Error{Kind: Busy, RetryAfter: retryAfter, operation: operation}

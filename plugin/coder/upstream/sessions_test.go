@@ -155,7 +155,7 @@ func TestOnlyTheProfileIsReadAgainAfterItFailed(t *testing.T) {
 	}
 	profile = `{"username":"wren"}`
 	renewal, err = s.Renew(t.Context(), c, "r0", "")
-	if err != nil || renewal.Tokens.Refresh != "r1" || renewal.Profile.DisplayName != "wren" || refreshes != 1 {
+	if err != nil || renewal.Tokens.Refresh != "r1" || renewal.Profile.DisplayName() != "wren" || refreshes != 1 {
 		t.Errorf("with a profile: %+v, %v after %d refreshes", renewal, err, refreshes)
 	}
 }
