@@ -28,7 +28,7 @@ func readTLS(config *appconfig.Config) (o *tls.Config, made bool, err error) {
 	if made = value == true; made {
 		pair, err = selfSigned(config)
 	} else {
-		pair, err = readCertificate(config)
+		pair, err = ReadCertificate(config, "backend.https.certificate")
 	}
 	if err != nil {
 		return nil, false, err
@@ -36,16 +36,16 @@ func readTLS(config *appconfig.Config) (o *tls.Config, made bool, err error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, made, nil
 }
 
-func readCertificate(config *appconfig.Config) (tls.Certificate, error) {
-	cert, err1 := config.GetString("backend.https.certificate.cert")
-	key, err2 := config.GetString("backend.https.certificate.key")
+// ReadCertificate reads a certificate and its key, in PEM form, from cert and key below a config key.
+func ReadCertificate(config *appconfig.Config, at string) (tls.Certificate, error) {
+	cert, err1 := config.GetString(at + ".cert")
+	key, err2 := config.GetString(at + ".key")
 	if err := errors.Join(err1, err2); err != nil {
 		return tls.Certificate{}, err
 	}
 	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
 	if err != nil {
-		err = fmt.Errorf("config key 'backend.https.certificate' in '%s' does not hold a certificate and its key in PEM form: %w",
-			config.LayerOf("backend.https.certificate"), err)
+		err = fmt.Errorf("config key '%s' in '%s' does not hold a certificate and its key in PEM form: %w", at, config.LayerOf(at), err)
 	}
 	return pair, err
 }

@@ -40,7 +40,7 @@ type Options struct {
 func ReadOptions(config *appconfig.Config) (Options, error) {
 	var o Options
 	var errs [5]error
-	o.Host, o.Port, errs[0] = readListen(config)
+	o.Host, o.Port, errs[0] = ReadAddress(config, "backend.listen", "", defaultPort)
 	o.TLS, o.selfSigned, errs[1] = readTLS(config)
 	o.csp, o.referrer, errs[2] = readPolicies(config)
 	o.cors, errs[3] = readCORS(config)
@@ -60,35 +60,41 @@ func (o Options) NeedRestart(running Options) (keys []string) {
 	return keys
 }
 
-func readListen(config *appconfig.Config) (host string, port int, err error) {
-	value, ok, err := config.GetOptional("backend.listen")
+// ReadAddress reads an address in the forms of backend.listen: "<port>", "<host>:<port>", or an object with host and port.
+// It returns defaultHost and defaultPort for what is missing. A host "" is every address.
+func ReadAddress(config *appconfig.Config, key, defaultHost string, defaultPort int) (host string, port int, err error) {
+	value, ok, err := config.GetOptional(key)
 	if err != nil || !ok {
-		return "", defaultPort, err
+		return defaultHost, defaultPort, err
 	}
 	if address, ok := value.(string); ok {
 		at := strings.IndexByte(address, ':') // -1 for a port alone
 		port, err := strconv.ParseUint(strings.TrimSpace(address[at+1:]), 10, 16)
 		if err != nil {
-			return "", 0, fmt.Errorf("config key 'backend.listen' in '%s' is not an address, expected <port> or <host>:<port>",
-				config.LayerOf("backend.listen"))
+			return "", 0, fmt.Errorf("config key '%s' in '%s' is not an address, expected <port> or <host>:<port>", key, config.LayerOf(key))
 		}
-		return address[:max(at, 0)], int(port), nil
+		if at < 0 {
+			return defaultHost, int(port), nil
+		}
+		return address[:at], int(port), nil
 	}
+	hostKey, portKey := key+".host", key+".port"
+	host = defaultHost
 	// In Backstage an empty host is every address, but GetOptionalString refuses an empty string.
-	if value, _, err = config.GetOptional("backend.listen.host"); err == nil && value != "" {
-		host, _, err = config.GetOptionalString("backend.listen.host")
+	if value, ok, err = config.GetOptional(hostKey); err == nil && ok {
+		if host = ""; value != "" {
+			host, _, err = config.GetOptionalString(hostKey)
+		}
 	}
 	if err == nil && strings.ContainsAny(host, "/@?# ") { // a URL, perhaps with a password, which is not to be looked up
-		err = fmt.Errorf("config key 'backend.listen.host' in '%s' is not a host, expected a name or an IP address",
-			config.LayerOf("backend.listen.host"))
+		err = fmt.Errorf("config key '%s' in '%s' is not a host, expected a name or an IP address", hostKey, config.LayerOf(hostKey))
 	}
-	number, ok, portErr := config.GetOptionalNumber("backend.listen.port")
+	number, ok, portErr := config.GetOptionalNumber(portKey)
 	if !ok {
-		number = defaultPort
+		number = float64(defaultPort)
 	}
 	if portErr == nil && number != float64(uint16(number)) {
-		portErr = fmt.Errorf("config key 'backend.listen.port' in '%s' is %v, expected a port from 0 to 65535",
-			config.LayerOf("backend.listen.port"), number)
+		portErr = fmt.Errorf("config key '%s' in '%s' is %v, expected a port from 0 to 65535", portKey, config.LayerOf(portKey), number)
 	}
 	return host, int(number), errors.Join(err, portErr)
 }
