@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	for _, logs := range suite.logs {
 		for _, entry := range logs.All() {
 			text := entry.Message + " " + fmt.Sprint(entry.ContextMap())
-			for _, secret := range []string{clientSecret, accessPrefix, refreshPrefix, codePrefix, upstreamProse, "6e6f6e63653d"} {
+			for _, secret := range []string{clientSecret, relaySecret, accessPrefix, refreshPrefix, codePrefix, upstreamProse, "6e6f6e63653d"} {
 				if strings.Contains(text, secret) {
 					suite.found = append(suite.found, "log line: "+text)
 				}
@@ -151,7 +151,7 @@ func recorded(next http.Handler) http.Handler {
 		recorder := httptest.NewRecorder()
 		next.ServeHTTP(recorder, r)
 		body := recorder.Body.String()
-		secrets := []string{clientSecret, refreshPrefix, codePrefix}
+		secrets := []string{clientSecret, relaySecret, refreshPrefix, codePrefix}
 		if recorder.Code != http.StatusOK {
 			secrets = append(secrets, accessPrefix, upstreamProse)
 		}

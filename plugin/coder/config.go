@@ -12,6 +12,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/origin"
+	"github.com/understudy-host/understudy/plugin/coder/identity"
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
@@ -34,6 +35,8 @@ type settings struct {
 	byEnv            map[string]application // for the provider routes
 	mainEnv          string                 // auth.environment
 	keys             [][]byte               // for sealing; empty if none is configured
+	borrowed         bool                   // keys are Backstage's, which others have too
+	identity         *identity.Options      // nil if no environment signs people in to Backstage
 	requireBinding   bool                   // coder.oauth.requireBinding
 	calls            upstream.Options       // limits of calls to Coder
 	rotateAfter      time.Duration          // coder.oauth.rotateAfter; 0 is the default, and negative keeps no access token
@@ -46,6 +49,7 @@ type application struct {
 	key     string        // where it is configured, for the log
 	scopes  []string      // additionalScopes
 	session time.Duration // how long browsers keep the refresh token
+	signIn  bool          // it has a signIn
 }
 
 // readSettings reads and checks the configuration of a plugin that browsers find at mount. Its error names
@@ -92,6 +96,7 @@ func readSettings(config *appconfig.Config, mount string) (*settings, error) {
 	r.environments(s)
 	r.legacyApplication(s)
 	s.shareCallbacks()
+	r.identity(s)
 	s.warnings = append(s.warnings, s.oddities()...)
 	return s, errors.Join(r.problems...)
 }
@@ -111,11 +116,7 @@ func (r *reader) environments(s *settings) {
 		app.session = r.duration(at+".sessionDuration", thousandDays)
 		app.scopes = r.scopes(at + ".additionalScopes")
 		app.CallbackURL = r.callbackURL(at, s)
-		// Not errors: the Node backend takes such a configuration, and the rest of it works here too.
-		if r.has(at + ".signIn") {
-			s.warnings = append(s.warnings, at+".signIn has no effect: no Backstage identity is issued here, "+
-				"the session is for access to Coder")
-		}
+		app.signIn = r.has(at + ".signIn")
 		s.byEnv[env] = app
 	}
 	if len(s.byEnv) == 0 {

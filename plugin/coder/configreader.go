@@ -172,7 +172,7 @@ func (r *reader) sessionKeys(s *settings) {
 			s.warnings = append(s.warnings, fmt.Sprintf("%s has %d bytes, too few to seal cookies with, which takes %d: "+
 				"it is not used for that; set understudy.session.keys", key, size, minBorrowed))
 		default:
-			s.keys = append(s.keys, []byte(secret))
+			s.keys, s.borrowed = append(s.keys, []byte(secret)), true
 		}
 	}
 	for i, entry := range optional(r, r.config.GetOptionalConfigArray, "backend.auth.keys", nil) {

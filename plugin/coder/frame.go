@@ -171,7 +171,12 @@ func (h *handler) complete(r *request, a *attempt) (sessionResponse, error) {
 		made := session{state: a.flow.hash, stateUntil: time.Now().Add(stateLife).Unix()}
 		h.setSession(a.jar, a.env, made, got.Tokens, a.env.app.asked(a.fields["scope"]))
 	}
-	return newSessionResponse(got.Tokens, got.Profile), nil
+	// Without an identity, the session at Coder is there: the next refresh asks for one again.
+	response, err := h.sessionFor(r.Context(), r, a.env, got.Tokens, got.Profile)
+	if err != nil {
+		return sessionResponse{}, err // as Backstage posts what a sign-in resolver says
+	}
+	return response, nil
 }
 
 // rejection returns the error of an answer in which Coder, or the user there, refused, otherwise nil. proven says

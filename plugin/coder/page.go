@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	_ "embed"
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/express"
+	"github.com/understudy-host/understudy/plugin/coder/identity"
 )
 
 //go:embed page.html
@@ -66,6 +68,10 @@ func (h *handler) page(env string, fields map[string]string, err error) page {
 	message := apierror.From(err).Message
 	p := h.newPage("Sign-in failed", explanation(message, h.settings.appTitle))
 	p.Heading, p.Cause = "Sign-in failed", message
+	if _, ok := errors.AsType[*identity.Error](err); ok {
+		p.Text = "You are signed in to Coder, but not to " + h.settings.appTitle + ", for the reason below. Start again later; if that does " +
+			"not help, give it to the operator of " + h.settings.appTitle + "."
+	}
 	if _, known := h.environments[env]; !known || isForeign(message) {
 		return p // it would end in the same way
 	}

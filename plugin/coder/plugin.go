@@ -18,6 +18,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/memo"
 	"github.com/understudy-host/understudy/pkg/seal"
 	"github.com/understudy-host/understudy/plugin"
+	"github.com/understudy-host/understudy/plugin/coder/identity"
 	"github.com/understudy-host/understudy/plugin/coder/upstream"
 )
 
@@ -46,8 +47,9 @@ func Plugin() plugin.Plugin {
 // sharedState is kept across reloads, so that a reload ends no sign-in and no session. What is under way at Coder is in
 // sessions. The rest is kept in the plugin's memo.
 type sharedState struct {
-	mu       sync.Mutex
-	sessions map[string]*upstream.Sessions // by deployment and client
+	mu        sync.Mutex
+	sessions  map[string]*upstream.Sessions // by deployment and client
+	listeners identity.Listeners
 }
 
 // environment makes an environment. Environments and the legacy routes share the sessions of an application.
@@ -100,6 +102,7 @@ type handler struct {
 	legacy       *environment // for the callback and the bridge
 	environments map[string]*environment
 	callbackURLs []string // that flows may have been begun with
+	relay        *identity.Relay
 	router       *mux.Router
 }
 
@@ -143,6 +146,11 @@ func newHandler(ctx context.Context, env plugin.Environment, shared *sharedState
 	}
 	if h.callbackURLs, err = callbacks(env.Memo, urls...); err != nil {
 		return nil, err
+	}
+	if s.identity != nil {
+		if h.relay, err = identity.New(ctx, env, s.identity, &shared.listeners); err != nil {
+			return nil, err
+		}
 	}
 	h.log.Info("routes configured", zap.String("baseUrl", s.mount), zap.Strings("routes", h.routes()))
 	return h, nil

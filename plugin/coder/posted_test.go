@@ -20,6 +20,7 @@ type posted struct {
 					AccessToken string
 					Scope       string
 				}
+				BackstageIdentity json.RawMessage
 			}
 			Error json.RawMessage
 		}

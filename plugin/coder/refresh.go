@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -38,7 +39,7 @@ func (h *handler) refresh(w http.ResponseWriter, r *request) error {
 	if kept, ok := h.keptAccess(jar.cookies, e, s, asked); ok {
 		profile, err := e.Profile(ctx, kept.Access)
 		if err == nil && !e.Ended(s.refresh) {
-			return writeJSON(w, r, newSessionResponse(kept, profile))
+			return h.answerRefresh(ctx, w, r, e, kept, profile)
 		}
 		if failure := upstream.From(err); err != nil && failure.Status != http.StatusUnauthorized {
 			return h.profileFailed(w, e, failure)
@@ -55,7 +56,16 @@ func (h *handler) refresh(w http.ResponseWriter, r *request) error {
 	case err != nil:
 		return h.renewalFailed(w, e, renewal, upstream.From(err))
 	}
-	return writeJSON(w, r, newSessionResponse(renewal.Tokens, renewal.Profile))
+	return h.answerRefresh(ctx, w, r, e, renewal.Tokens, renewal.Profile)
+}
+
+// answerRefresh gives the app what a refresh brought.
+func (h *handler) answerRefresh(ctx context.Context, w http.ResponseWriter, r *request, e *environment, t *upstream.Tokens, p *upstream.Profile) error {
+	response, err := h.sessionFor(ctx, r, e, t, p)
+	if err != nil {
+		return identityFailed(w, err)
+	}
+	return writeJSON(w, r, response)
 }
 
 // renewalFailed returns the error for the app. It never removes the cookies: when Coder refuses a token, a request at
@@ -91,7 +101,12 @@ func (h *handler) profileFailed(w http.ResponseWriter, e *environment, err *upst
 func blameCoder(w http.ResponseWriter, failure *apierror.Error, err *upstream.Error) {
 	retryAfter(w, err)
 	failure.Status = err.GatewayStatus()
-	failure.Name = strings.ReplaceAll(http.StatusText(failure.Status), " ", "") + "Error"
+	failure.Name = gatewayName(failure.Status)
+}
+
+// gatewayName returns the name of an error with this status, such as "BadGatewayError".
+func gatewayName(status int) string {
+	return strings.ReplaceAll(http.StatusText(status), " ", "") + "Error"
 }
 
 // refreshFailed is Backstage's `new AuthenticationError('Refresh failed', cause)`.

@@ -3,6 +3,7 @@ package coder
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -16,6 +17,7 @@ type request struct {
 	query   express.Query
 	body    express.Body
 	cookies cookies
+	began   time.Time
 }
 
 // handlerFunc serves one route. An error is answered with Backstage's JSON; nothing may have been written then.
@@ -59,9 +61,10 @@ func (h *handler) route(path string, serve handlerFunc, methods ...string) strin
 // error on every route, unknown ones included.
 func (h *handler) parsed(serve handlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
 		body, err := express.ReadBody(r)
 		if err == nil {
-			err = serve(w, &request{r, express.ParseQuery(r.URL.RawQuery), body, express.ParseCookies(r.Header["Cookie"])})
+			err = serve(w, &request{r, express.ParseQuery(r.URL.RawQuery), body, express.ParseCookies(r.Header["Cookie"]), began})
 		}
 		if err != nil {
 			h.fail(w, r, err)

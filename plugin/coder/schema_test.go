@@ -55,8 +55,8 @@ func TestSchemaVisibility(t *testing.T) {
 coder: {oauth: {clientSecret: one, clientId: public}}
 auth: {session: {secret: two}, providers: {coder: {development: {clientSecret: three, clientId: public}}}}
 backend: {auth: {keys: [{secret: four}]}}
-understudy: {session: {keys: [five]}}`))
-	if got := " " + strings.Join(secrets, " ") + " "; len(secrets) != 5 || strings.Contains(got, "public") {
+understudy: {session: {keys: [five]}, identity: {target: public, clientSecret: six, https: {certificate: {cert: public, key: seven}}}}`))
+	if got := " " + strings.Join(secrets, " ") + " "; len(secrets) != 7 || strings.Contains(got, "public") {
 		t.Errorf("secrets %v", secrets)
 	}
 }

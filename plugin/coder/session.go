@@ -36,6 +36,8 @@ const (
 type sessionResponse struct {
 	Profile      profileInfo  `json:"profile"`
 	ProviderInfo providerInfo `json:"providerInfo"`
+
+	Identity json.RawMessage `json:"backstageIdentity,omitempty"` // as the Node backend gave it
 }
 
 // profileInfo is Backstage's ProfileInfo.
@@ -137,6 +139,9 @@ func (h *handler) session(sent cookies, e *environment) (s session, ok bool) {
 	// for a Node backend.
 	doubled := slices.ContainsFunc(bindingNames[:], func(name string) bool { return sent.first(name) != "" }) && slices.ContainsFunc(sent[refreshCookie], func(token string) bool { return token != sent[refreshCookie][0] })
 	switch {
+	case h.relay.Owns(tokens[0]): // never sent to Coder
+		h.log.Warn("a handle for the Node backend came in place of a refresh token: understudy.identity.target leads back to this backend",
+			zap.String("env", e.name))
 	case foreign, len(h.environments) > 1 && e.name != h.settings.mainEnv:
 		h.log.Warn("refresh token of another environment refused", zap.String("env", e.name))
 	case doubled:
