@@ -178,3 +178,53 @@ func TestWhatIsWrongIsSaidWithARemedy(t *testing.T) {
 		})
 	}
 }
+
+// TestNodeBackendsCoderProviderIsLookedAt: it has to ask the internal listener, and not Coder.
+func TestNodeBackendsCoderProviderIsLookedAt(t *testing.T) {
+	var asked []string
+	leads := func(to string) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
+	}
+	const listener, relaySecret = "http://127.0.0.1:7017", "a-secret-of-the-relay-0123456789"
+	for name, test := range map[string]struct {
+		answer func(http.ResponseWriter, *http.Request)
+		want   string
+	}{
+		"right":             {leads(listener + "/oauth2/authorize?client_id=backstage"), "ok | OF | it is there"},
+		"Coder's":           {leads("http://coder.invalid/oauth2/authorize?client_id=backstage"), "WRONG | OF | its deploymentUrl is Coder's: set it to " + listener},
+		"somewhere":         {leads("https://relay.example/oauth2/authorize?client_id=backstage"), "doubt | OF | its deploymentUrl is https://relay.example, and the internal listener is " + listener},
+		"another client":    {leads(listener + "/oauth2/authorize?client_id=other"), "WRONG | OF | its clientId is not that of auth.providers.coder.development"},
+		"this host":         {leads(listener + "/oauth2/authorize?client_id=backstage&code_challenge=x"), "WRONG | OF | it sends a PKCE challenge, so this host answers"},
+		"no Coder provider": {http.NotFound, "WRONG | OF | status 404: add @coder/plugin-auth-backend-module-coder-provider there, and auth.providers.coder.development"},
+		"down":              {nil, "WRONG | OF | dial tcp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, nil)
+			node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = append(asked, r.Method+" "+r.URL.Path+" "+r.Header.Get("Cookie"))
+				recorder := httptest.NewRecorder()
+				test.answer(recorder, r)
+				w.Header().Set("Location", strings.Replace(recorder.Header().Get("Location"), "http://coder.invalid", s.coder.CoderURL(), 1))
+				w.WriteHeader(recorder.Code)
+			}))
+			defer node.Close()
+			if test.answer == nil {
+				node.Close()
+			}
+			got := examine(t, strings.NewReplacer(
+				"coder: {deployment: {accessUrl: ", "auth: {environment: development, providers: {coder: {development: {signIn: {resolvers: []}, deploymentUrl: ",
+				"}, oauth: {clientId", ", clientId", secret+"}}", secret+"}}}}",
+				"understudy: {", "understudy: {identity: {target: '"+node.URL+"', clientSecret: "+relaySecret+"}, ",
+			).Replace(s.config))
+			of := "the Node backend's Coder provider " + node.URL + "/api/auth/coder, env development"
+			if want := strings.Replace(test.want, "OF", of, 1); !strings.Contains(got, want) || strings.Contains(got, relaySecret) {
+				t.Errorf("not said: %s\n%s", want, got)
+			}
+		})
+	}
+	for _, request := range asked {
+		if request != "GET /api/auth/coder/start " {
+			t.Errorf("the Node backend is asked %q", request)
+		}
+	}
+}

@@ -68,6 +68,7 @@ func examine(ctx context.Context, env plugin.Environment, report func(plugin.Fin
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.byEnv)) {
 		x.ownRoutes(ctx, name, s.byEnv[name])
+		x.issuer(ctx, name, s.byEnv[name])
 	}
 	x.cookies(s.byEnv[s.mainEnv])
 }
@@ -130,42 +131,76 @@ func (x examiner) client(ctx context.Context, c *upstream.Client, app applicatio
 		c.AuthorizeURL(state, oauth2.GenerateVerifier(), app.asked("")), app.CallbackURL)
 }
 
-// ownRoutes begins a sign-in as a browser would, and looks whether this host answers with this configuration.
-func (x examiner) ownRoutes(ctx context.Context, env string, app application) {
-	s, of := x.settings, "the route "+x.settings.mount+"/start?env="+env
+// begin begins a sign-in at a Coder provider as a browser would, and returns where that leads: nowhere unless it is at Coder.
+func (x examiner) begin(ctx context.Context, provider, env string) (status int, to *url.URL, err error) {
 	transport, _ := httpclient.New(httpclient.Options{}) // the deployment has told of its warning
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
-	query := url.Values{"env": {env}, "origin": {s.appOrigin}, "scope": {""}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.mount+"/start?"+query.Encode(), nil)
+	query := url.Values{"env": {env}, "origin": {x.settings.appOrigin}, "scope": {""}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, provider+"/start?"+query.Encode(), nil)
 	if err != nil {
-		x.say(plugin.Wrong, of, "it is no URL")
-		return
+		return 0, nil, errors.New("it is no URL")
 	}
 	request.Header.Set("User-Agent", "understudy")
 	answer, err := client.Do(request)
 	if err != nil {
-		x.say(plugin.Wrong, of, "%v: start this host, or have backend.baseUrl lead to it", cause(err))
-		return
+		return 0, nil, cause(err)
 	}
 	_ = answer.Body.Close()
-	to, _ := url.Parse(answer.Header.Get("Location"))
-	asked := url.Values{}
-	if to != nil {
-		asked = to.Query()
+	if to, err = url.Parse(answer.Header.Get("Location")); err != nil {
+		to = &url.URL{}
 	}
-	switch {
-	case answer.StatusCode != http.StatusFound:
-		x.say(plugin.Wrong, of, "status %d: another program answers, or this host with another configuration; have /api/auth/coder lead here",
-			answer.StatusCode)
+	return answer.StatusCode, to, nil
+}
+
+// ownRoutes looks whether this host answers with this configuration.
+func (x examiner) ownRoutes(ctx context.Context, env string, app application) {
+	of := "the route " + x.settings.mount + "/start?env=" + env
+	status, to, err := x.begin(ctx, x.settings.mount, env)
+	if err != nil {
+		x.say(plugin.Wrong, of, "%v: start this host, or have backend.baseUrl lead to it", err)
+		return
+	}
+	switch asked := to.Query(); {
+	case status != http.StatusFound:
+		x.say(plugin.Wrong, of, "status %d: another program answers, or this host with another configuration; have /api/auth/coder lead here", status)
 	case asked.Get("code_challenge") == "":
 		x.say(plugin.Wrong, of, "it sends no PKCE challenge, so the Node backend answers: have /api/auth/coder lead to this host")
 	case !strings.HasPrefix(to.String(), app.Deployment+"/"), asked.Get("client_id") != app.ClientID, asked.Get("redirect_uri") != app.CallbackURL:
 		x.say(plugin.Wrong, of, "it leads to another deployment, client or callback URL than this configuration says: restart the host with it")
 	default:
 		x.say(plugin.Good, of, "this host answers, with this configuration")
+	}
+}
+
+// issuer looks whether the Node backend's Coder provider asks the internal listener, if people sign in to Backstage.
+func (x examiner) issuer(ctx context.Context, env string, app application) {
+	o := x.settings.identity
+	if o == nil || !app.signIn {
+		return
+	}
+	of := "the Node backend's Coder provider " + o.Provider() + ", env " + env
+	status, to, err := x.begin(ctx, o.Provider(), env)
+	if err != nil {
+		x.say(plugin.Wrong, of, "%v: start the Node backend, or correct understudy.identity.target; nobody can sign in to Backstage", err)
+		return
+	}
+	deployment, _, _ := strings.Cut(to.String(), "/oauth2/authorize")
+	switch asked := to.Query(); {
+	case status != http.StatusFound:
+		x.say(plugin.Wrong, of, "status %d: add @coder/plugin-auth-backend-module-coder-provider there, and auth.providers.coder.%s", status, env)
+	case asked.Get("code_challenge") != "":
+		x.say(plugin.Wrong, of, "it sends a PKCE challenge, so this host answers: set understudy.identity.target to the Node backend's own URL")
+	case deployment == app.Deployment:
+		x.say(plugin.Wrong, of, "its deploymentUrl is Coder's: set it to %s, in the configuration of the Node backend alone", o.URL())
+	case asked.Get("client_id") != app.ClientID:
+		x.say(plugin.Wrong, of, "its clientId is not that of %s: set it to the same", app.key)
+	case deployment != o.URL():
+		x.say(plugin.Doubt, of, "its deploymentUrl is %s, and the internal listener is %s: see that it leads there", deployment, o.URL())
+	default:
+		x.say(plugin.Good, of, "it is there, and its deploymentUrl leads to the internal listener")
 	}
 }
 
