@@ -60,8 +60,8 @@ abuse: ## flood a host with made-up tokens while Coder hangs, and measure it; ne
 standin: ## run a real Backstage backend from npm behind the host; needs Node 20 and npm
 	$(GO) test -C host/standin $(RACE) -tags standin -count=1 -timeout 10m
 
-e2e: ## run the browser tests; needs Chromium, and npm for those with Backstage's own client
-	$(GO) test -C host/e2e $(RACE) -tags e2e -count=1 -timeout 10m
+e2e: ## run the browser tests; needs Chromium, and npm for those with Backstage's own client and backend
+	$(GO) test -C host/e2e $(RACE) -tags e2e -count=1 -timeout 20m
 	$(GO) test -C plugin/coder/sandbox $(RACE) -tags e2e -count=1 -timeout 5m
 
 bench-reload: ## measure reloads under load, and compare with air and Backstage's command; ten minutes

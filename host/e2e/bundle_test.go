@@ -22,38 +22,54 @@ var clientHTML string
 
 var clientPage = template.Must(template.New("client").Parse(clientHTML))
 
-// bundle returns client/client.js bundled with Backstage's OAuth2 client. What npm installs is kept in .cache until
-// the lockfile changes.
-var bundle = sync.OnceValues(func() ([]byte, error) {
-	dir := "../../.cache/e2e"
+// bundle returns client/client.js bundled with Backstage's OAuth2 client.
+var bundle = sync.OnceValues(func() ([]byte, error) { return bundled("client", "client.js") })
+
+// installed copies a folder of this package into .cache, installs there what its lockfile says, and returns the copy. What npm
+// installs is kept until the lockfile changes. Only the packages in build may run programs to install themselves.
+func installed(folder, source string, build ...string) (dir string, err error) {
+	dir = "../../.cache/e2e-" + folder
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return "", err
 	}
 	lock := sha256.New()
-	for _, name := range []string{"package.json", "package-lock.json", ".npmrc", "client.js"} {
-		text, err := os.ReadFile(filepath.Join("client", name))
+	for _, name := range []string{"package.json", "package-lock.json", ".npmrc", source} {
+		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
 		}
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		if name != "client.js" {
+		if name != source {
 			lock.Write(text)
 		}
 	}
 	mark, sum := filepath.Join(dir, "installed"), hex.EncodeToString(lock.Sum(nil))
-	if old, _ := os.ReadFile(mark); string(old) != sum {
-		npm := exec.Command("npm", "ci")
+	if old, _ := os.ReadFile(mark); string(old) == sum {
+		return dir, nil
+	}
+	commands := [][]string{{"ci"}}
+	if len(build) > 0 {
+		commands = append(commands, append([]string{"rebuild", "--ignore-scripts=false"}, build...))
+	}
+	for _, command := range commands {
+		npm := exec.Command("npm", command...)
 		npm.Dir = dir
 		if output, err := npm.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("npm ci: %w\n%s", err, output)
-		}
-		if err := os.WriteFile(mark, []byte(sum), 0o644); err != nil {
-			return nil, err
+			return "", fmt.Errorf("npm %s: %w\n%s", command[0], err, output)
 		}
 	}
-	esbuild := exec.Command("node_modules/.bin/esbuild", "client.js", "--bundle", "--format=esm",
+	return dir, os.WriteFile(mark, []byte(sum), 0o644)
+}
+
+// bundled returns a script of a folder, bundled with what npm installs for it.
+func bundled(folder, source string) ([]byte, error) {
+	dir, err := installed(folder, source)
+	if err != nil {
+		return nil, err
+	}
+	esbuild := exec.Command("node_modules/.bin/esbuild", source, "--bundle", "--format=esm", "--jsx=automatic", "--loader:.svg=dataurl",
 		`--define:process.env.NODE_ENV="production"`)
 	esbuild.Dir = dir
 	var problems strings.Builder
@@ -63,7 +79,7 @@ var bundle = sync.OnceValues(func() ([]byte, error) {
 		return nil, fmt.Errorf("esbuild: %w\n%s", err, problems.String())
 	}
 	return script, nil
-})
+}
 
 // client is a web server with the page of the client.
 type client struct {
