@@ -32,11 +32,18 @@ type watcher struct {
 	names    map[string]bool   // base names whose events count, beside those of code
 }
 
-// fileState tells two versions of a file apart. The zero value is a file that does not exist.
+// fileState tells two versions of a file apart: also two files of one size that were written in the same tick of the file
+// system's clock. The zero value is a file that does not exist.
 type fileState struct {
-	size     int64
-	modified time.Time
-	mode     fs.FileMode
+	info fs.FileInfo
+	new  bool // other than every other state
+}
+
+func (a fileState) is(b fileState) bool {
+	if a.info == nil || b.info == nil {
+		return a.info == b.info && a.new == b.new
+	}
+	return os.SameFile(a.info, b.info) && a.info.Size() == b.info.Size() && a.info.ModTime().Equal(b.info.ModTime()) && a.info.Mode() == b.info.Mode()
 }
 
 func newWatcher(s *sources) *watcher {
@@ -126,8 +133,8 @@ func (w *watcher) replace(s *sources) {
 	for path, now := range next {
 		if before, known := w.state[path]; known {
 			next[path] = before
-		} else if now.modified.After(s.since) {
-			next[path] = fileState{size: -1}
+		} else if now.info != nil && now.info.ModTime().After(s.since) {
+			next[path] = fileState{new: true}
 		}
 	}
 	w.state = next
@@ -138,7 +145,7 @@ func (w *watcher) replace(s *sources) {
 func (w *watcher) changed() (paths []string) {
 	next := w.look()
 	for path, now := range next {
-		if before := w.state[path]; before != now {
+		if before := w.state[path]; !before.is(now) {
 			paths = append(paths, path)
 		}
 	}
@@ -160,7 +167,7 @@ func (w *watcher) look() map[string]fileState {
 			state[path] = fileState{}
 			return
 		}
-		state[path] = fileState{info.Size(), info.ModTime(), info.Mode()}
+		state[path] = fileState{info: info}
 	}
 	for path := range w.sources.files {
 		note(path)
