@@ -28,9 +28,15 @@ type child struct {
 	err    error         // how it ended
 	once   sync.Once
 
-	users atomic.Int64  // the requests, and the parent until it drains the child
-	idle  chan struct{} // closed when there are none
-	hurry chan struct{} // closed when there are too many children
+	users    atomic.Int64  // the requests, and the parent until it drains the child
+	answers  atomic.Int64  // of them, those whose answer has begun,
+	events   atomic.Int64  // whose answer is an event stream,
+	upgrades atomic.Int64  // or whose connection was upgraded
+	idle     chan struct{} // closed when there are none
+	hurry    chan struct{} // closed when there are too many children
+
+	over  context.Context    // ended when the child shuts down and the grace of its requests is over
+	close context.CancelFunc // ends answers that have begun
 	end   context.Context
 	cut   context.CancelFunc // ends what is under way
 
@@ -45,6 +51,7 @@ func newChild(p *parent, b *build, id, token string) *child {
 		sockets: make(map[*port]string),
 	}
 	c.users.Store(1) // the parent
+	c.over, c.close = context.WithCancel(context.Background())
 	c.end, c.cut = context.WithCancel(context.Background())
 	return c
 }
@@ -98,15 +105,22 @@ func (c *child) release() {
 	}
 }
 
-// terminate asks the process to end, and ends it if it does not. It returns when the process has ended.
-func (c *child) terminate() {
+// terminate asks the process to end, and ends it if it does not within that time, or soon after there are too many of
+// them. It returns when the process has ended.
+func (c *child) terminate(within time.Duration) {
 	terminate(c.cmd.Process)
 	select {
 	case <-c.exited:
-	case <-time.After(stopTimeout):
+	case <-time.After(within):
 		c.kill()
-		<-c.exited
+	case <-c.hurry:
+		select {
+		case <-c.exited:
+		case <-time.After(min(within, stopTimeout)):
+			c.kill()
+		}
 	}
+	<-c.exited
 	c.cut()
 }
 

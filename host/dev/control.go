@@ -79,6 +79,18 @@ func (c *control) remove(child *child) {
 	delete(c.children, child.token)
 }
 
+// uses reports whether a child has asked for a port.
+func (c *control) uses(p *port) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, child := range c.children {
+		if child.socket(p) != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // child returns the child that sent a request.
 func (c *control) child(r *http.Request) *child {
 	token := r.Header.Get("Authorization")

@@ -26,10 +26,13 @@ import (
 // Bounds.
 const (
 	DefaultGrace = 5 * time.Second
-	startTimeout = time.Minute     // until a child is ready
-	stopTimeout  = 3 * time.Second // from SIGTERM to SIGKILL
-	quickEnd     = 5 * time.Second // a child that ends sooner is not started again by itself
-	maxDraining  = 3               // children that finish their requests
+	startTimeout = time.Minute      // until a child is ready
+	stopTimeout  = 3 * time.Second  // from SIGTERM to SIGKILL, when the parent ends
+	finishTime   = 40 * time.Second // the same for an old child: a host gives its requests 30 s, and its hooks 10 s
+	quickEnd     = 5 * time.Second  // a child that ends sooner is started again with more and more delay,
+	firstPause   = 100 * time.Millisecond
+	maxQuickEnds = 5 // and after so many only with a change
+	maxDraining  = 3 // children that finish their requests
 )
 
 // Options say what to run.
@@ -61,6 +64,8 @@ type parent struct {
 	draining []*child
 	build    *build // under way
 	failed   *build // whose program ended at its start, nil if there is none
+	ends     int    // of a program that ended soon, in a row
+	again    <-chan time.Time
 	children sync.WaitGroup
 	number   int
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/understudy-host/understudy/host/dev/link"
@@ -35,9 +36,15 @@ func (p *parent) loop(ctx context.Context, keys <-chan rune) {
 			p.swap(c)
 		case c := <-p.exits:
 			p.ended(ctx, c)
+		case <-p.again:
+			p.again = nil
+			if p.failed != nil && p.build == nil && p.starting == nil && p.serving.Load() == nil {
+				p.start(ctx, p.failed)
+			}
 		case <-p.configured:
 			if p.failed != nil && p.build == nil && p.starting == nil {
 				p.term.quiet("the configuration has changed: the program is started again")
+				p.ends = 0
 				p.start(ctx, p.failed)
 			}
 		}
@@ -57,6 +64,8 @@ func (p *parent) rebuild(ctx context.Context, files []string, force bool) {
 	if p.build != nil {
 		p.build.cancel()
 		files, force = append(p.build.files, files...), force || p.build.force
+		slices.Sort(files)
+		files = slices.Compact(files)
 	}
 	p.number++
 	b := &build{files: files, force: force, begin: time.Now(), output: filepath.Join(p.dir, fmt.Sprintf("b%d", p.number))}
@@ -76,7 +85,7 @@ func (p *parent) built(ctx context.Context, b *build) {
 		_ = os.Remove(b.output)
 		return
 	}
-	p.build = nil
+	p.build, p.ends = nil, 0
 	p.watch.use(b.listed)
 	if b.err != nil {
 		p.fail("does not build", b.err.Error())
@@ -84,7 +93,7 @@ func (p *parent) built(ctx context.Context, b *build) {
 	}
 	if current := p.serving.Load(); !b.force && p.starting == nil && current != nil && same(current.build.output, b.output) {
 		_ = os.Remove(b.output)
-		p.term.say("unchanged", "%s   built in %v", names(b.files), short(b.took))
+		p.term.say("unchanged", "built in %-6v %18s%s", short(b.took), "", names(b.files))
 		return
 	}
 	p.start(ctx, b)
@@ -141,9 +150,9 @@ func (p *parent) swap(c *child) {
 	p.remember(nil)
 	c.since = time.Now()
 	if old == nil {
-		p.term.say("serving", "%s   built in %v, started in %v", p.ports.summary(), short(c.build.took), short(c.since.Sub(c.begun)))
+		p.term.say("serving", "built in %-6v started in %-6v   %s", short(c.build.took), short(c.since.Sub(c.begun)), p.ports.summary())
 	} else {
-		p.term.say("reloaded", "%s   built in %v, switched in %v", names(c.build.files), short(c.build.took), short(c.since.Sub(c.begun)))
+		p.term.say("reloaded", "built in %-6v switched in %-6v  %s", short(c.build.took), short(c.since.Sub(c.begun)), names(c.build.files))
 		p.drain(old)
 	}
 	p.ports.closeUnused(c)
@@ -164,20 +173,27 @@ func (p *parent) drain(c *child) {
 		case <-c.idle:
 		case <-c.exited:
 		case <-timer.C:
-			p.cut(c)
+			p.closeAnswers(c)
 		case <-c.hurry:
-			p.cut(c)
+			p.closeAnswers(c)
 		}
-		c.terminate()
+		c.terminate(finishTime)
 	})
 }
 
-// cut ends the streams of a child.
-func (p *parent) cut(c *child) {
-	if n := c.users.Load(); n > 0 {
-		p.term.say("ended", "%d requests or streams of the old program, which did not end within %v", n, p.Grace)
+// closeAnswers ends the answers of a child that have begun. What it has not answered, it may still do until its end.
+func (p *parent) closeAnswers(c *child) {
+	events, answers, upgrades := c.events.Load(), c.answers.Load(), c.upgrades.Load()
+	if n := events + upgrades; n > 0 {
+		p.term.say("ended", "%s of the old program: older than %v", count(n, "stream"), p.Grace)
 	}
-	c.cut()
+	if answers > 0 {
+		p.term.say("cut", "%s of the old program: not complete after %v", count(answers, "answer"), p.Grace)
+	}
+	if n := c.users.Load() - events - answers - upgrades; n > 0 {
+		p.term.say("waiting", "for %s that the old program has not answered after %v: at most %v more", count(n, "request"), p.Grace, finishTime)
+	}
+	c.close()
 }
 
 // ended handles the end of a child's process.
@@ -201,14 +217,31 @@ func (p *parent) ended(ctx context.Context, c *child) {
 		text := c.last()
 		p.trouble.Store(&text)
 		p.serving.Store(nil)
-		again := time.Since(c.since) > quickEnd && p.build == nil && p.starting == nil
-		p.term.problem("the program has ended"+map[bool]string{true: ", and is started again", false: ": it is started again after a change, or with r"}[again], text)
-		if again {
-			p.start(ctx, c.build)
-		}
+		p.term.problem("the program has ended"+p.startAgain(time.Since(c.since)), text)
 	case (current == nil || current.build != c.build) && p.failed != c.build && (p.starting == nil || p.starting.build != c.build):
 		_ = os.Remove(c.build.output)
 	}
+}
+
+// startAgain has a program that ended by itself started again, unless a newer one is on its way or it has ended soon too often.
+// It says when.
+func (p *parent) startAgain(lived time.Duration) string {
+	if p.build != nil || p.starting != nil {
+		return ": a newer one is on its way"
+	}
+	var pause time.Duration
+	if p.ends++; lived > quickEnd {
+		p.ends = 0
+	} else if p.ends > maxQuickEnds {
+		return ": it is started again after a change, or with r"
+	} else {
+		pause = firstPause << (p.ends - 1)
+	}
+	p.again = time.After(pause)
+	if pause == 0 {
+		return ", and is started again"
+	}
+	return fmt.Sprintf(", and is started again in %v", pause)
 }
 
 // fail tells of a change that cannot be used.
@@ -236,7 +269,7 @@ func (p *parent) stop() {
 	}
 	for _, c := range all {
 		c.cut()
-		go c.terminate()
+		go c.terminate(stopTimeout)
 	}
 	done := make(chan struct{})
 	go func() {

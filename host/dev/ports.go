@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/understudy-host/understudy/host/dev/link"
 	"github.com/understudy-host/understudy/pkg/appconfig"
@@ -39,13 +38,6 @@ type port struct {
 	server   *http.Server
 }
 
-// As those of package httpserver: the parent is to refuse what the child would.
-const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 75 * time.Second
-	maxHeader     = 16<<10 - 4<<10
-)
-
 func newPorts(p *parent) *ports {
 	s := &ports{parent: p, opened: make(map[portKey]*port)}
 	s.proxy = newProxy(p)
@@ -56,6 +48,10 @@ func newPorts(p *parent) *ports {
 func (s *ports) open(name, address string) (*port, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.openLocked(name, address)
+}
+
+func (s *ports) openLocked(name, address string) (*port, error) {
 	key := portKey{name, address}
 	if known := s.opened[key]; known != nil {
 		return known, nil
@@ -68,15 +64,15 @@ func (s *ports) open(name, address string) (*port, error) {
 		return nil, err
 	}
 	p := &port{portKey: key, listener: inner}
-	listener := inner
+	listener := &clients{inner, new(atomic.Pointer[tls.Config])}
 	if name == httpserver.SocketName {
-		listener = &eitherListener{inner, &s.tls}
+		listener.config = &s.tls
 	}
 	// The body and the answer have the time that the child gives them.
 	p.server = &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.proxy.serve(w, r, p) }),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		DisableGeneralOptionsHandler: true, ErrorLog: log.New(io.Discard, "", 0),
+		DisableGeneralOptionsHandler: true, ErrorLog: log.New(io.Discard, "", 0), ConnContext: withClient,
 	}
 	s.opened[key] = p
 	go func() { _ = p.server.Serve(listener) }()
@@ -85,7 +81,9 @@ func (s *ports) open(name, address string) (*port, error) {
 
 // listen opens a port for a child.
 func (s *ports) listen(c *child, in link.Listen) (link.Listening, error) {
-	p, err := s.open(in.Name, in.Address)
+	s.mu.Lock() // leave is to see both the port and that it is used
+	defer s.mu.Unlock()
+	p, err := s.openLocked(in.Name, in.Address)
 	if err != nil {
 		return link.Listening{}, err
 	}
@@ -95,18 +93,19 @@ func (s *ports) listen(c *child, in link.Listen) (link.Listening, error) {
 	return link.Listening{Address: p.listener.Addr().String()}, nil
 }
 
-// leave is called when a child closes a port. If it has not served yet, nobody else does so there.
+// leave is called when a child closes a port, which is then closed unless another child has asked for it. That of the host
+// stays open: while nothing serves, people get a page there.
 func (s *ports) leave(c *child, in link.Listen) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	p := s.opened[portKey{in.Name, in.Address}]
-	s.mu.Unlock()
 	if p == nil {
 		return
 	}
 	c.mu.Lock()
 	delete(c.sockets, p)
 	c.mu.Unlock()
-	if current := s.parent.serving.Load(); current == nil || current.socket(p) == "" {
+	if in.Name != httpserver.SocketName && !s.parent.control.uses(p) {
 		s.drop(p)
 	}
 }
@@ -114,25 +113,17 @@ func (s *ports) leave(c *child, in link.Listen) {
 // closeUnused closes the ports that the serving child has not asked for.
 func (s *ports) closeUnused(c *child) {
 	s.mu.Lock()
-	var unused []*port
+	defer s.mu.Unlock()
 	for _, p := range s.opened {
 		if c.socket(p) == "" {
-			unused = append(unused, p)
+			s.drop(p)
 		}
-	}
-	s.mu.Unlock()
-	for _, p := range unused {
-		s.drop(p)
 	}
 }
 
-// drop closes a port when its requests are answered.
+// drop closes a port when its requests are answered. The caller holds mu.
 func (s *ports) drop(p *port) {
-	s.mu.Lock()
-	if s.opened[p.portKey] == p {
-		delete(s.opened, p.portKey)
-	}
-	s.mu.Unlock()
+	delete(s.opened, p.portKey)
 	_ = p.listener.Close()
 	s.parent.children.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.parent.Grace)
@@ -196,19 +187,4 @@ func (s *ports) followConfig(ctx context.Context, o appconfig.Options) {
 			s.live.Use(options, http.NotFoundHandler())
 		}
 	})
-}
-
-// eitherListener speaks TLS on the connections that it accepts while there is a configuration for it.
-type eitherListener struct {
-	net.Listener
-	config *atomic.Pointer[tls.Config]
-}
-
-// Accept implements net.Listener.
-func (l *eitherListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if config := l.config.Load(); err == nil && config != nil {
-		return tls.Server(conn, config), nil
-	}
-	return conn, err
 }

@@ -33,7 +33,9 @@ type route struct {
 	tls           bool
 	remote, local string // the addresses of the client's connection
 	request       *http.Request
-	header        http.Header // of the answer
+	header        http.Header        // of the answer
+	cancel        context.CancelFunc // ends the exchange with the child
+	upgraded      bool
 }
 
 type routeKey struct{}
@@ -51,8 +53,11 @@ func newProxy(parent *parent) *proxy {
 		ModifyResponse: func(answer *http.Response) error {
 			to := answer.Request.Context().Value(routeKey{}).(*route)
 			answer.Header = to.header
-			if answer.StatusCode != http.StatusSwitchingProtocols {
-				answer.Body = &endable{answer.Body, to.child}
+			if answer.StatusCode == http.StatusSwitchingProtocols {
+				to.upgraded = true
+				to.child.upgrades.Add(1)
+			} else {
+				answer.Body = newBody(answer, to)
 			}
 			return nil
 		},
@@ -82,18 +87,18 @@ func (x *proxy) serve(w http.ResponseWriter, r *http.Request, p *port) {
 		c = x.parent.serving.Load()
 	}
 	if c == nil {
-		x.parent.explain(w, r, http.StatusServiceUnavailable)
+		x.parent.explain(w, r)
 		return
 	}
 	defer c.release()
 	socket := c.socket(p)
 	if socket == "" {
-		x.parent.explain(w, r, http.StatusServiceUnavailable)
+		x.parent.explain(w, r)
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	to := &route{request: r, child: c, socket: socket, tls: c.tls && p.name == httpserver.SocketName, remote: r.RemoteAddr, local: p.listener.Addr().String()}
+	to := &route{request: r, cancel: cancel, child: c, socket: socket, tls: c.tls && p.name == httpserver.SocketName, remote: r.RemoteAddr, local: p.listener.Addr().String()}
 	if local, ok := ctx.Value(http.LocalAddrContextKey).(net.Addr); ok {
 		to.local = local.String()
 	}
@@ -102,6 +107,12 @@ func (x *proxy) serve(w http.ResponseWriter, r *http.Request, p *port) {
 		defer context.AfterFunc(c.end, cancel)()
 	}
 	_ = http.NewResponseController(w).EnableFullDuplex() // an answer may begin before the request has ended
+	defer limitRest(w)
+	defer func() {
+		if to.upgraded {
+			c.upgrades.Add(-1)
+		}
+	}()
 	x.reverse.ServeHTTP(bare{w}, r.WithContext(ctx))
 }
 
@@ -204,38 +215,6 @@ func (c *rawConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// endTime is how long after the end of its connections the end of a process is noticed.
-const endTime = 100 * time.Millisecond
-
-// fail answers a request that the child has not answered. What the child does to a connection is done to the client's.
-func (x *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	c := r.Context().Value(routeKey{}).(*route).child
-	dial, ok := errors.AsType[*net.OpError](err)
-	select {
-	case <-c.exited:
-	case <-time.After(endTime):
-		if c.end.Err() == nil && (!ok || dial.Op != "dial") {
-			panic(http.ErrAbortHandler)
-		}
-	}
-	x.parent.explain(w, r, http.StatusBadGateway)
-}
-
-// endable is a body that ends, without an error, when the child's time is over.
-type endable struct {
-	io.ReadCloser
-	child *child
-}
-
-// Read implements io.Reader.
-func (b *endable) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && b.child.end.Err() != nil {
-		err = io.EOF
-	}
-	return n, err
 }
 
 // socket returns where a child accepts what comes to a port, "" if it does not.

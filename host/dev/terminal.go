@@ -72,6 +72,14 @@ func plain(text string) string {
 	return string(logging.Printable([]byte(b.String()), false))
 }
 
+// count returns a number of things.
+func count(n int64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // short returns a time as people read it.
 func short(d time.Duration) time.Duration {
 	if d < time.Second {
