@@ -35,7 +35,7 @@ func (p *parent) loop(ctx context.Context, keys <-chan rune) {
 		case c := <-p.readies:
 			p.swap(c)
 		case c := <-p.exits:
-			p.ended(ctx, c)
+			p.ended(c)
 		case <-p.again:
 			p.again = nil
 			if p.failed != nil && p.build == nil && p.starting == nil && p.serving.Load() == nil {
@@ -197,7 +197,7 @@ func (p *parent) closeAnswers(c *child) {
 }
 
 // ended handles the end of a child's process.
-func (p *parent) ended(ctx context.Context, c *child) {
+func (p *parent) ended(c *child) {
 	p.control.remove(c)
 	c.cut()
 	for i, d := range p.draining {
