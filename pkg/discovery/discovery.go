@@ -55,7 +55,7 @@ func (d *Discovery) Target(pluginID string) (string, error) {
 		return "", errUnused
 	}
 	if pattern := find(t.endpoints.internal, pluginID); pattern != nil {
-		return pattern.fill(pluginID), nil
+		return strings.TrimRight(pattern.fill(pluginID), "/"), nil
 	}
 	if path, here := t.defaults.Paths[pluginID]; here {
 		return t.defaults.Internal + "/api" + path, nil
@@ -74,7 +74,7 @@ func (d *Discovery) ExternalBaseURL(pluginID string) (string, error) {
 		return "", errUnused
 	}
 	if pattern := find(t.endpoints.external, pluginID); pattern != nil {
-		return pattern.fill(pluginID), nil
+		return strings.TrimRight(pattern.fill(pluginID), "/"), nil
 	}
 	if path, here := t.defaults.Paths[pluginID]; here {
 		return t.defaults.External + "/api" + path, nil

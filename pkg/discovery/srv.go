@@ -21,7 +21,7 @@ func Resolve(ctx context.Context, r *net.Resolver, target string) (string, error
 	scheme, _, _ := strings.Cut(target, "://")
 	base, srv := strings.CutSuffix(scheme, srvSuffix)
 	if !srv {
-		return strings.TrimRight(target, "/"), nil
+		return target, nil
 	}
 	u, err := url.Parse(target)
 	if err != nil {
@@ -33,10 +33,10 @@ func Resolve(ctx context.Context, r *net.Resolver, target string) (string, error
 	if err != nil {
 		return "", fmt.Errorf("SRV resolution of %s failed: %w", u.Host, err)
 	}
-	if len(records) == 0 {
+	if len(records) == 0 || records[0].Target == "." { // RFC 2782: the service is not there
 		return "", fmt.Errorf("no SRV records found for %s", u.Host)
 	}
 	// The records with the lowest priority come first, in an order that their weights decide.
 	host := net.JoinHostPort(strings.TrimSuffix(records[0].Target, "."), strconv.Itoa(int(records[0].Port)))
-	return base + "://" + host + strings.TrimRight(u.EscapedPath(), "/"), nil
+	return base + "://" + host + u.EscapedPath(), nil
 }
