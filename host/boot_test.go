@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
@@ -21,6 +22,7 @@ func moody() plugin.Plugin {
 	return plugin.Plugin{
 		ID: "moody", Path: "/moody", Schema: []byte(`{"type":"object","properties":{"mood":{"type":"string"}}}`),
 		New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+			env.Auth.Allow("/", backstageauth.Unauthenticated)
 			mood, _, err := env.Config.GetOptionalString("mood")
 			switch {
 			case err != nil:

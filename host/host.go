@@ -28,6 +28,7 @@ import (
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/pkg/discovery"
 	"github.com/understudy-host/understudy/pkg/gateway"
 	"github.com/understudy-host/understudy/pkg/httpserver"
@@ -88,6 +89,7 @@ type Host struct {
 	streams   context.Context    // of the fallback: it ends when the host stops
 	end       context.CancelFunc // ends streams
 	discovery discovery.Discovery
+	auth      *backstageauth.Authenticator
 	internal  string                       // where plugins here reach each other
 	running   map[string]*plugin.Lifecycle // the extensions that run, by name
 	ready     []func()                     // functions of extensions to call when the host serves
@@ -154,6 +156,7 @@ func (h *Host) Open(ctx context.Context) (err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
+	h.auth = backstageauth.New(running, h.root.With(zap.String("service", "auth")), &h.discovery)
 	if err := h.options.check(); err != nil {
 		return err
 	}

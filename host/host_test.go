@@ -15,6 +15,7 @@ import (
 
 	"github.com/understudy-host/understudy/host"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder"
 	"github.com/understudy-host/understudy/plugin/plugintest"
@@ -47,6 +48,7 @@ const echoSchema = `{"type": "object", "properties": {"echo": {"type": "object",
 // echo is a plugin that answers with what it was given.
 func echo() plugin.Plugin {
 	return plugin.Plugin{ID: "echo", Path: "/echo", Schema: []byte(echoSchema), New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+		env.Auth.Allow("/", backstageauth.Unauthenticated)
 		word, err := env.Config.GetString("echo.word")
 		if err != nil {
 			return nil, err
@@ -210,6 +212,7 @@ func TestRunFinishesRequestsAndThenRunsHooks(t *testing.T) {
 	entered, release, answered := make(chan struct{}), make(chan struct{}), make(chan string, 1)
 	hooks := make(chan string, 2)
 	slow := plugin.Plugin{ID: "slow", Path: "/slow", New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+		env.Auth.Allow("/", backstageauth.Unauthenticated)
 		for _, name := range []string{"one", "other"} {
 			env.Lifecycle.OnShutdown(func(context.Context) error {
 				select {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/understudy-host/understudy/host"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
@@ -17,6 +18,7 @@ import (
 // talker is a plugin that logs each request, with a logger that it made at its start.
 func talker() plugin.Plugin {
 	return plugin.Plugin{ID: "talker", Path: "/talker", Schema: []byte(`{"type": "object"}`), New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+		env.Auth.Allow("/", backstageauth.Unauthenticated)
 		log := env.Logger.With(zap.String("part", "handler"))
 		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { // the answer goes out after it
 			log.Debug("quiet")

@@ -155,7 +155,10 @@ func (m *mount) createRouter(ctx context.Context, env plugin.Environment) (route
 	if err == nil && router == nil {
 		err = errors.New("New returned no handler")
 	}
-	return router, errors.Join(err, env.Auth.Err())
+	if err = errors.Join(err, env.Auth.Err()); err != nil {
+		return nil, err
+	}
+	return env.Auth.Handler(m.host.auth, m.plugin.ID, router), nil
 }
 
 // ServeHTTP passes the request to the newest generation. If the plugin has not started, it answers as Backstage does, but

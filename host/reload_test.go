@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
@@ -50,6 +51,7 @@ func generational(entered, release chan struct{}, ended chan string) plugin.Plug
 	return plugin.Plugin{
 		ID: "slow", Path: "/slow", Schema: []byte(`{"type":"object","properties":{"n":{"type":"string"}}}`),
 		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
+			env.Auth.Allow("/", backstageauth.Unauthenticated)
 			n, err := env.Config.GetString("n")
 			env.Lifecycle.OnShutdown(func(context.Context) error {
 				ended <- n
@@ -123,6 +125,7 @@ func TestSlowHookHoldsUpNeitherAReloadNorOtherHooks(t *testing.T) {
 	p := plugin.Plugin{
 		ID: "slow", Path: "/slow", Schema: []byte(`{"type":"object","properties":{"n":{"type":"string"}}}`),
 		New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+			env.Auth.Allow("/", backstageauth.Unauthenticated)
 			n, _, err := env.Config.GetOptionalString("n")
 			env.Lifecycle.OnShutdown(func(ctx context.Context) error {
 				if _, limited := ctx.Deadline(); !limited {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/understudy-host/understudy/host"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder/sandbox"
 	"github.com/understudy-host/understudy/plugin/plugintest"
@@ -28,6 +29,7 @@ func TestSandboxTakesThePlaceOfEveryDeployment(t *testing.T) {
 	peek := plugin.Plugin{
 		ID: "peek", Path: "/peek", Schema: []byte(`{"type":"object","properties":{"app":{},"auth":{},"coder":{},"understudy":{}}}`),
 		New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+			env.Auth.Allow("/", backstageauth.Unauthenticated)
 			data, err := env.Config.Get("")
 			if err != nil {
 				return nil, err

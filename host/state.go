@@ -11,6 +11,7 @@ import (
 
 	"github.com/understudy-host/understudy/host/change"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/pkg/discovery"
 	"github.com/understudy-host/understudy/pkg/gateway"
 	"github.com/understudy-host/understudy/pkg/httpserver"
@@ -28,6 +29,7 @@ type state struct {
 	boot      plugin.BootPolicy
 	fallback  gateway.Settings
 	endpoints discovery.Endpoints
+	auth      backstageauth.Settings
 }
 
 // prepare checks a configuration and makes a state of it. It changes nothing. If the configuration matches the
@@ -36,14 +38,16 @@ func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	if err := h.validate(config); err != nil {
 		return nil, err
 	}
-	baseURL, err1 := readBaseURL(config)
-	server, err2 := httpserver.ReadOptions(config)
-	log, err3 := logging.ReadSettings(config)
-	boot, err4 := plugin.ReadBootPolicy(config)
-	fallback, err5 := gateway.Read(config, gateway.Address{BaseURL: baseURL, Host: server.Host, Port: server.Port})
-	endpoints, err6 := discovery.Read(config)
-	return &state{config: config, baseURL: baseURL, server: server, log: log, boot: boot, fallback: fallback, endpoints: endpoints},
-		errors.Join(err1, err2, err3, err4, err5, err6)
+	s := &state{config: config}
+	var errs [7]error
+	s.baseURL, errs[0] = readBaseURL(config)
+	s.server, errs[1] = httpserver.ReadOptions(config)
+	s.log, errs[2] = logging.ReadSettings(config)
+	s.boot, errs[3] = plugin.ReadBootPolicy(config)
+	s.fallback, errs[4] = gateway.Read(config, gateway.Address{BaseURL: s.baseURL, Host: s.server.Host, Port: s.server.Port})
+	s.endpoints, errs[5] = discovery.Read(config)
+	s.auth, errs[6] = backstageauth.Read(config)
+	return s, errors.Join(errs[:]...)
 }
 
 // A reloader puts one part of a state into use. If it fails, the old part stays in use.
@@ -68,7 +72,8 @@ func (h *Host) reloaders() []reloader {
 			"backend.cors", "backend.csp", "backend.https", "backend.lifecycle.serverShutdownDelay", "backend.referrer",
 			"backend.trustProxy", "understudy.fallback",
 		), h.useServer},
-		{"discovery", keys("backend.baseUrl", "discovery"), h.useDiscovery},
+		{"discovery", keys("backend.baseUrl", "discovery", "understudy.fallback"), h.useDiscovery},
+		{"auth", keys("backend.auth"), func(_ context.Context, s *state) error { h.auth.Use(s.auth); return nil }},
 		{"start", h.startReads, func(context.Context, *state) error { return nil }},
 	}
 	for _, m := range h.mounts {
@@ -149,7 +154,11 @@ func (h *Host) useDiscovery(_ context.Context, s *state) error {
 	for _, p := range h.options.Plugins {
 		paths[p.ID] = p.Path
 	}
-	h.discovery.Use(s.endpoints, discovery.Defaults{Internal: h.internal, External: s.baseURL, Paths: paths})
+	d := discovery.Defaults{Internal: h.internal, External: s.baseURL, Paths: paths}
+	if s.fallback.Target != nil {
+		d.Elsewhere = s.fallback.Target.String()
+	}
+	h.discovery.Use(s.endpoints, d)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
@@ -20,7 +21,8 @@ func TestPluginStreamsEvents(t *testing.T) {
 			seen := make(chan struct{})
 			h := plugintest.Open(t, "", plugin.Plugin{
 				ID: "stream", Path: "/stream",
-				New: func(context.Context, plugin.Environment) (http.Handler, error) {
+				New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
+					env.Auth.Allow("/", backstageauth.Unauthenticated)
 					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Content-Type", "text/event-stream")
 						_, _ = io.WriteString(w, "data: 1\n")

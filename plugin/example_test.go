@@ -11,6 +11,7 @@ import (
 
 	"github.com/understudy-host/understudy/host"
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/plugintest"
 )
@@ -37,6 +38,7 @@ func greeter() plugin.Plugin {
 			if err != nil {
 				return nil, err
 			}
+			env.Auth.Allow("/hello", backstageauth.Unauthenticated)
 			env.Logger.Info("greeting people at " + env.BaseURL)
 			router := mux.NewRouter()
 			router.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) {

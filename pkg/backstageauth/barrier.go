@@ -3,10 +3,14 @@ package backstageauth
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/understudy-host/understudy/pkg/apierror"
 	"github.com/understudy-host/understudy/pkg/express"
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // Policy says who may use a path instead of users and services with a token, which is the default.
@@ -21,8 +25,12 @@ const (
 // Barrier keeps callers without credentials away from one generation of a plugin. The zero value is ready to use.
 type Barrier struct {
 	mu         sync.Mutex
+	all        bool                     // every path is Unauthenticated
 	open, lax  []func(path string) bool // the paths that are Unauthenticated, and those with UserCookie
 	unreadable []error
+
+	auth     *Authenticator // nil until Handler
+	pluginID string
 }
 
 // Allow sets the policy of a path and all paths below it, relative to the plugin's mount, as httpRouter.addAuthPolicy
@@ -36,6 +44,8 @@ func (b *Barrier) Allow(path string, policy Policy) {
 	switch {
 	case err != nil:
 		b.unreadable = append(b.unreadable, fmt.Errorf("auth policy of the path %q: %w", path, err))
+	case policy == Unauthenticated && (path == "/" || path == "*"):
+		b.all = true
 	case policy == Unauthenticated:
 		b.open = append(b.open, match)
 	case policy == UserCookie:
@@ -52,7 +62,58 @@ func (b *Barrier) Err() error {
 	return errors.Join(b.unreadable...)
 }
 
+// Handler returns next behind the barrier. Callers without credentials get Backstage's 401.
+func (b *Barrier) Handler(a *Authenticator, pluginID string, next http.Handler) http.Handler {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.auth, b.pluginID = a, pluginID
+	if b.all {
+		return next
+	}
+	open, lax := slices.Clone(b.open), slices.Clone(b.lax)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, ctx := r.URL.EscapedPath(), r.Context()
+		var err error
+		if !a.current.Load().disabled && (!matches(open, path) || climbs(r.URL.Path)) {
+			var p Principal
+			if p, err = a.caller(r, pluginID, matches(lax, path) && !climbs(r.URL.Path)); err == nil {
+				ctx, err = WithCaller(ctx, p), p.Require(User, Service)
+			}
+		}
+		if err == nil && isCookieRequest(r) {
+			err = a.serveCookie(w, r, pluginID)
+		} else if err == nil {
+			next.ServeHTTP(w, r.WithContext(ctx))
+		}
+		if err != nil {
+			apierror.Write(w, r, logging.URL(r.URL.RequestURI()), err)
+		}
+	})
+}
+
+// Credentials returns who sent r, also on an open path, where it checks the token now. It is nobody if there is none.
+func (b *Barrier) Credentials(r *http.Request) (Principal, error) {
+	if p := Caller(r.Context()); p.Kind != None || b.auth == nil {
+		return p, nil
+	}
+	return b.auth.caller(r, b.pluginID, false)
+}
+
 // matches reports whether one of the matchers takes the path.
 func matches(matchers []func(path string) bool, path string) bool {
-	return slices.ContainsFunc(matchers, func(match func(string) bool) bool { return match(path) })
+	for _, match := range matchers {
+		if match(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// climbs reports whether a decoded path has a segment "..". A plugin that cleans such a path would serve another one
+// than that with the policy: it needs credentials.
+func climbs(path string) bool {
+	if !strings.Contains(path, "..") {
+		return false
+	}
+	return slices.Contains(strings.FieldsFunc(path, func(c rune) bool { return c == '/' || c == '\\' }), "..")
 }

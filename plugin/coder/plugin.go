@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
 
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/pkg/memo"
 	"github.com/understudy-host/understudy/pkg/seal"
 	"github.com/understudy-host/understudy/plugin"
@@ -112,6 +113,7 @@ func newHandler(ctx context.Context, env plugin.Environment, shared *sharedState
 	if err != nil {
 		return nil, err
 	}
+	env.Auth.Allow("/", backstageauth.Unauthenticated) // signing in is for everybody, and the routes have checks of their own
 	h := &handler{log: env.Logger, settings: s, environments: make(map[string]*environment)}
 	if len(s.keys) == 0 {
 		key, err := randomKey(env.Memo)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/plugin"
 )
 
@@ -36,6 +37,7 @@ func Plugin() plugin.Plugin {
 }
 
 func newRouter(_ context.Context, env plugin.Environment) (http.Handler, error) {
+	env.Auth.Allow("/", backstageauth.Unauthenticated)
 	word, err := env.Config.GetString("measured.word")
 	if err != nil {
 		return nil, err
