@@ -41,10 +41,11 @@ type object = map[string]any
 
 // with returns o with more members. Those that are nil are left out.
 func with(o, more object) object {
-	o = maps.Clone(o)
-	maps.Copy(o, more)
-	maps.DeleteFunc(o, func(_ string, value any) bool { return value == nil })
-	return o
+	all := object{}
+	maps.Copy(all, o)
+	maps.Copy(all, more)
+	maps.DeleteFunc(all, func(_ string, value any) bool { return value == nil })
+	return all
 }
 
 // key is a key pair of ES256.
