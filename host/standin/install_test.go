@@ -16,14 +16,14 @@ import (
 )
 
 // installed returns a folder with the backend and its packages. What npm installs is kept in the user's cache folder, one
-// folder for each lockfile.
+// folder for each backend.
 var installed = sync.OnceValues(func() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.New()
-	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
+	for _, name := range []string{"package.json", "package-lock.json", ".npmrc", "index.js"} {
 		text, err := os.ReadFile(filepath.Join("backend", name))
 		if err != nil {
 			return "", err

@@ -32,6 +32,7 @@ backend:
   baseUrl: %[2]s
   listen: {host: 127.0.0.1, port: %[1]d}
   trustProxy: loopback
+  auth: {externalAccess: [%[4]s]}
   cors: {origin: '` + app + `', methods: [GET, POST], credentials: true}
   database: {client: better-sqlite3, connection: ':memory:'}
 auth:
@@ -48,12 +49,22 @@ proxy:
 
 const hostConfig = `
 app: {baseUrl: '` + app + `'}
-backend: {cors: {origin: '` + app + `', methods: [GET, POST], credentials: true}}
-understudy: {fallback: {target: 'http://127.0.0.1:%d'}}
+backend:
+  cors: {origin: '` + app + `', methods: [GET, POST], credentials: true}
+  auth: {externalAccess: [%[2]s]}
+understudy: {fallback: {target: 'http://127.0.0.1:%[1]d'}}
 coder:
   deployment: {accessUrl: 'http://127.0.0.1:9'}
   oauth: {clientId: of-the-host, clientSecret: secret-of-the-host-itself}
 `
+
+// externalAccess is for both of them.
+const externalAccess = `
+      {type: static, options: {token: a-static-token, subject: ci}},
+      {type: static, options: {token: a-static-token-of-others, subject: other}, accessRestrictions: [{plugin: catalog}, {plugin: search}]},
+      {type: static, options: {token: a-restricted-token, subject: few}, accessRestrictions: [
+        {plugin: caller, permission: 'a.read b.read', permissionAttribute: {action: [read]}}, {plugin: who, permission: 'a.read b.read', permissionAttribute: {action: [read]}}]},
+      {type: legacy, options: {secret: bGVnYWN5LXNlY3JldA==, subject: old}}`
 
 // stack is a host with a Node backend behind it, and the server that the backend's proxy calls.
 type stack struct {
@@ -81,9 +92,9 @@ func newStack(t *testing.T) *stack {
 	t.Cleanup(target.Close)
 	port := freePort(t)
 	s.node = fmt.Sprintf("127.0.0.1:%d", port)
-	s.host = plugintest.Open(t, fmt.Sprintf(hostConfig, port), coder.Plugin())
+	s.host = plugintest.Open(t, fmt.Sprintf(hostConfig, port, externalAccess), coder.Plugin(), who())
 	s.config = filepath.Join(t.TempDir(), "app-config.yaml")
-	content := fmt.Sprintf(nodeConfig, port, "http://localhost:"+s.hostPort(), target.URL)
+	content := fmt.Sprintf(nodeConfig, port, "http://localhost:"+s.hostPort(), target.URL, externalAccess)
 	if err := os.WriteFile(s.config, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
