@@ -43,6 +43,10 @@ type Plugin struct {
 	// nothing behind.
 	Examine func(ctx context.Context, env Environment, report func(Finding))
 
+	// Public, if it is not nil, reports whether all paths are open to everybody with a configuration, so that the command
+	// doctor need not look for the keys that callers' tokens are checked with. Environment.Auth opens them.
+	Public func(config *appconfig.Config) bool
+
 	// Replaces names the npm packages that the plugin stands in for, and Starter returns YAML, indented as a top level, with
 	// the keys that it needs and that a configuration lacks. The command init uses both. They may be missing.
 	Replaces []string

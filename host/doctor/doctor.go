@@ -4,7 +4,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -46,9 +45,7 @@ func Run(ctx context.Context, o host.Options, config *appconfig.Config, report f
 	}
 	_, err = httpserver.ReadOptions(config)
 	if err := errors.Join(all.Validate(config), err); err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			d.say(plugin.Wrong, "the configuration", "%s", line)
-		}
+		d.misconfigured(err)
 		return nil
 	}
 	var layers []string
@@ -72,6 +69,9 @@ func Run(ctx context.Context, o host.Options, config *appconfig.Config, report f
 		d.cors(ctx, base)
 	}
 	d.fallback(ctx)
+	if err := d.keys(ctx, o, base); err != nil {
+		d.misconfigured(err)
+	}
 	for _, p := range o.Plugins {
 		if p.Examine == nil {
 			continue
@@ -95,6 +95,13 @@ type doctor struct {
 
 func (d doctor) say(result plugin.Result, of, format string, args ...any) {
 	d.report(plugin.Finding{Result: result, Of: of, Text: fmt.Sprintf(format, args...)})
+}
+
+// misconfigured reports each line of an error of the configuration.
+func (d doctor) misconfigured(err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		d.say(plugin.Wrong, "the configuration", "%s", line)
+	}
 }
 
 // answer is what came back.
@@ -187,26 +194,9 @@ func (d doctor) fallback(ctx context.Context) {
 	switch {
 	case err != nil:
 		d.say(plugin.Wrong, key, "%v: start the Node backend, or correct the URL", err)
-		return
 	case got.status != http.StatusOK:
 		d.say(plugin.Doubt, key, "the Node backend's readiness has status %d", got.status)
 	default:
 		d.say(plugin.Good, key, "the Node backend answers, and is ready")
-	}
-	d.keys(ctx, target+"/api/auth/.well-known/jwks.json")
-}
-
-// keys looks at the keys that Backstage's tokens are checked with.
-func (d doctor) keys(ctx context.Context, address string) {
-	const of = "the keys of Backstage's tokens"
-	got, err := d.get(ctx, http.MethodGet, address, http.Header{})
-	var set struct{ Keys []json.RawMessage }
-	switch {
-	case err != nil:
-		d.say(plugin.Wrong, of, "%v", err)
-	case got.status != http.StatusOK || json.Unmarshal(got.body, &set) != nil:
-		d.say(plugin.Wrong, of, "status %d at %s, expected a JWKS: is the auth plugin there?", got.status, address)
-	default:
-		d.say(plugin.Good, of, "%d keys at %s", len(set.Keys), address)
 	}
 }

@@ -168,7 +168,7 @@ func TestWhatIsWrongIsSaidWithARemedy(t *testing.T) {
 		"another type":        {nil, []string{"listen: '127", "csp: 1, listen: '127"}, "WRONG | the configuration | "},
 		"the sandbox":         {nil, []string{"understudy: {", "understudy: {sandbox: {enabled: true}, "}, "skipped | everything else | understudy.sandbox.enabled is true"},
 		"no fallback there":   {nil, []string{"understudy: {", "understudy: {fallback: {target: 'http://127.0.0.1:1'}, "}, "WRONG | understudy.fallback.target | dial tcp"},
-		"a fallback, no keys": {nil, []string{"understudy: {", "understudy: {fallback: {target: '" + node.URL + "'}, "}, "WRONG | the keys of Backstage's tokens | status 200"},
+		"a wrong policy":      {nil, []string{"cors: {", "auth: {externalAccess: [{type: x, options: {}}]}, cors: {"}, "WRONG | the configuration | config key 'backend.auth.externalAccess[0].type'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, test.middleware)

@@ -14,6 +14,7 @@ import (
 	"github.com/understudy-host/understudy/pkg/discovery"
 	"github.com/understudy-host/understudy/pkg/express"
 	"github.com/understudy-host/understudy/pkg/httpclient"
+	"github.com/understudy-host/understudy/pkg/logging"
 )
 
 // Authenticator checks tokens for all plugins. It is safe for concurrent use.
@@ -92,7 +93,7 @@ func (a *Authenticator) user(ctx context.Context, t token, pluginID string) (Pri
 	if t.typ != typUser && t.typ != typLimited {
 		r = rules{algorithms: asymmetric, audiences: []string{audUser}}
 	}
-	c, err := verify(ctx, t.raw, a.keysOf(a.users, "auth", "/.well-known/jwks.json"), r)
+	c, err := verify(ctx, t.raw, a.keysOf(a.users, userIssuer, userKeys), r)
 	if err != nil {
 		return Principal{}, a.refuse(pluginID, "Failed user token verification", err)
 	}
@@ -145,6 +146,24 @@ func (a *Authenticator) plugin(ctx context.Context, t token, pluginID string) (P
 	p, err := a.user(ctx, user, pluginID)
 	p.Actor = actor
 	return p, err
+}
+
+// userIssuer is the plugin that issues the tokens of users, and userKeys is where it shows its keys.
+const (
+	userIssuer = "auth"
+	userKeys   = "/.well-known/jwks.json"
+)
+
+// UserKeys returns how many keys there are that tokens of users are checked with, and where. It fetches them anew.
+func (a *Authenticator) UserKeys(ctx context.Context) (n int, url string, err error) {
+	base, err := a.discovery.Target(userIssuer)
+	if err != nil {
+		return 0, "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	keys, err := a.users.get(ctx, base+userKeys)
+	return len(keys), logging.URL(base + userKeys), err
 }
 
 // keysOf finds the keys of a plugin.

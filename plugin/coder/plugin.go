@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/mux"
 	"go.uber.org/zap"
 
+	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/pkg/backstageauth"
 	"github.com/understudy-host/understudy/pkg/memo"
 	"github.com/understudy-host/understudy/pkg/seal"
@@ -38,6 +39,7 @@ func Plugin() plugin.Plugin {
 	shared := &sharedState{sessions: make(map[string]*upstream.Sessions)}
 	return plugin.Plugin{
 		ID: "coder", Path: mountPath, Schema: configSchema, Advise: adviseApp, Examine: examine,
+		Public:   func(*appconfig.Config) bool { return true },
 		Replaces: []string{"@coder/backstage-plugin-coder-backend", "@coder/plugin-auth-backend-module-coder-provider"}, Starter: starter,
 		New: func(ctx context.Context, env plugin.Environment) (http.Handler, error) {
 			return newHandler(ctx, env, shared)
