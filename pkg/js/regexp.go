@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -111,4 +113,58 @@ var problems = map[syntax.ErrorCode]string{
 	syntax.ErrUnrecognizedEscape:    "Invalid escape",
 	syntax.ErrInvalidRepeatOp:       "Nothing to repeat",
 	syntax.ErrUnrecognizedGrouping:  "Invalid group",
+}
+
+// Replace replaces the first match in s, as JavaScript's replace does for an expression without the flag g. It reports
+// whether there was a match. A match that takes longer than a second is an error.
+func (r *RegExp) Replace(s, replacement string) (result string, matched bool, err error) {
+	m, err := r.re.FindStringMatch(s)
+	if m == nil || err != nil {
+		return s, false, err
+	}
+	runes := []rune(s)
+	before, after := string(runes[:m.Index]), string(runes[m.Index+m.Length:])
+	named := slices.ContainsFunc(r.re.GetGroupNames(), func(name string) bool { return strings.Trim(name, "0123456789") != "" })
+	return before + expand(replacement, m, named, before, after) + after, true, nil
+}
+
+// expand replaces $$, $&, $`, $', $1 to $99 and $<name> in a replacement. Anything else stays as it is.
+func expand(replacement string, m *regexp2.Match, named bool, before, after string) string {
+	var b strings.Builder
+	for {
+		text, rest, found := strings.Cut(replacement, "$")
+		b.WriteString(text)
+		if !found {
+			return b.String()
+		}
+		value, size := "$", 0
+		switch {
+		case rest == "":
+		case rest[0] == '$':
+			size = 1
+		case rest[0] == '&':
+			value, size = m.String(), 1
+		case rest[0] == '`':
+			value, size = before, 1
+		case rest[0] == '\'':
+			value, size = after, 1
+		case rest[0] == '<':
+			if name, _, ok := strings.Cut(rest[1:], ">"); ok && named {
+				value, size = "", len(name)+2
+				if group := m.GroupByName(name); group != nil {
+					value = group.String()
+				}
+			}
+		default:
+			for _, digits := range []int{2, 1} { // $12 is the twelfth group if there is one, otherwise the first and a 2
+				n, err := strconv.ParseUint(rest[:min(digits, len(rest))], 10, 8)
+				if group := m.GroupByNumber(int(n)); err == nil && n > 0 && group != nil {
+					value, size = group.String(), min(digits, len(rest))
+					break
+				}
+			}
+		}
+		b.WriteString(value)
+		replacement = rest[size:]
+	}
 }

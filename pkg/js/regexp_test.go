@@ -88,3 +88,43 @@ func TestRegExpEndsInTime(t *testing.T) {
 		t.Error("matched")
 	}
 }
+
+// The results are Node's.
+func TestReplaceIsThatOfJavaScript(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ source, s, replacement, want string }{
+		{`^/api/proxy/x/?`, "/api/proxy/x/y", "/", "/y"},
+		{`^/old/(.*)$`, "/old/a?b=c", "/new/$1", "/new/a?b=c"},
+		{`(a)(b)?`, "xaby", "[$1|$2|$3|$0|$12|$&|$$|$`|$']", "x[a|b|$3|$0|a2|ab|$|x|y]y"},
+		{`(a)(b)?`, "xay", "[$1|$2]", "x[a|]y"},
+		{`(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)`, "abcdefghij", "$10-$1-$11-$01-$00-$100", "j-a-a1-a-$00-j0"},
+		{`(?<n>a)`, "banana", "<$<n>$<m>$<", "b<a$<nana"},
+		{`a`, "a", "$<n>", "$<n>"},
+		{`a`, "banana", "$", "b$nana"},
+		{`a`, "banana", "$$1", "b$1nana"},
+		{`é`, "aéb", "$`|$'", "aa|bb"},
+		{`a(?=b)`, "aab", "x", "axb"},
+		{``, "abc", "-", "-abc"},
+		{`z`, "banana", "x", "banana"},
+	} {
+		re, err := js.NewRegExp(test.source, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, matched, err := re.Replace(test.s, test.replacement)
+		if got != test.want || matched != (test.source != "z") || err != nil {
+			t.Errorf("%q.replace(/%s/, %q) = %q, %t, %v, want %q", test.s, test.source, test.replacement, got, matched, err, test.want)
+		}
+	}
+}
+
+func TestReplaceEndsInTime(t *testing.T) {
+	t.Parallel()
+	re, err := js.NewRegExp("^(a+)+$", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, matched, err := re.Replace(strings.Repeat("a", 60)+"b", ""); matched || err == nil {
+		t.Errorf("matched %t, error %v", matched, err)
+	}
+}
