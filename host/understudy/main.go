@@ -10,11 +10,12 @@ import (
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder"
 	"github.com/understudy-host/understudy/plugin/coder/sandbox"
+	"github.com/understudy-host/understudy/plugin/proxy"
 )
 
 func main() {
 	os.Exit(cli.Program{
-		Plugins:    []plugin.Plugin{coder.Plugin()},
+		Plugins:    []plugin.Plugin{coder.Plugin(), proxy.Plugin()},
 		Extensions: []plugin.Extension{sandbox.Extension()},
 		NotFound:   http.HandlerFunc(coder.NotFound),
 	}.Main())

@@ -36,7 +36,7 @@ func AddVary(header http.Header, name string) {
 const (
 	HTML  = "text/html; charset=utf-8"
 	JSON  = "application/json; charset=utf-8"
-	plain = "text/plain; charset=utf-8"
+	Plain = "text/plain; charset=utf-8"
 )
 
 // Send answers as express' res.send does: with the length of the body, which a HEAD request does not get.
@@ -53,7 +53,7 @@ func Send(w http.ResponseWriter, r *http.Request, status int, contentType string
 // follow it.
 func Redirect(w http.ResponseWriter, r *http.Request, target string) {
 	target = EncodeURL(target)
-	body, contentType := "Found. Redirecting to "+target, plain
+	body, contentType := "Found. Redirecting to "+target, Plain
 	// express prefers plain text, and sends HTML if only that was asked for.
 	accept := r.Header.Get("Accept")
 	if strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/plain") {
