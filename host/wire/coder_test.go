@@ -20,7 +20,8 @@ const (
 	nastyToken  = `a'b"c</script><img>`
 	clientKey   = "wire-client-secret-7f3a"
 	profileFull = `{"id":"0d9c2a1e-1111-4222-8333-444455556666","username":"wren","name":"Wren Tester",` +
-		`"email":"wren@example.com","avatar_url":"https://avatars.example.com/wren.png","status":"active"}`
+		`"email":"wren@example.com","avatar_url":"https://avatars.example.com/wren.png","status":"active","login_type":"password",` +
+		`"roles":[{"name":"owner"}],"organization_ids":["aaaaaaaa-0000-4000-8000-000000000000"]}`
 	profileMinimal = `{"id":"0d9c2a1e-1111-4222-8333-444455556666","username":"wren"}`
 )
 
@@ -32,7 +33,7 @@ type fakeCoder struct {
 
 	mu     sync.Mutex
 	does   behaviour
-	modes  map[string]string // by place: tokens, users-me, revoke
+	modes  map[string]string // by place: tokens, users-me, revoke, workspaces
 	log    []record
 	issued map[string]*code
 	given  int // number of tokens given out, which is part of their names
@@ -67,6 +68,7 @@ type code struct {
 // record is a received request.
 type record struct {
 	method, path string
+	host         string
 	header       http.Header
 	body         string
 	form         url.Values // nil if the body is not a form
@@ -160,7 +162,7 @@ func (c *fakeCoder) takeLog() ([]record, error) {
 
 func (c *fakeCoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	rec := record{method: r.Method, path: r.RequestURI, header: r.Header, body: string(body)}
+	rec := record{method: r.Method, path: r.RequestURI, host: r.Host, header: r.Header, body: string(body)}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		rec.form, _ = url.ParseQuery(rec.body)
 	}
@@ -193,7 +195,9 @@ func (c *fakeCoder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	default:
 		c.log = append(c.log, rec)
-		reply(w, http.StatusNotFound, `{"message":"Route not found."}`)
+		if !c.trouble(w, "workspaces") {
+			api(w, r, rec)
+		}
 	}
 }
 
@@ -279,12 +283,17 @@ func (c *fakeCoder) metadata(w http.ResponseWriter) {
 		base, base+"/oauth2/authorize", base+"/oauth2/tokens", base+"/oauth2/revoke"))
 }
 
-// upstream returns the transcript of a request to Coder, without the headers that belong to the HTTP client.
+// upstream returns the transcript of a request to Coder. Of a request that is not passed on from a client, it leaves out the
+// headers that belong to the HTTP client.
 func (n *normalizer) upstream(rec record) map[string]any {
 	headers := map[string]any{}
-	for _, name := range []string{"Content-Type", "Accept", "Authorization", "Cookie"} {
-		if values := rec.header.Values(name); len(values) > 0 {
+	for name, values := range rec.header {
+		own := strings.HasPrefix(rec.path, "/oauth2/") || strings.HasPrefix(rec.path, "/api/v2/users/me")
+		if own && slices.Contains([]string{"Content-Type", "Accept", "Authorization", "Cookie"}, name) || !own && name != "Connection" {
 			headers[strings.ToLower(name)] = n.text(strings.Join(values, ", "))
+		}
+		if !own {
+			headers["host"] = n.text(rec.host)
 		}
 	}
 	out := map[string]any{"request": rec.method + " " + n.text(rec.path), "headers": headers}

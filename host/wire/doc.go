@@ -10,6 +10,7 @@
 //	legacy    @coder/backstage-plugin-coder-backend 0.4.0
 //	provider  plugin-auth-backend 0.30.1 with the Coder provider module 0.1.0-alpha.0
 //	host      headers, CORS, compression, health checks and odd requests of backend-defaults 0.18.0
+//	proxy     plugin-proxy-backend 0.6.18
 //	tls       the provider behind a TLS front, with the app on another site and a second environment
 //
 // Every difference must be listed in testdata/allowed-differences.json, with its reason. Parts 1 and 2 of the list

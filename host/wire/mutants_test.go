@@ -93,6 +93,11 @@ func TestMutants(t *testing.T) {
 		"error JSON without request":          {"provider/start-missing-env", body(`"request":\{[^}]*\},`, ""), false},
 		"a JSON field more":                   {"provider/refresh-ok", body(`"providerInfo":\{`, `"providerInfo":{"refreshToken":"wire",`), false},
 		"a number as a string":                {"provider/refresh-ok", body(`"expiresInSeconds":(\d+)`, `"expiresInSeconds":"$1"`), false},
+		"redirect to somewhere else":          {"proxy/upstream-redirect", set("location", "https://evil.example/"), false},
+		"redirect past the proxy":             {"proxy/upstream-redirect", set("location", "/api/v2/workspaces"), false},
+		"a header of the target more":         {"proxy/get-ok", set("x-request-id", "1"), false},
+		"a cookie of the target":              {"proxy/get-ok", set("set-cookie", "coder_session_token=leak; Path=/"), false},
+		"the path in an error":                {"proxy/upstream-down", body(`:.*`, ": /api/v2/workspaces?secret=1"), false},
 		"upstream text in an error":           {"provider/refresh-upstream-500", body(`"message":"`, `"message":"fake-coder `), false},
 	}
 	for name, test := range tests {

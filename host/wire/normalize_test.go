@@ -175,7 +175,7 @@ var exact = []string{
 	"strict-transport-security", "referrer-policy", "x-content-type-options", "x-dns-prefetch-control", "x-download-options",
 	"x-frame-options", "x-permitted-cross-domain-policies", "x-xss-protection", "permissions-policy",
 	"cross-origin-opener-policy", "cross-origin-embedder-policy", "cross-origin-resource-policy", "origin-agent-cluster",
-	"clear-site-data", "www-authenticate", "retry-after",
+	"clear-site-data", "www-authenticate", "retry-after", "coder-session-token", "x-custom-source",
 }
 
 func (n *normalizer) answer(a *answer, requestURL *url.URL) map[string]any {

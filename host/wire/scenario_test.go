@@ -101,7 +101,7 @@ func (r *rig) play(s *scenario) ([]any, error) {
 	b := &browser{
 		rig: r, normal: newNormalizer(r.backend, r.target, r.coder.address),
 		jar:   &jar{host: r.backend.Hostname(), secure: r.backend.Scheme == "https"},
-		known: map[string]string{"location": "http://no-location.invalid/"},
+		known: map[string]string{"location": "http://no-location.invalid/", "host": r.backend.Host},
 	}
 	r.coder.reset()
 	var transcript []any

@@ -20,12 +20,15 @@ import (
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder"
 	"github.com/understudy-host/understudy/plugin/plugintest"
+	"github.com/understudy-host/understudy/plugin/proxy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock"))
+}
 
 // groups holds the configuration that the real peers of each group had.
-var groups = map[string]string{"legacy": "subject.yaml", "provider": "subject.yaml", "host": "subject.yaml", "tls": "tls.yaml"}
+var groups = map[string]string{"legacy": "subject.yaml", "provider": "subject.yaml", "host": "subject.yaml", "proxy": "subject.yaml", "tls": "tls.yaml"}
 
 // secrets match what must not be in a log.
 var secrets = map[string]*regexp.Regexp{
@@ -143,7 +146,7 @@ func newRig(t *testing.T, setup string, logs *[]*plugintest.Log) *rig {
 	}
 	config := string(bytes.ReplaceAll(text, []byte("CODER"), []byte(c.origin())))
 	h := plugintest.OpenOptions(t, config, host.Options{
-		Plugins: []plugin.Plugin{coder.Plugin()}, NotFound: http.HandlerFunc(coder.NotFound),
+		Plugins: []plugin.Plugin{coder.Plugin(), proxy.Plugin()}, NotFound: http.HandlerFunc(coder.NotFound),
 		Config: appconfig.Options{Environ: []string{"NODE_ENV=production", "LOG_LEVEL=debug"}},
 	})
 	*logs = append(*logs, h.Log)
