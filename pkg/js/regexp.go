@@ -38,7 +38,7 @@ func NewRegExp(source, flags string) (*RegExp, error) {
 	if options&regexp2.Unicode != 0 {
 		rest = source[len(unicodeSyntax.FindString(source)):]
 	}
-	re, err := regexp2.Compile(source, options)
+	re, err := regexp2.Compile(nameGroups(source), options)
 	problem, bad := "", (*syntax.Error)(nil)
 	switch {
 	case errors.As(err, &bad):
@@ -52,6 +52,26 @@ func NewRegExp(source, flags string) (*RegExp, error) {
 		return &RegExp{re, strings.Contains(flags, "y")}, nil
 	}
 	return nil, SyntaxError(fmt.Sprintf("Invalid regular expression: /%s/%s: %s", source, flags, problem))
+}
+
+// groups are what matters to the numbers of groups: an escape, a class, or the beginning of a group.
+var groups = regexp.MustCompile(`(?s)\\.|\[(?:\\.|[^\]\\])*\]|\((?:\?(?:<[^=!]|.))?`)
+
+// nameGroups gives every group a name if one has a name: regexp2 would number those without a name first, and JavaScript
+// numbers all of them from left to right.
+func nameGroups(source string) string {
+	isNamed := func(found string) bool { return len(found) > len("(?<") && strings.HasPrefix(found, "(?<") }
+	if !slices.ContainsFunc(groups.FindAllString(source, -1), isNamed) {
+		return source
+	}
+	unnamed := 0
+	return groups.ReplaceAllStringFunc(source, func(found string) string {
+		if found != "(" {
+			return found
+		}
+		unnamed++
+		return fmt.Sprintf("(?<__%d>", unnamed)
+	})
 }
 
 // readFlags returns regexp2's options for flags, and whether those are valid: known, and none twice.
