@@ -22,7 +22,8 @@ type answer struct {
 // Header implements http.ResponseWriter.
 func (a *answer) Header() http.Header { return a.header }
 
-// WriteHeader writes the header of the answer. Informational answers are left out: a client did not ask for any.
+// WriteHeader writes the header of the answer. Informational answers are left out: a client did not ask for any. net/http adds
+// no Content-Type of its own.
 func (a *answer) WriteHeader(status int) {
 	if status < http.StatusOK || a.begun {
 		return
@@ -37,6 +38,9 @@ func (a *answer) WriteHeader(status int) {
 			continue
 		}
 		header[name] = values
+	}
+	if header["Content-Type"] == nil {
+		header["Content-Type"] = nil
 	}
 	_ = a.control.SetWriteDeadline(time.Now().Add(patience))
 	a.ResponseWriter.WriteHeader(status)
