@@ -40,6 +40,9 @@ func newEndpoint(ctx context.Context, o options, s *settings, log *zap.Logger) (
 		e.request["Authorization"] = true
 	}
 	for name, text := range o.headers {
+		if name == "host" && o.changeOrigin { // as in http-proxy: only this spelling gives way
+			continue
+		}
 		e.added.Set(name, text)
 		delete(e.request, http.CanonicalHeaderKey(name))
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -12,10 +13,10 @@ import (
 	"github.com/understudy-host/understudy/pkg/js"
 )
 
-// belowMount returns the path of a request below the mount, with its escapes. As in express, a slash that is doubled after
-// the mount counts once.
+// belowMount returns the path of a request below the mount, as it was sent. As in express, a slash that is doubled after the
+// mount counts once.
 func belowMount(r *http.Request) string {
-	path := r.URL.EscapedPath()
+	path := cmp.Or(r.URL.RawPath, r.URL.EscapedPath()) // EscapedPath alone escapes more than the client did
 	if strings.HasPrefix(path, "//") {
 		return path[1:]
 	}
