@@ -103,3 +103,17 @@ func BenchmarkRedactor(b *testing.B) {
 type discard struct{}
 
 func (*discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestRedactorFindsCredentialsWithoutTheirScheme(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{"Bearer hunter2-Canary", "basic hunter2-Canary", "token  hunter2-Canary"} {
+		if got := logged(t, true, secret, "hunter2-Canary"); strings.Contains(got, "Canary") {
+			t.Errorf("%s: %s", secret, got)
+		}
+	}
+	for _, secret := range []string{"two words", "Bearer ab"} {
+		if got := logged(t, true, secret, "words ab"); !strings.Contains(got, "words ab") {
+			t.Errorf("%s: %s", secret, got)
+		}
+	}
+}

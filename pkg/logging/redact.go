@@ -35,11 +35,13 @@ func (r *redactor) SetSecrets(secrets []string) int {
 			continue
 		}
 		seen[secret] = true
-		for _, form := range forms(secret) {
+		alone := bare(secret)
+		for _, form := range slices.Concat(forms(secret), forms(alone)) {
 			all[form] = true
 			all[encoded(zap.String("", form))] = true // in a string of an entry
 		}
 		all[encoded(zap.Reflect("", secret))] = true
+		all[encoded(zap.Reflect("", alone))] = true
 	}
 	// The longest goes first: otherwise a secret that contains another one would be struck out only in part.
 	sorted := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
@@ -49,6 +51,16 @@ func (r *redactor) SetSecrets(secrets []string) int {
 	}
 	r.replacer.Store(strings.NewReplacer(pairs...))
 	return len(seen)
+}
+
+// bare returns the credentials in a value of the header Authorization without their scheme, and any other secret as it is.
+func bare(secret string) string {
+	scheme, credentials, _ := strings.Cut(secret, " ")
+	credentials = strings.TrimSpace(credentials)
+	if isScheme := slices.Contains([]string{"basic", "bearer", "token"}, strings.ToLower(scheme)); isScheme && len(credentials) >= shortest {
+		return credentials
+	}
+	return secret
 }
 
 // encoded returns the value of a field as log lines have it, without the quotes around it. encoding/json would not
