@@ -103,9 +103,10 @@ optional: ${OPTIONAL:-}
 twice: ${E:-x}${E}${E}
 below: default
 above: ${ABOVE}
+routes: { /above: '${ABOVE}', /missing: '${MISSING}' }
 array: ['${ARRAY}']
 `,
-		"app-config.local.yaml": "below: ${BELOW}\nabove: 1\narray: [1]\n",
+		"app-config.local.yaml": "below: ${BELOW}\nabove: 1\nroutes: { /above: 1 }\narray: [1]\n",
 	})
 	want := []appconfig.Unset{
 		{Name: "A", Keys: []string{"a", "b[1]"}},
@@ -113,6 +114,7 @@ array: ['${ARRAY}']
 		{Name: "C", Keys: []string{"b[2].c"}},
 		{Name: "D", Keys: []string{"d"}},
 		{Name: "E", Keys: []string{"twice"}},
+		{Name: "MISSING", Keys: []string{"routes./missing"}},
 	}
 	if diff := cmp.Diff(want, config.Unset()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

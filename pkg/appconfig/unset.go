@@ -47,8 +47,8 @@ func (c *Config) Unset() (list []Unset) {
 func (c *Config) isThere(key string, layer int) bool {
 	array, _, inArray := strings.Cut(key, "[")
 	if !inArray {
-		there, err := c.Has(key)
-		return there && err == nil
+		found, rest := c.index.find(key) // not Has, which refuses keys such as /coder
+		return found != nil && rest == "" && found.value != nil
 	}
 	for _, above := range c.layers[layer+1:] {
 		if _, found, err := (&Config{data: above.Data}).value(array); found && err == nil {
