@@ -67,14 +67,11 @@ func (b *Barrier) Handler(a *Authenticator, pluginID string, next http.Handler) 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.auth, b.pluginID = a, pluginID
-	if b.all {
-		return next
-	}
-	open, lax := slices.Clone(b.open), slices.Clone(b.lax)
+	all, open, lax := b.all, slices.Clone(b.open), slices.Clone(b.lax)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, ctx := r.URL.EscapedPath(), r.Context()
 		var err error
-		if !a.current.Load().disabled && (!matches(open, path) || climbs(r.URL.Path)) {
+		if !all && !a.current.Load().disabled && (!matches(open, path) || climbs(r.URL.Path)) {
 			var p Principal
 			if p, err = a.caller(r, pluginID, matches(lax, path) && !climbs(r.URL.Path)); err == nil {
 				ctx, err = WithCaller(ctx, p), p.Require(User, Service)

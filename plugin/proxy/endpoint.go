@@ -66,6 +66,12 @@ func (e *endpoint) takes(method string) bool {
 	return e.allowedMethods == nil || slices.Contains(e.allowedMethods, method)
 }
 
+// isOpenFor reports whether the endpoint takes the requests of everybody for a path.
+func (e *endpoint) isOpenFor(path string) bool {
+	_, ok := e.match(path)
+	return ok && e.credentials == credentialsNone
+}
+
 // serve passes a request on. rest is its path below the route.
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, rest string) {
 	query := ""

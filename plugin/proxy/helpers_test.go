@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -127,3 +130,16 @@ func read(t testing.TB, answer *http.Response) string {
 	}
 	return string(body)
 }
+
+// secure returns the address of a server whose certificate nobody knows.
+func secure(t testing.TB) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// sorted compares lists without their order.
+func sorted(less func(a, b string) bool) cmp.Option { return cmpopts.SortSlices(less) }

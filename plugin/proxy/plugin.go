@@ -4,10 +4,10 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"net/http"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -32,6 +32,7 @@ func Plugin() plugin.Plugin {
 // handler serves the endpoints of one configuration.
 type handler struct {
 	endpoints []*endpoint
+	auth      *backstageauth.Barrier
 	open      bool // backend.auth.dangerouslyDisableDefaultAuthPolicy
 }
 
@@ -43,54 +44,58 @@ func newHandler(ctx context.Context, env plugin.Environment) (http.Handler, erro
 	for _, warning := range s.warnings {
 		env.Logger.Warn(warning)
 	}
-	h := &handler{open: s.open}
+	h := &handler{auth: env.Auth, open: s.open}
+	// The handler asks for credentials itself: only it knows which endpoint a request is for, however its path is spelled.
+	env.Auth.Allow("/", backstageauth.Unauthenticated)
 	for _, o := range s.endpoints {
 		e, err := newEndpoint(ctx, o, s, env.Logger)
 		if err != nil {
 			return nil, err
 		}
 		h.endpoints = append(h.endpoints, e)
-		if o.credentials == credentialsNone {
-			env.Auth.Allow(cmp.Or(o.route, "/"), backstageauth.Unauthenticated)
-		}
 		env.Logger.Info("proxy endpoint configured", zap.String("route", o.route), zap.String("target", o.origin()),
 			zap.String("credentials", o.credentials))
 	}
 	return h, nil
 }
 
-// ServeHTTP passes the request to the first endpoint for its path that takes its method, as express does.
+// ServeHTTP passes the request to the first endpoint for its path that takes its method, as express does. Credentials are asked
+// for before anything else, unless one of the endpoints for the path is open; then that one alone does without.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, known := belowMount(r), false
+	path := belowMount(r)
+	isKnown := h.open
+	if !isKnown && !slices.ContainsFunc(h.endpoints, func(e *endpoint) bool { return e.isOpenFor(path) }) {
+		if !h.knows(w, r) {
+			return
+		}
+		isKnown = true
+	}
 	for _, e := range h.endpoints {
 		rest, ok := e.match(path)
-		known = known || ok
 		switch {
 		case !ok:
 		case traverses(rest):
 			express.Send(w, r, http.StatusBadRequest, express.Plain, []byte("Bad Request"))
 			return
 		case !e.takes(r.Method):
-		case e.credentials != credentialsNone && h.isStranger(r): // the path may be below one that is open
-			refuseStranger(w, r)
-			return
-		default:
+		case isKnown || e.credentials == credentialsNone || h.knows(w, r):
 			e.serve(w, r, rest)
 			return
+		default:
+			return
 		}
-	}
-	if !known && h.isStranger(r) {
-		refuseStranger(w, r)
-		return
 	}
 	w.WriteHeader(http.StatusNotFound)
 }
 
-// isStranger reports whether nobody knows who sent r, and that matters.
-func (h *handler) isStranger(r *http.Request) bool {
-	return !h.open && backstageauth.Caller(r.Context()).Kind == backstageauth.None
-}
-
-func refuseStranger(w http.ResponseWriter, r *http.Request) {
-	apierror.Write(w, r, logging.URL(r.URL.RequestURI()), apierror.Authentication("Missing credentials"))
+// knows reports whether r has credentials of a user or a service. Otherwise it answers r.
+func (h *handler) knows(w http.ResponseWriter, r *http.Request) bool {
+	caller, err := h.auth.Credentials(r)
+	if err == nil {
+		err = caller.Require(backstageauth.User, backstageauth.Service)
+	}
+	if err != nil {
+		apierror.Write(w, r, logging.URL(r.URL.RequestURI()), err)
+	}
+	return err == nil
 }

@@ -153,6 +153,7 @@ func (r *reader) strings(object *value.Object, key string) []string {
 	}
 	if !isList {
 		r.problem("expected a list of strings", key)
+		return nil
 	}
 	return texts
 }

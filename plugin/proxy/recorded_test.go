@@ -65,7 +65,7 @@ func (recorded recording) replay(t *testing.T) {
 		if recorded.Response == "" && recorded.Name != "connection closed" {
 			recorded.Response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: x\r\n\r\nok"
 		}
-		scripted(t, w, recorded.Response)
+		scripted(t, w, strings.Replace(recorded.Response, "\r\n", "\r\nConnection: close\r\n", 1))
 	})
 	host := strings.TrimPrefix(address, "http://")
 	config := "proxy: " + strings.NewReplacer("TARGET", address, "HOST", host).Replace(string(recorded.Proxy)) + "\n"
