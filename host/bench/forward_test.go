@@ -25,9 +25,10 @@ import (
 	"github.com/understudy-host/understudy/pkg/appconfig"
 	"github.com/understudy-host/understudy/plugin"
 	"github.com/understudy-host/understudy/plugin/coder"
+	"github.com/understudy-host/understudy/plugin/proxy"
 )
 
-// subjectVariable makes TestFallbackSubject a server: its value is the kind and the URL of the backend.
+// subjectVariable makes TestFallbackSubject a server: its value is what is measured, the kind and the URL of the backend.
 const subjectVariable = "UNDERSTUDY_FALLBACK_SUBJECT"
 
 // limit is how much more processor time than a bare ReverseProxy a request may cost.
@@ -36,6 +37,15 @@ const limit = 1.3
 // BenchmarkFallback compares the processor time of a request through a host's fallback with that of one through a bare
 // ReverseProxy. Each is a process of its own. They take turns, so that both see the same machine.
 func BenchmarkFallback(b *testing.B) {
+	compare(b, "fallback", "/api/catalog/entities/by-query?limit=20&orderField=metadata.name,asc")
+}
+
+// BenchmarkProxy does the same with a request through Backstage's proxy.
+func BenchmarkProxy(b *testing.B) {
+	compare(b, "proxy", "/api/proxy/coder/api/v2/workspaces?q=owner:me&limit=0")
+}
+
+func compare(b *testing.B, by, path string) {
 	answer := []byte(`{"items":[` + strings.Repeat(`{"name":"a-component"},`, 40) + `null]}`)
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -51,7 +61,7 @@ func BenchmarkFallback(b *testing.B) {
 	kinds := []string{bare, silent, logging}
 	subjects := make(map[string]*subject)
 	for _, kind := range kinds {
-		subjects[kind] = startSubject(b, kind, backend.URL)
+		subjects[kind] = startSubject(b, by+" "+kind, backend.URL)
 	}
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		b.Run(method, func(b *testing.B) {
@@ -60,7 +70,7 @@ func BenchmarkFallback(b *testing.B) {
 			for round := range rounds + 1 {
 				for _, kind := range kinds {
 					before := subjects[kind].cpu(b)
-					drive(b, subjects[kind].url, method, requests)
+					drive(b, subjects[kind].url+path, method, requests)
 					if round > 0 { // the first one warms up
 						spent[kind] += subjects[kind].cpu(b) - before
 					}
@@ -143,7 +153,7 @@ func drive(t testing.TB, target, method string, requests int64) {
 	for range 8 {
 		workers.Go(func() {
 			for left.Add(-1) >= 0 {
-				r, _ := http.NewRequest(method, target+"/api/catalog/entities/by-query?limit=20&orderField=metadata.name,asc", strings.NewReader(body))
+				r, _ := http.NewRequest(method, target, strings.NewReader(body))
 				r.Header.Set("Authorization", "Bearer "+strings.Repeat("t", 700))
 				r.Header.Set("Cookie", "a-cookie="+strings.Repeat("c", 100))
 				r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36")
@@ -165,12 +175,13 @@ func drive(t testing.TB, target, method string, requests int64) {
 	workers.Wait()
 }
 
-// TestFallbackSubject is a process of BenchmarkFallback.
+// TestFallbackSubject is a process of a benchmark.
 func TestFallbackSubject(t *testing.T) {
-	kind, backend, ok := strings.Cut(os.Getenv(subjectVariable), " ")
-	if !ok {
-		t.Skip("it is a part of BenchmarkFallback")
+	words := strings.Fields(os.Getenv(subjectVariable))
+	if len(words) != 3 {
+		t.Skip("it is a part of a benchmark")
 	}
+	by, kind, backend := words[0], words[1], words[2]
 	target, err := url.Parse(backend)
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +198,7 @@ func TestFallbackSubject(t *testing.T) {
 		defer server.Close()
 		fmt.Println(server.URL)
 	} else {
-		h := openFallback(t, backend, kind == "logging")
+		h := openHost(t, by, backend, kind == "logging")
 		defer func() { _ = h.Close() }()
 		fmt.Println(h.URL())
 	}
@@ -200,12 +211,16 @@ func TestFallbackSubject(t *testing.T) {
 	}
 }
 
-func openFallback(t *testing.T, backend string, logged bool) *host.Host {
+func openHost(t *testing.T, by, backend string, logged bool) *host.Host {
 	t.Helper()
 	dir := t.TempDir()
 	config := "app: {baseUrl: http://localhost:3000}\nbackend: {baseUrl: http://localhost:0, listen: 127.0.0.1:0}\n" +
-		"understudy: {fallback: {target: '" + backend + "'}}\n" +
 		"coder: {deployment: {accessUrl: http://127.0.0.1:1}, oauth: {clientId: backstage, clientSecret: bench-secret-value}}\n"
+	if by == "proxy" {
+		config += "proxy: {endpoints: {/coder: {target: '" + backend + "', allowedHeaders: [Authorization], credentials: dangerously-allow-unauthenticated}}}\n"
+	} else {
+		config += "understudy: {fallback: {target: '" + backend + "'}}\n"
+	}
 	if err := os.WriteFile(filepath.Join(dir, "app-config.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +233,7 @@ func openFallback(t *testing.T, backend string, logged bool) *host.Host {
 		environ = environ[:1]
 	}
 	h := host.New(host.Options{
-		Plugins: []plugin.Plugin{coder.Plugin()}, Log: log, Config: appconfig.Options{RootDir: dir, Environ: environ},
+		Plugins: []plugin.Plugin{coder.Plugin(), proxy.Plugin()}, Log: log, Config: appconfig.Options{RootDir: dir, Environ: environ},
 	})
 	if err := h.Open(context.Background()); err != nil {
 		t.Fatal(err)
