@@ -24,10 +24,13 @@ func TestSandboxTakesThePlaceOfEveryDeployment(t *testing.T) {
 		Auth  struct {
 			Providers struct{ Coder map[string]map[string]string }
 		}
+		Proxy struct {
+			Endpoints map[string]struct{ Target, Credentials string }
+		}
 		Understudy struct{ Session struct{ Keys []string } }
 	}
 	peek := plugin.Plugin{
-		ID: "peek", Path: "/peek", Schema: []byte(`{"type":"object","properties":{"app":{},"auth":{},"coder":{},"understudy":{}}}`),
+		ID: "peek", Path: "/peek", Schema: []byte(`{"type":"object","properties":{"app":{},"auth":{},"coder":{},"proxy":{},"understudy":{}}}`),
 		New: func(_ context.Context, env plugin.Environment) (http.Handler, error) {
 			env.Auth.Allow("/", backstageauth.Unauthenticated)
 			data, err := env.Config.Get("")
@@ -44,6 +47,7 @@ func TestSandboxTakesThePlaceOfEveryDeployment(t *testing.T) {
 	h := plugintest.OpenOptions(t, `
 app: {baseUrl: http://localhost:0}
 understudy: {sandbox: {enabled: true}}
+proxy: {endpoints: {/coder: {target: 'https://coder.example.com', credentials: forward}}}
 coder:
   deployment: {accessUrl: http://localhost:0}
   oauth: {clientId: real, clientSecret: real-secret, deploymentUrl: https://coder.example.com}
@@ -62,6 +66,9 @@ auth:
 	}
 	if diff := cmp.Diff(map[string]map[string]string{"production": want}, given.Auth.Providers.Coder); diff != "" {
 		t.Errorf("auth.providers.coder (-want +got):\n%s", diff)
+	}
+	if endpoint := given.Proxy.Endpoints["/coder"]; endpoint.Target != stand || endpoint.Credentials != "forward" {
+		t.Errorf("proxy: %v", given.Proxy)
 	}
 	if keys := given.Understudy.Session.Keys; len(keys) != 1 || len(keys[0]) < 32 {
 		t.Errorf("%d session keys", len(keys))

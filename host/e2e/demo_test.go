@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,47 @@ func TestDemoSession(t *testing.T) {
 		t.Errorf("after a sign-out and a reload the page says %q", got)
 	}
 	page.clean()
+}
+
+// The whole life of the Coder page, with nothing between the browser and the host: what the page shows of Coder comes
+// through the host's own proxy, before and after a refresh, and no more after the sign-out.
+func TestLifeOfTheCoderPage(t *testing.T) {
+	t.Parallel()
+	s := makeRun(t, freePorts)
+	page := newProfile(t).open(s.demo)
+	page.click("#sign-in")
+	page.popup().click("#allow")
+	page.wait(listed)
+	const (
+		requests = `performance.getEntriesByType('resource').map(e => e.name).filter(name => name.includes('/api/v2/'))`
+		rows     = `document.querySelectorAll('#workspaces tbody tr').length`
+	)
+	through := s.backend + "/api/proxy/coder/api/v2/workspaces?q=owner:me&limit=0"
+	expect := func(when string, many int) {
+		t.Helper()
+		got := get[[]string](page, requests)
+		if len(got) != many || slices.ContainsFunc(got, func(url string) bool { return url != through }) {
+			t.Errorf("%s the page has asked for %q, want %d times %s", when, got, many, through)
+		}
+	}
+	expect("after the sign-in", 1)
+	first := get[int](page, rows)
+	page.click("#refresh")
+	page.wait(listed + ` && document.querySelector('#status').textContent.startsWith('Session refreshed')`)
+	expect("after the refresh", 2)
+	if again := get[int](page, rows); first == 0 || again != first {
+		t.Errorf("%d workspaces, and %d after the refresh", first, again)
+	}
+	log := s.log.Wait(t, `"GET /api/proxy/coder/api/v2/workspaces`)
+	if strings.Contains(log, "/coder-api") {
+		t.Error("the page has another way to Coder")
+	}
+	page.click("#sign-out")
+	page.wait(signedOut)
+	expect("after the sign-out", 2)
+	if ok := get[bool](page, `fetch('`+through+`').then(answer => answer.status === 401)`); !ok {
+		t.Error("Coder answers without a token")
+	}
 }
 
 // A legacy frontend keeps its token itself, and forgets it at the sign-out.

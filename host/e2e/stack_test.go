@@ -26,6 +26,7 @@ import (
 	"github.com/understudy-host/understudy/plugin/coder"
 	"github.com/understudy-host/understudy/plugin/coder/sandbox"
 	"github.com/understudy-host/understudy/plugin/plugintest"
+	"github.com/understudy-host/understudy/plugin/proxy"
 )
 
 // The OAuth2 client of start. makeRun has one of its own.
@@ -118,6 +119,9 @@ backend:
   cors:
     origin: APP
     credentials: true
+proxy:
+  endpoints:
+    /coder: { target: CODER, allowedMethods: [GET], allowedHeaders: [Coder-Session-Token], credentials: dangerously-allow-unauthenticated }
 coder:
   deployment:
     accessUrl: CODER
@@ -167,7 +171,7 @@ func makeRun(t *testing.T, environ []string) *stack {
 // shows it if the test has failed.
 func (s *stack) open(o host.Options) string {
 	s.t.Helper()
-	o.Plugins, o.Log = []plugin.Plugin{coder.Plugin()}, &s.log
+	o.Plugins, o.Log = []plugin.Plugin{coder.Plugin(), proxy.Plugin()}, &s.log
 	h := host.New(o)
 	if err := h.Open(s.t.Context()); err != nil {
 		s.t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
@@ -56,7 +58,13 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Origin") == b.s.DemoURL() {
 		w.Header().Set("Access-Control-Allow-Origin", b.s.DemoURL())
 		w.Header().Set("Access-Control-Allow-Credentials", "true")
-		w.Header().Set("Access-Control-Allow-Headers", "X-Requested-With")
+		w.Header().Set("Access-Control-Allow-Headers", "X-Requested-With, Coder-Session-Token")
+	}
+	if path, ok := strings.CutPrefix(r.URL.Path, "/api/proxy/coder"); ok && r.Method == http.MethodGet {
+		r.URL.Path = path
+		coder, _ := url.Parse(b.s.CoderURL())
+		httputil.NewSingleHostReverseProxy(coder).ServeHTTP(w, r)
+		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -49,6 +49,8 @@ func newStandIn(o Options, database *store, url, demoURL string) http.Handler {
 	r.HandleFunc("/.well-known/oauth-authorization-server", c.metadata).Methods("GET", "HEAD")
 
 	r.HandleFunc("/api/v2/users/me", c.authenticated(c.me)).Methods("GET", "HEAD")
+	r.HandleFunc("/api/v2/users/me/login-type", c.authenticated(c.loginType)).Methods("GET", "HEAD")
+	r.HandleFunc("/api/v2/workspacebuilds/{build}/parameters", c.authenticated(c.buildParameters)).Methods("GET", "HEAD")
 	r.HandleFunc("/api/v2/workspaces", c.authenticated(c.workspaces)).Methods("GET", "HEAD")
 	return pageHeaders("default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "+
 		"frame-ancestors 'none'", r)

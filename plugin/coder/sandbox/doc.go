@@ -1,6 +1,6 @@
 // Package sandbox is a Coder stand-in and a demo app page for machines that have no Coder. They are two loopback
-// servers on two origins, like an app and its Coder in production. `make run` starts them with the host, and
-// tests run the host against them.
+// servers on two origins, like an app and its Coder in production. The page reads Coder's API through the host's proxy,
+// as the frontend plugin does. `make run` starts them with the host, and tests run the host against them.
 //
 // The stand-in has the statuses and error texts of coder/coder's coderd/oauth2provider: PKCE (S256) for every code,
 // exact redirect URIs, unknown parameters refused, one token for each user, rotating refresh tokens. It is stricter in

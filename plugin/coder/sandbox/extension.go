@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -19,6 +20,9 @@ import (
 
 // key turns the sandbox on.
 const key = "understudy.sandbox.enabled"
+
+// proxyRoute is the endpoint of Backstage's proxy that the frontend plugin, and the demo page, read Coder's API through.
+const proxyRoute = "/coder"
 
 // clientID is the client id of the host at the stand-in.
 const clientID = "understudy-sandbox"
@@ -71,6 +75,7 @@ func extend(ctx context.Context, env plugin.Environment) (layers []map[string]an
 	application := object{"clientId": clientID, "clientSecret": made.Client, "deploymentUrl": box.CoderURL()}
 	layers = []object{{
 		"app":        object{"baseUrl": box.DemoURL()},
+		"proxy":      proxied(env.Config, box.CoderURL()),
 		"coder":      object{"deployment": object{"accessUrl": box.CoderURL()}, "oauth": application},
 		"understudy": object{"session": object{"keys": []any{made.Session}}},
 	}}
@@ -81,6 +86,17 @@ func extend(ctx context.Context, env plugin.Environment) (layers []map[string]an
 		env.Logger.Info("the sandbox stands in for Coder", zap.String("url", box.CoderURL()))
 		env.Logger.Info("open " + box.DemoURL() + " in a browser to sign in")
 	}, nil
+}
+
+// proxied returns the part proxy of a layer that points the endpoint at the stand-in, in the form that the others use.
+func proxied(config *appconfig.Config, target string) map[string]any {
+	endpoints := map[string]any{proxyRoute: map[string]any{"target": target}}
+	if section, ok, err := config.GetOptionalConfig("proxy"); ok && err == nil {
+		if keys := section.Keys(); slices.Contains(keys, proxyRoute) && !slices.Contains(keys, "endpoints") {
+			return endpoints // the older form
+		}
+	}
+	return map[string]any{"endpoints": endpoints}
 }
 
 func check(config *appconfig.Config) error {

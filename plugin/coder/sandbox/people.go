@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/gorilla/mux"
 )
 
 // user is a demo user.
@@ -54,6 +56,24 @@ func writeDocument(w http.ResponseWriter, name string, data map[string]any) {
 // me answers GET /api/v2/users/me.
 func (c *standIn) me(w http.ResponseWriter, _ *http.Request, u user) {
 	writeDocument(w, "me.tmpl", map[string]any{"URL": c.url, "User": u})
+}
+
+// loginType answers GET /api/v2/users/me/login-type. The frontend plugin asks for it to see whether a token works.
+func (c *standIn) loginType(w http.ResponseWriter, _ *http.Request, _ user) {
+	writeJSON(w, http.StatusOK, map[string]string{"login_type": "password"})
+}
+
+// buildParameters answers GET /api/v2/workspacebuilds/{id}/parameters for the user's own workspaces. By them the frontend
+// plugin finds the workspaces of a repository.
+func (c *standIn) buildParameters(w http.ResponseWriter, r *http.Request, u user) {
+	for _, ws := range demo.Workspaces {
+		if mux.Vars(r)["build"] == fmt.Sprintf("%08x-%04x-4000-8000-%s", ws.Number, 3, u.ID[24:]) {
+			name := strings.ReplaceAll(ws.Name, "{user}", u.Username)
+			writeJSON(w, http.StatusOK, []map[string]string{{"name": "repo_url", "value": "https://github.com/example/" + name}})
+			return
+		}
+	}
+	writeMessage(w, http.StatusNotFound, "Resource not found or you do not have access to this resource", "")
 }
 
 // workspaces answers GET /api/v2/workspaces with the user's own. Of Coder's search it knows owner:, name: and names

@@ -62,7 +62,6 @@ type Client struct {
 type Sandbox struct {
 	coderURL, demoURL string
 	servers           []*httpserver.Server
-	proxies           http.Transport // of the demo app, to the stand-in
 	serving           sync.WaitGroup
 }
 
@@ -105,7 +104,7 @@ func Open(o Options) (*Sandbox, error) {
 		}
 		return nil, err
 	}
-	s := &Sandbox{coderURL: coderURL, demoURL: demoURL, proxies: http.Transport{ResponseHeaderTimeout: 10 * time.Second}}
+	s := &Sandbox{coderURL: coderURL, demoURL: demoURL}
 	handler := newStandIn(o, database, coderURL, demoURL)
 	if o.Middleware != nil {
 		handler = o.Middleware(handler)
@@ -129,7 +128,6 @@ func (s *Sandbox) Close(ctx context.Context) error {
 	for _, server := range s.servers {
 		_ = server.Shutdown(ctx)
 	}
-	s.proxies.CloseIdleConnections()
 	s.serving.Wait()
 	return nil
 }

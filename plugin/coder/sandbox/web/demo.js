@@ -72,7 +72,7 @@ async function act(text, work, failed) {
 
 // Shows who is signed in, and then their workspaces. The legacy protocol gives a token and nothing else.
 async function welcome(next, text) {
-  const profile = next.profile ?? profileOf(await coder('/v2/users/me', next.token));
+  const profile = next.profile ?? profileOf(await coder('/users/me', next.token));
   session = next;
   $('user-name').textContent = profile.displayName || profile.email;
   $('user-email').textContent = profile.email ?? '';
@@ -110,7 +110,7 @@ async function showWorkspaces() {
   const table = $('workspaces');
   table.setAttribute('aria-busy', 'true');
   try {
-    const { workspaces, count } = await coder('/v2/workspaces?q=owner:me', session.token);
+    const { workspaces, count } = await coder('/workspaces?q=owner:me&limit=0', session.token);
     table.tBodies[0].replaceChildren(...workspaces.map(row));
     $('workspace-count').textContent = count;
   } catch (error) {

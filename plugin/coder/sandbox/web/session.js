@@ -72,9 +72,9 @@ export async function signOut(session) {
   localStorage.removeItem(mark);
 }
 
-/** Reads a JSON answer of Coder's API. */
+/** Reads a JSON answer of Coder's API through the backend's proxy, with the frontend plugin's route and header. */
 export async function coder(path, token) {
-  const answer = await fetch(`/coder-api${path}`, { headers: { Authorization: `Bearer ${token}` } })
+  const answer = await fetch(`${backend}/api/proxy/coder/api/v2${path}`, { headers: { 'Coder-Session-Token': token } })
     .catch(() => { throw new Unreachable(); });
   if (!answer.ok) throw new Error(`Coder refused ${path}: ${await reason(answer)}`);
   return answer.json();
