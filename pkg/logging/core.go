@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"bytes"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,7 +22,6 @@ type Sink struct {
 
 	mu     sync.Mutex
 	output zapcore.WriteSyncer
-	struck bytes.Buffer // the current entry without its secrets
 }
 
 func newSink(o Options) *Sink {
@@ -62,9 +60,7 @@ func (s *Sink) write(entry *zapcore.Entry, encoded []byte) error {
 	defer s.mu.Unlock()
 	var line []byte
 	if s.json {
-		s.struck.Reset()
-		_, _ = s.replacer.Load().WriteString(&s.struck, string(encoded)) // a buffer takes everything
-		if line = Printable(s.struck.Bytes(), true); len(line) > maxLine {
+		if line = Printable(s.striker.Load().strike(encoded), true); len(line) > maxLine {
 			line = shorten(line)
 		}
 	} else {

@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -21,7 +20,7 @@ const mark = "***"
 // redactor strikes secrets out of log entries. It works on what is encoded, so that nothing gets past it: no message,
 // field, error or stack.
 type redactor struct {
-	replacer atomic.Pointer[strings.Replacer]
+	striker atomic.Pointer[striker]
 }
 
 // SetSecrets replaces the given values, and only those, by *** from the next entry on, also if they are URL-encoded,
@@ -43,13 +42,8 @@ func (r *redactor) SetSecrets(secrets []string) int {
 		all[encoded(zap.Reflect("", secret))] = true
 		all[encoded(zap.Reflect("", alone))] = true
 	}
-	// The longest goes first: otherwise a secret that contains another one would be struck out only in part.
-	sorted := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	pairs := make([]string, 0, 2*len(sorted))
-	for _, form := range sorted {
-		pairs = append(pairs, form, mark)
-	}
-	r.replacer.Store(strings.NewReplacer(pairs...))
+	maps.DeleteFunc(all, func(form string, _ bool) bool { return len(form) < shortest })
+	r.striker.Store(newStriker(maps.Keys(all)))
 	return len(seen)
 }
 

@@ -56,7 +56,8 @@ func Colored(file *os.File, lookup func(string) (string, bool)) bool {
 // and fields as key=JSON. The first columns are aligned, and a stack is below. object has the fields as JSON. Each part
 // goes into the line without its secrets and control characters, so that all colours there are our own.
 func (s *Sink) readable(entry *zapcore.Entry, object []byte) []byte {
-	members, prefix := split(escaped(s.strike(string(object))))
+	secrets := s.striker.Load()
+	members, prefix := split(escaped(string(secrets.strike(object))))
 	out := &lineWriter{line: make([]byte, 0, 512), color: s.color}
 	out.styled(dim, entry.Time.UTC().Format("2006-01-02T15:04:05.000Z"), 0)
 	out.plain(" ")
@@ -64,7 +65,7 @@ func (s *Sink) readable(entry *zapcore.Entry, object []byte) []byte {
 	out.plain(" ")
 	out.styled(levelStyle(entry.Level), entry.Level.String(), levelWidth)
 	out.plain(" ")
-	out.plain(escaped(breaks.Replace(s.strike(entry.Message)))) // a secret may have several lines
+	out.plain(escaped(breaks.Replace(string(secrets.strike([]byte(entry.Message)))))) // a secret may have several lines
 	for _, m := range members {
 		out.plain(" ")
 		out.styled(cyan, m.key, 0)
@@ -73,16 +74,13 @@ func (s *Sink) readable(entry *zapcore.Entry, object []byte) []byte {
 	}
 	if entry.Stack != "" {
 		out.plain("\n")
-		out.plain(escaped(s.strike(entry.Stack)))
+		out.plain(escaped(string(secrets.strike([]byte(entry.Stack)))))
 	}
 	return append(out.line, '\n')
 }
 
 // breaks escapes what would begin what looks like another entry.
 var breaks = strings.NewReplacer("\n", `\n`, "\r", `\r`)
-
-// strike returns text without secrets.
-func (r *redactor) strike(text string) string { return r.replacer.Load().Replace(text) }
 
 // escaped returns text without control characters, as Printable does.
 func escaped(text string) string {
