@@ -220,7 +220,15 @@ func (m *merger) resolve(key string, values []any, path []string) any {
 		return slices.CompactFunc(common, value.Equal)
 	case "visibility":
 		return m.resolveVisibility(values, path)
-	case "anyOf", "dependencies", "items", "multipleOf", "oneOf", "pattern":
+	case "anyOf", "oneOf":
+		common = m.combine(values, path)
+	case "pattern":
+		var both strings.Builder
+		for _, pattern := range values {
+			fmt.Fprintf(&both, "(?=%s)", pattern)
+		}
+		return both.String()
+	case "dependencies", "items", "multipleOf":
 		return m.fail(&unmergeableError{strings.Join(path, ".")})
 	default:
 		return m.fail(fmt.Errorf("No resolver found for key %s. You can provide a resolver for this keyword in the "+
@@ -248,16 +256,42 @@ func (m *merger) resolveVisibility(values []any, path []string) any {
 	return "secret"
 }
 
-// distinct returns the values of a keyword that differ. The order of some lists does not matter.
-func distinct(key string, values []any) (different []any) {
-	normal := func(v any) any {
-		if key == "required" || key == "enum" || key == "type" {
-			return slices.SortedStableFunc(slices.Values(list(v)), ascending)
+// combine merges lists of alternatives: each of one list with each of the others, but those that contradict each other.
+func (m *merger) combine(lists []any, path []string) (merged []any) {
+	combinations := [][]any{nil}
+	for _, alternatives := range lists {
+		var longer [][]any
+		for _, combination := range combinations {
+			for _, schema := range list(alternatives) {
+				longer = append(longer, append([]any{schema}, combination...))
+			}
 		}
-		return v
+		if combinations = longer; len(combinations) > maxCombinations {
+			m.fail(fmt.Errorf("the lists under %s have more than %d combinations", strings.Join(path, "."), maxCombinations))
+			return nil
+		}
 	}
+	for _, combination := range combinations {
+		alone := &merger{}
+		one := alone.merge(combination, nil)
+		if errors.As(alone.err, new(*unmergeableError)) {
+			m.fail(alone.err)
+		}
+		same := func(other any) bool { return sameSchema(one, other) }
+		if alone.err == nil && !slices.ContainsFunc(merged, same) {
+			merged = append(merged, one)
+		}
+	}
+	return merged
+}
+
+// maxCombinations limits what lists of alternatives are multiplied to.
+const maxCombinations = 10_000
+
+// distinct returns the values of a keyword that differ.
+func distinct(key string, values []any) (different []any) {
 	for _, v := range values {
-		same := func(other any) bool { return value.Equal(normal(v), normal(other)) }
+		same := func(other any) bool { return sameKeyword(key, v, other) }
 		if !slices.ContainsFunc(different, same) {
 			different = append(different, v)
 		}
