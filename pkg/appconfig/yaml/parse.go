@@ -35,6 +35,9 @@ func Read(text string, from *value.Source) (any, value.Position, error) {
 	if located, ok := errors.AsType[*yaml.LoadError](err); ok {
 		problem.Problem = quiet(located.Message)
 		problem.Line, problem.Column = within(text, located.Mark.Line, located.Mark.Column)
+		if breaksFlow(text, located) {
+			problem.Problem += " (between { } or [ ], a string with ${…} needs quotes)"
+		}
 	}
 	return nil, value.Position{}, problem
 }
@@ -47,6 +50,21 @@ func quiet(message string) string {
 	}
 	return fmt.Sprintf("%.200s", quotation.ReplaceAllString(message, "a value"))
 }
+
+// breaksFlow reports whether a problem goes away, or another one follows it, if the braces of ${…} are gone: between braces or brackets,
+// those of a string without quotes end it.
+func breaksFlow(text string, problem *yaml.LoadError) bool {
+	plain := reference.ReplaceAllStringFunc(text, func(found string) string { return strings.Repeat("x", len(found)) })
+	if plain == text {
+		return false
+	}
+	_, _, err := read(plain, &value.Source{})
+	next, ok := errors.AsType[*yaml.LoadError](err)
+	return err == nil || ok && (next.Mark.Line > problem.Mark.Line || next.Mark.Line == problem.Mark.Line && next.Mark.Column > problem.Mark.Column)
+}
+
+// reference matches ${…} on one line.
+var reference = regexp.MustCompile(`\$\{[^{}\n\r]*\}`)
 
 // quotation matches a value in a message of go-yaml.
 var quotation = regexp.MustCompile("(?s)`.*`")

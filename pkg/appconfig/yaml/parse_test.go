@@ -41,6 +41,32 @@ func TestReadsWhatNodeReads(t *testing.T) {
 	}
 }
 
+// ${…} without quotes between braces or brackets is a common mistake.
+func TestErrorsTellOfVariablesWithoutQuotes(t *testing.T) {
+	t.Parallel()
+	const hint = "(between { } or [ ], a string with ${…} needs quotes)"
+	for text, want := range map[string]bool{
+		"a: { port: ${PORT} }":                    true,
+		"a: {host: ${HOST}, port: ${PORT:-7007}}": true,
+		"a: [${A}, b]":                            true,
+		"a: {url: http://${HOST}/x}":              true,
+		"a:\n  - { x: 1,\n      y: ${Y} }\n":      true,
+		"a: {x: ${X}}\nb: [":                      true,
+		"a: {x: '${X}'}\nb: [":                    false,
+		"a: b: ${C}\n":                            false,
+		"# {x: ${X}}\na: *b":                      false,
+		"a: 'x\nb: {c: \"${C}\"}":                 false,
+	} {
+		_, err := yaml.Parse([]byte(text))
+		if err == nil || strings.Contains(err.Error(), hint) != want {
+			t.Errorf("%q: got %v, want a hint: %v", text, err, want)
+		}
+	}
+	if _, err := yaml.Parse([]byte("a: {x: '${X}', y: 1}\nb: ${B}\nc: \"[${C}]\"")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestErrorsAreInTheDocument(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
