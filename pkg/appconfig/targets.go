@@ -90,7 +90,7 @@ func (l *loader) sources(ctx context.Context, files *files) ([]target, error) {
 	}
 	root, err := l.options.RootDir, error(nil)
 	if root == "" {
-		root, err = rootDir(ctx)
+		root, err = RootDir(ctx)
 	} else {
 		root, err = filepath.Abs(root)
 	}
@@ -116,10 +116,10 @@ func (l *loader) sources(ctx context.Context, files *files) ([]target, error) {
 	return targets, nil
 }
 
-// rootDir returns the folder of the default files if Options.RootDir is empty. It is Backstage's targetRoot: the
+// RootDir returns the folder of the default files if Options.RootDir is empty. It is Backstage's targetRoot: the
 // nearest folder, from the working directory upwards, whose package.json has workspaces, otherwise the working
 // directory. So a host that is started in packages/backend of a Backstage repository finds the files at its top.
-func rootDir(ctx context.Context) (string, error) {
+func RootDir(ctx context.Context) (string, error) {
 	working, err := os.Getwd()
 	if err != nil {
 		return "", err

@@ -135,7 +135,13 @@ func (f *filter) value(v any, path, key, inherited string) (any, bool) {
 
 // Secrets returns, without duplicates, every string and number in a secret value of any layer: the values to redact
 // from logs. Each layer is also evaluated alone, because a value that a higher layer hides is still secret.
-func (s *Schema) Secrets(c *appconfig.Config) []string {
+func (s *Schema) Secrets(c *appconfig.Config) []string { return s.secrets(c, true) }
+
+// SecretsAlone is Secrets for schemas of others, which call a value secret that may also be an object with other things in it: only a
+// value counts that is secret itself, or by a deepVisibility around it, as in Backstage.
+func (s *Schema) SecretsAlone(c *appconfig.Config) []string { return s.secrets(c, false) }
+
+func (s *Schema) secrets(c *appconfig.Config, deep bool) []string {
 	found := map[string]bool{}
 	layers := c.Layers()
 	configs := []*appconfig.Config{c}
@@ -148,23 +154,28 @@ func (s *Schema) Secrets(c *appconfig.Config) []string {
 			continue // layers that contradict each other are evaluated alone
 		}
 		for _, layer := range layers {
-			e.collect(layer.Data, "", false, found)
+			e.collect(layer.Data, "", false, deep, found)
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
 }
 
-// collect adds the secret strings and numbers of a value to found.
-func (e *evaluation) collect(v any, path string, secret bool, found map[string]bool) {
-	secret = secret || e.notes["visibility"][path] == "secret"
-	inherited := secret || e.notes["deepVisibility"][path] == "secret"
+// collect adds the secret strings and numbers of a value to found. If deep is set, all that is in a secret value is secret.
+func (e *evaluation) collect(v any, path string, secret, deep bool, found map[string]bool) {
+	own := secret || e.notes["visibility"][path] == "secret"
+	inherited := secret || e.notes["deepVisibility"][path] == "secret" || own && deep
 	switch v := v.(type) {
-	case []any, *value.Object:
-		for key, item := range asObject(v).All() {
-			e.collect(item, path+"/"+key, inherited, found)
+	case []any:
+		for i, item := range v {
+			_, isObject := item.(*value.Object)
+			e.collect(item, path+"/"+strconv.Itoa(i), inherited || own && !isObject, deep, found) // a scalar is as secret as the array
+		}
+	case *value.Object:
+		for key, item := range v.All() {
+			e.collect(item, path+"/"+key, inherited, deep, found)
 		}
 	case string, float64:
-		if s := js.String(v); inherited && s != "" {
+		if s := js.String(v); (own || inherited) && s != "" {
 			found[s] = true
 		}
 	}

@@ -45,6 +45,16 @@ type Schema struct {
 	values  []any             // of the sources
 	root    *node             // of the merged schema
 	visible map[string]string // visibilities by the path of their schema, for missing values
+
+	annotate func(v any, path string, note func(keyword, path, visibility string)) // may be nil
+}
+
+// Annotated returns the schema with more visibilities: those that annotate notes, by the keyword and the path of a value, for what the
+// schema says nothing about. What either calls secret is secret.
+func (s *Schema) Annotated(annotate func(v any, path string, note func(keyword, path, visibility string))) *Schema {
+	annotated := *s
+	annotated.annotate = annotate
+	return &annotated
 }
 
 //go:embed draft-07.json
@@ -149,6 +159,13 @@ func (s *Schema) evaluate(c *appconfig.Config) (*evaluation, error) {
 	e.visit(s.root, &cursor{value: value.Clone(data)})
 	if e.depth == maxDepth {
 		return nil, errors.New("the config schema refers to itself without end")
+	}
+	if s.annotate != nil {
+		s.annotate(data, "", func(keyword, path, visibility string) {
+			if notes[keyword][path] == "" || visibility == "secret" {
+				notes[keyword][path] = visibility
+			}
+		})
 	}
 	return e, nil
 }

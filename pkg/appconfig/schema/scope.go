@@ -2,6 +2,7 @@ package schema
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
@@ -30,6 +31,89 @@ func (s *Schema) Changed(before, after *appconfig.Config) []string {
 	return slices.DeleteFunc(appconfig.Changed(s.Scope(before), s.Scope(after)), func(key string) bool {
 		return !all[key] && s.isSection(key)
 	})
+}
+
+// An Undeclared key is one in a configuration that the schema does not declare, and that is in something that it does.
+type Undeclared struct {
+	Names []string // of the key and of those around it; an item of a list has none
+	At    string   // the JSON pointer of the object that the key is in
+	Value any
+	Known []string // the keys that are declared there
+	Open  bool     // it is an object that is declared, and that may hold anything; At is its own
+}
+
+// Undeclared lists the keys of the merged layers that the schema does not declare, and the objects of which it does not say what is in them.
+func (s *Schema) Undeclared(c *appconfig.Config) ([]Undeclared, error) {
+	data, _, err := c.GetOptional("")
+	if err != nil {
+		return nil, err
+	}
+	return undeclared(nil, data, []*node{s.root}, nil, ""), nil
+}
+
+// undeclared adds to found what the schemas of nodes do not declare of a value.
+func undeclared(found []Undeclared, v any, nodes []*node, names []string, at string) []Undeclared {
+	var all []*node
+	for _, n := range nodes {
+		all = n.alternatives(all)
+	}
+	switch v := v.(type) {
+	case []any:
+		for i, item := range v {
+			if of := itemNodes(all, i); len(of) > 0 {
+				found = undeclared(found, item, of, names, at+"/"+strconv.Itoa(i))
+			}
+		}
+	case *value.Object:
+		if names != nil && isOpen(all) {
+			return append(found, Undeclared{Names: names, At: at, Value: v, Open: true})
+		}
+		for key, item := range v.All() {
+			path := append(slices.Clip(names), key)
+			if of := propertyNodes(all, key); len(of) > 0 {
+				found = undeclared(found, item, of, path, at+"/"+escapePointer(key))
+			} else {
+				found = append(found, Undeclared{Names: path, At: at, Value: item, Known: propertyNames(all)})
+			}
+		}
+	}
+	return found
+}
+
+// Declares reports whether the schema declares a key, by its names and those of the keys around it.
+func (s *Schema) Declares(names []string) bool {
+	nodes := []*node{s.root}
+	for i, name := range names {
+		all := withItems(nodes)
+		if i > 0 && isOpen(all) {
+			return true
+		}
+		if nodes = propertyNodes(all, name); len(nodes) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// withItems returns schemas with all that they refer to or combine, and with those of their items.
+func withItems(nodes []*node) (all []*node) {
+	for _, n := range nodes {
+		all = n.alternatives(all)
+	}
+	for _, n := range itemNodes(all, 0) {
+		all = n.alternatives(all)
+	}
+	return all
+}
+
+// propertyNames returns the names of the properties that schemas declare.
+func propertyNames(nodes []*node) (names []string) {
+	for _, n := range nodes {
+		for name := range inner(n.schema, "properties").All() {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // isSection reports whether key is one that the schema names, and not an entry of a map, which means something even if
