@@ -41,7 +41,7 @@ vulncheck: ## look for known vulnerabilities with govulncheck at a pinned versio
 	esac
 
 conformance: ## compare the config loader with Backstage's, on random configurations; needs Node 20 and npm
-	$(GO) test -tags conformance -count=1 -timeout 20m -run TestDifferential -v ./pkg/appconfig/...
+	$(GO) test -tags conformance -count=1 -timeout 20m -run TestDifferential -v ./pkg/appconfig/... ./host/cli
 
 bench: ## run the benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -74,8 +74,9 @@ type Host struct {
 	access    *zap.Logger // for served requests
 	sink      *logging.Sink
 	schema    *schema.Schema // the host's and those of all plugins and extensions
-	secrets   []string       // of all configurations so far
-	hidden    int            // how many of them the log strikes out
+	whole     whole
+	secrets   []string // of all configurations so far
+	hidden    int      // how many of them the log strikes out
 	layers    []appconfig.Layer
 	mounts    []*mount
 	memo      *memo.Store

@@ -10,6 +10,9 @@ func (h *Host) report() {
 		names = append(names, layer.Name)
 	}
 	h.log.Info("loaded config", zap.Strings("layers", names), zap.Int("secretsStruckOut", h.hidden))
+	if keys := h.unread(h.first.config); len(keys) > 0 {
+		h.log.Info("keys of Backstage that have no effect here", zap.Strings("keys", keys))
+	}
 	for _, m := range h.mounts {
 		if m.current.Load() != nil {
 			h.log.Info("plugin mounted", zap.String("plugin", m.plugin.ID), zap.String("url", h.URL()+m.prefix))

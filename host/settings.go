@@ -1,12 +1,14 @@
 package host
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/understudy-host/understudy/pkg/appconfig"
+	"github.com/understudy-host/understudy/pkg/appconfig/appschema"
 	"github.com/understudy-host/understudy/pkg/appconfig/schema"
 	"github.com/understudy-host/understudy/pkg/origin"
 	"github.com/understudy-host/understudy/plugin"
@@ -70,6 +72,43 @@ func (h *Host) validate(config *appconfig.Config) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// whole is what is known of a configuration of the whole app.
+type whole struct {
+	config *appconfig.Config
+	app    *appschema.App
+	err    error
+}
+
+// app returns what is known of a configuration of the whole app. It keeps the last answer.
+func (h *Host) app(config *appconfig.Config) (*appschema.App, error) {
+	if h.whole.config != config {
+		app, err := h.loadApp(config)
+		h.whole = whole{config, app, err}
+	}
+	return h.whole.app, h.whole.err
+}
+
+func (h *Host) loadApp(config *appconfig.Config) (*appschema.App, error) {
+	root := h.options.Config.RootDir
+	if root == "" {
+		var err error
+		if root, err = appconfig.RootDir(context.Background()); err != nil {
+			return nil, err
+		}
+	}
+	return appschema.Load(h.options.Schemas(), nil, config, root)
+}
+
+// unread returns the keys that are known where this program's are, and that nothing in it reads.
+func (h *Host) unread(config *appconfig.Config) []string {
+	app, err := h.app(config)
+	if err != nil {
+		h.log.Warn(err.Error())
+	}
+	keys, _ := app.Unread(config, "backend", "auth.providers.coder", "coder", "proxy", "discovery")
+	return keys
 }
 
 // readBaseURL reads backend.baseUrl and returns it without a trailing slash.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -36,6 +37,9 @@ type state struct {
 // schemas, it returns a state beside an error too, for otherProblems.
 func (h *Host) prepare(config *appconfig.Config) (*state, error) {
 	if err := h.validate(config); err != nil {
+		return nil, err
+	}
+	if app, err := h.app(config); app == nil {
 		return nil, err
 	}
 	s := &state{config: config}
@@ -74,6 +78,7 @@ func (h *Host) reloaders() []reloader {
 		), h.useServer},
 		{"discovery", keys("backend.baseUrl", "discovery", "understudy.fallback"), h.useDiscovery},
 		{"auth", keys("backend.auth"), func(_ context.Context, s *state) error { h.auth.Use(s.auth); return nil }},
+		{"secrets", keys("understudy.schema"), func(context.Context, *state) error { return nil }}, // see note
 		{"start", h.startReads, func(context.Context, *state) error { return nil }},
 	}
 	for _, m := range h.mounts {
@@ -117,16 +122,23 @@ func (h *Host) boot(ctx context.Context, s *state) error {
 // earlier configuration may still run. Variables that are not set are logged with the keys that are left out, which
 // Backstage does not do.
 func (h *Host) note(config *appconfig.Config) {
-	h.secrets = slices.Compact(slices.Sorted(slices.Values(append(h.secrets, h.schema.Secrets(config)...))))
+	secrets := h.schema.Secrets(config)
+	if app, _ := h.app(config); app != nil {
+		secrets = app.Secrets(config)
+	}
+	h.secrets = slices.Compact(slices.Sorted(slices.Values(append(h.secrets, secrets...))))
 	h.hidden = h.sink.SetSecrets(h.secrets)
 	for _, unset := range config.Unset() {
 		if h.last != nil && slices.ContainsFunc(h.last.config.Unset(), func(old appconfig.Unset) bool {
-			return old.Name == unset.Name && slices.Equal(old.Keys, unset.Keys)
+			return slices.Equal(old.Names, unset.Names) && slices.Equal(old.Keys, unset.Keys)
 		}) {
 			continue // said before
 		}
-		h.log.Warn("environment variable is not set: the config lacks the keys that use it",
-			zap.String("variable", unset.Name), zap.Strings("keys", unset.Keys))
+		fields := []zap.Field{zap.String("variable", strings.Join(unset.Names, ", ")), zap.Strings("keys", unset.Keys)}
+		if unset.Hint != "" {
+			fields = append(fields, zap.String("hint", unset.Hint))
+		}
+		h.log.Warn("environment variable is not set: the config lacks the keys that use it", fields...)
 	}
 }
 

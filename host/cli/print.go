@@ -21,14 +21,14 @@ func configPrint(sources []schema.Source) *cobra.Command {
 		Use:   "config:print",
 		Short: "Print the app configuration",
 		Long: "Print the configuration with all layers merged. Values that a schema calls secret, and others that look\n" +
-			"secret by their key or form, are printed as <secret>. With --package, what that package sees: the keys that its schema declares. With --origin, each value by its\n" +
-			"full key with the file and line, the URL or the variable that it came from.",
+			"secret by their key or form, are printed as <secret>. With --package, what that package sees: the keys that its\n" +
+			"schema declares. With --origin, each value by its full key with the file and line, the URL or the variable that it came from.",
 	}, func(cmd *cobra.Command, config *loadedConfig) error {
 		if o.frontend && withSecrets {
 			return errors.New("Not allowed to combine frontend and secret config")
 		}
 		if o.pkg != "" {
-			config.Config = config.schema.Scope(config.Config)
+			config.Config = config.app.Schema().Scope(config.Config)
 		}
 		visible, visibilities, err := config.visible(o.frontend, withSecrets)
 		if err != nil {
@@ -50,6 +50,7 @@ func configPrint(sources []schema.Source) *cobra.Command {
 		}
 		return format.write(cmd.OutOrStdout(), data, nil)
 	})
+	o.schemaFlag(cmd)
 	cmd.Flags().BoolVar(&o.lax, "lax", false, "do not require environment variables to be set")
 	cmd.Flags().BoolVar(&o.frontend, "frontend", false, "only print frontend config")
 	cmd.Flags().BoolVar(&withSecrets, "with-secrets", false, "include secrets in the output")
@@ -78,7 +79,7 @@ func (c *loadedConfig) visible(frontend, withSecrets bool) (*appconfig.Config, m
 	if frontend {
 		o.Visibility = []string{"frontend"}
 	}
-	filtered, err := c.schema.Process(c.Config, o)
+	filtered, err := c.app.Schema().Process(c.Config, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,14 +87,20 @@ func (c *loadedConfig) visible(frontend, withSecrets bool) (*appconfig.Config, m
 	for _, layer := range filtered {
 		layers = append(layers, layer.Layer)
 	}
-	return maskLooks(appconfig.New(layers...)), visibilities, nil
+	return c.maskLooks(appconfig.New(layers...)), visibilities, nil
 }
 
-// maskLooks masks the values that look secret, whether a schema declares them or not.
-func maskLooks(config *appconfig.Config) *appconfig.Config {
+// maskLooks masks the values that look secret by their key or their form. What schemas of the whole app declare is judged by its form
+// alone: they say whether a key is secret.
+func (c *loadedConfig) maskLooks(config *appconfig.Config) *appconfig.Config {
 	layers := slices.Clone(config.Layers())
+	declared := c.app.Declared(config)
 	for i := range layers {
-		layers[i].Data, _ = secret.Mask(layers[i].Data, masked).(*value.Object)
+		data, _ := secret.Mask(layers[i].Data, masked).(*value.Object)
+		if declared != nil {
+			data = over(declared.Layers()[i].Data, data)
+		}
+		layers[i].Data = data
 	}
 	return appconfig.New(layers...)
 }
@@ -102,7 +109,7 @@ func maskLooks(config *appconfig.Config) *appconfig.Config {
 func (c *loadedConfig) located(visibilities map[string]string, frontend, withSecrets bool) ([]appconfig.Located, error) {
 	config := c.Config
 	if !withSecrets {
-		config = maskLooks(config)
+		config = c.maskLooks(config)
 	}
 	all, err := config.Located()
 	var list []appconfig.Located
@@ -116,4 +123,40 @@ func (c *loadedConfig) located(visibilities map[string]string, frontend, withSec
 		list = append(list, value)
 	}
 	return list, err
+}
+
+// over returns what is masked in an object, with the values of another one in place of some: of those that only their key says to be secret.
+func over(declared, all *value.Object) *value.Object {
+	out := value.NewObject(all.Len())
+	for key, v := range all.All() {
+		if own, ok := declared.Get(key); ok {
+			v = byForm(own, v)
+		}
+		out.SetAt(key, v, all.Position(key))
+	}
+	return out
+}
+
+// byForm returns a declared value without what has the form of a secret. around is the same value, with all that is in it, masked.
+func byForm(v, around any) any {
+	switch v := v.(type) {
+	case string:
+		if secret.Looks(v) {
+			return masked
+		}
+	case []any:
+		items := make([]any, len(v))
+		for i, item := range v {
+			items[i] = item
+			if others, ok := around.([]any); ok {
+				items[i] = byForm(item, others[i])
+			}
+		}
+		return items
+	case *value.Object:
+		if all, ok := around.(*value.Object); ok {
+			return over(v, all)
+		}
+	}
+	return v
 }

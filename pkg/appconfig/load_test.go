@@ -105,16 +105,25 @@ below: default
 above: ${ABOVE}
 routes: { /above: '${ABOVE}', /missing: '${MISSING}' }
 array: ['${ARRAY}']
+p: ${PORT:7008}
+q: ${PORT:=7008}
+r: ${PORT:?needed}
+s: ${PORT-7008}
+t: ${ PORT | 7008 }
+both: ${LOW}
 `,
-		"app-config.local.yaml": "below: ${BELOW}\nabove: 1\nroutes: { /above: 1 }\narray: [1]\n",
+		"app-config.local.yaml": "below: ${BELOW}\nabove: 1\nroutes: { /above: 1 }\narray: [1]\nboth: ${HIGH}\n",
 	})
+	const hint = "a default is written with ':-', as in ${PORT:-default}"
 	want := []appconfig.Unset{
-		{Name: "A", Keys: []string{"a", "b[1]"}},
-		{Name: "B", Keys: []string{"b[1]"}},
-		{Name: "C", Keys: []string{"b[2].c"}},
-		{Name: "D", Keys: []string{"d"}},
-		{Name: "E", Keys: []string{"twice"}},
-		{Name: "MISSING", Keys: []string{"routes./missing"}},
+		{Names: []string{"A"}, Keys: []string{"a"}},
+		{Names: []string{"A", "B"}, Keys: []string{"b[1]"}},
+		{Names: []string{"C"}, Keys: []string{"b[2].c"}},
+		{Names: []string{"D"}, Keys: []string{"d"}},
+		{Names: []string{"E"}, Keys: []string{"twice"}},
+		{Names: []string{"MISSING"}, Keys: []string{"routes./missing"}},
+		{Names: []string{"PORT"}, Keys: []string{"p", "q", "r", "s", "t"}, Hint: hint},
+		{Names: []string{"HIGH"}, Keys: []string{"both"}},
 	}
 	if diff := cmp.Diff(want, config.Unset()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

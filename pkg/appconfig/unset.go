@@ -1,6 +1,8 @@
 package appconfig
 
 import (
+	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,30 +18,56 @@ func (t *transformer) miss(variables []string) {
 	t.unset = append(t.unset, unsetKey{strings.TrimPrefix(t.at(), "."), variables})
 }
 
-// An Unset is a variable that the configuration uses without a default and that is not set.
+// An Unset says that variables, which the configuration uses without a default, are not set.
 type Unset struct {
-	Name string
-	Keys []string // the keys that are left out because of it
+	Names []string // several if a key needs them all
+	Keys  []string // the keys that are left out because of it
+	Hint  string   // what is wrong with how the variables are written; "" if nothing is
 }
 
 // Unset lists the variables that are not set, with the keys that are left out because of them, in the order of the
-// layers. It skips keys that have a value in another layer. Programs warn of them at their start.
+// layers. It names each key once, for the highest layer that has it, and skips keys that have a value in another layer. Programs warn of
+// them at their start.
 func (c *Config) Unset() (list []Unset) {
-	for i, layer := range c.layers {
-		for _, missing := range layer.unset {
-			if c.isThere(missing.key, i) {
-				continue
+	seen := map[string]bool{}
+	var missing []unsetKey
+	for i, layer := range slices.Backward(c.layers) {
+		var here []unsetKey
+		for _, one := range layer.unset {
+			if !seen[one.key] && !c.isThere(one.key, i) {
+				here = append(here, one)
 			}
-			for _, name := range missing.variables {
-				place := slices.IndexFunc(list, func(u Unset) bool { return u.Name == name })
-				if place < 0 {
-					place, list = len(list), append(list, Unset{Name: name})
-				}
-				list[place].Keys = append(list[place].Keys, missing.key)
-			}
+			seen[one.key] = true
 		}
+		missing = append(here, missing...)
+	}
+	for _, one := range missing {
+		names, hint := make([]string, len(one.variables)), ""
+		for i, name := range one.variables {
+			var wrong string
+			names[i], wrong = shownName(name)
+			hint = cmp.Or(hint, wrong)
+		}
+		place := slices.IndexFunc(list, func(u Unset) bool { return slices.Equal(u.Names, names) })
+		if place < 0 {
+			place, list = len(list), append(list, Unset{Names: names, Hint: hint})
+		}
+		list[place].Keys = append(list[place].Keys, one.key)
 	}
 	return list
+}
+
+// defaulted matches the name of a variable with what was meant to be its default, as some shells and other programs write it.
+var defaulted = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)\s*[^A-Za-z0-9_\s]`)
+
+// shownName returns the name of a variable. If it has something like a default behind it, which may be a secret, it is left out, and hint
+// says how a default is written.
+func shownName(name string) (shown, hint string) {
+	found := defaulted.FindStringSubmatch(name)
+	if found == nil {
+		return name, ""
+	}
+	return found[1], "a default is written with ':-', as in ${" + found[1] + ":-default}"
 }
 
 // isThere reports whether a key that was left out of a layer still has a value. Arrays are not merged, so for an
