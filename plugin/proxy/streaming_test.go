@@ -370,3 +370,21 @@ func TestTargetThatIsDownIsA504UntilItIsBack(t *testing.T) {
 		t.Error("it is not in the log")
 	}
 }
+
+// A trailer is a header that no list has.
+func TestTrailersAndInformationalAnswersDoNotPass(t *testing.T) {
+	address := target(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</a.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("Trailer", "X-Sum")
+		_, _ = io.WriteString(w, "body")
+		_ = http.NewResponseController(w).Flush()
+		w.Header().Set("X-Sum", "1")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "2")
+	})
+	f := serve(t, endpoint(address, ""), jane)
+	answer, body := raw(t, f.URL, "GET /api/proxy/coder/x")
+	if answer.StatusCode != http.StatusOK || body != "body" || len(answer.Trailer) > 0 || answer.Header.Get("Trailer") != "" || answer.Header.Get("Link") != "" {
+		t.Errorf("%s %q %v %v", answer.Status, body, answer.Header, answer.Trailer)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/understudy-host/understudy/plugin/plugintest"
 	"github.com/understudy-host/understudy/plugin/proxy"
@@ -191,7 +192,10 @@ func TestRefusedOriginsAreToldFromAllowedOnesByCaches(t *testing.T) {
 func TestTargetThatHangsIsGivenUp(t *testing.T) {
 	gone := make(chan struct{})
 	address := target(t, func(_ http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(30 * time.Second): // without the limit it answers, with 200
+		}
 		close(gone)
 	})
 	f := serve(t, endpoint(address, ", proxyTimeout: 50"), jane)
